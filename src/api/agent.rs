@@ -1,0 +1,216 @@
+//! `run/agent.sock`: HTTP and JSON on a Unix socket of mode 0600, served by the agent of one host and cluster.
+//!
+//! | request | body | answer |
+//! |---|---|---|
+//! | `GET /v1/status` | – | [`AgentStatus`]; from memory, never waits for a node |
+//! | `GET /v1/watch` | – | one [`AgentStatus`] a line, the first at once, then one at each change, until the client leaves |
+//! | `GET /v1/peers` | – | array of [`NodeView`](super::node::NodeView), one for each node that answered |
+//! | `POST /v1/blobs/missing` | array of hashes | array of those that are not here |
+//! | `PUT /v1/blobs/HASH` | the file | 204; 422 when the content has another hash |
+//! | `PUT /v1/releases/ID` | [`Manifest`] | 204 when every blob is here, its hash was computed again, and the release is complete on disk |
+//! | `POST /v1/releases/ID/activate` | – | 204: `current` points to it; no node is touched |
+//! | `POST /v1/nodes/start`, `/stop`, `/restart`, `/apply` | [`NodesRequest`] | array of [`Outcome`](super::outcome::Outcome), one for each node named |
+//! | `GET /v1/nodes/NAME/output?stream=stdout\|stderr&lines=N&follow=BOOL` | – | the text |
+//! | `GET /v1/nodes/NAME/api/…` | – | what the node's own socket answers |
+//! | `GET /v1/log?lines=N&since=SECONDS&until=SECONDS&node=A,B&grep=REGEX&follow=BOOL` | – | one [`LogLine`] a line, oldest first |
+//! | `POST /v1/exit` | – | 202; the agent ends, the nodes run on |
+//! | `POST /v1/remove` | – | array of outcomes; nodes stopped, the cluster's folder removed, then the agent ends |
+//!
+//! Errors are answered with a 4xx or 5xx status and [`ErrorInfo`](super::outcome::ErrorInfo).
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::outcome::ErrorInfo;
+use crate::data::NodeType;
+
+/// Version of this API; a control of another version refuses with both numbers.
+pub const API_VERSION: u32 = 1;
+
+/// What an agent knows of its host.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AgentStatus {
+    /// [`API_VERSION`] of the agent.
+    pub api_version: u32,
+    /// Version of the program.
+    pub version: String,
+    /// SHA-256 of the agent's own executable, lower-case hex.
+    pub binary: String,
+    /// The agent's process.
+    pub pid: u32,
+    /// Seconds since the epoch.
+    pub started_at: f64,
+    /// The cluster's name; none before the first release.
+    #[serde(default)]
+    pub cluster: Option<String>,
+    /// The host's name in the layout; none before the first release.
+    #[serde(default)]
+    pub host: Option<String>,
+    /// The release that `current` points to.
+    #[serde(default)]
+    pub release: Option<String>,
+    /// Releases that are complete on this host, newest first.
+    #[serde(default)]
+    pub releases: Vec<String>,
+    /// The nodes of the current release, in its order, and nodes that still run though no release names them.
+    pub nodes: Vec<NodeStatus>,
+}
+
+/// One node as its agent sees it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NodeStatus {
+    /// Node name.
+    pub name: String,
+    /// Node type.
+    #[serde(rename = "type")]
+    pub node_type: NodeType,
+    /// See [`NodeState`].
+    pub state: NodeState,
+    /// The process, while there is one.
+    #[serde(default)]
+    pub pid: Option<u32>,
+    /// How often the agent had to start it again since it was last started by an operator.
+    pub restarts: u64,
+    /// Start of the running process, seconds since the epoch.
+    #[serde(default)]
+    pub started_at: Option<f64>,
+    /// What an operator has to know: last exit, the fatal line of its standard error, why it has not joined.
+    #[serde(default)]
+    pub error: Option<String>,
+    /// [`ManifestNode::hash`] of the configuration that the running process was started with.
+    #[serde(default)]
+    pub running_hash: Option<String>,
+    /// Peers that it sees up and peers that it has in the layout, when it says so.
+    #[serde(default)]
+    pub peers_up: Option<(u64, u64)>,
+    /// `Cluster::node_id()` of the running process, when it says so.
+    #[serde(default)]
+    pub id: Option<String>,
+}
+
+/// The state of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NodeState {
+    /// The process was started and has not yet answered.
+    Starting,
+    /// It answers and has not yet joined the cluster.
+    Joining,
+    /// It has joined the cluster.
+    Running,
+    /// It has not joined within the deadline, or lost the cluster for that long.
+    Isolated,
+    /// It was told to stop.
+    Stopping,
+    /// It does not run and should not.
+    Stopped,
+    /// It ended by itself and will be started again.
+    Backoff,
+    /// It ended by itself too often and will not be started again without an operator.
+    Failed,
+    /// Its host gives no answer.
+    Unknown,
+}
+
+impl NodeState {
+    /// The word of the machine formats.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            NodeState::Starting => "starting",
+            NodeState::Joining => "joining",
+            NodeState::Running => "running",
+            NodeState::Isolated => "isolated",
+            NodeState::Stopping => "stopping",
+            NodeState::Stopped => "stopped",
+            NodeState::Backoff => "backoff",
+            NodeState::Failed => "failed",
+            NodeState::Unknown => "unknown",
+        }
+    }
+}
+
+/// One host's part of a release.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// The release, the same on all hosts: the first 12 hex digits of the SHA-256 over all hosts' contents.
+    pub id: String,
+    /// The cluster's name.
+    pub cluster: String,
+    /// The host's name in the layout.
+    pub host: String,
+    /// Seconds since the epoch.
+    pub created_at: f64,
+    /// `user@machine` of whoever deployed it.
+    pub created_by: String,
+    /// SHA-256 of the executable that runs the nodes; it lies in `bin/zeek-cluster-HASH`.
+    pub binary: String,
+    /// How long a node may take to end after SIGTERM before SIGKILL, milliseconds.
+    pub stop_grace_ms: u64,
+    /// The files of the release.
+    pub files: Vec<FileEntry>,
+    /// The nodes of this host, in the order of the layout.
+    pub nodes: Vec<ManifestNode>,
+}
+
+/// One file of a release.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileEntry {
+    /// Relative to the release's folder; no `..`, not absolute.
+    pub path: PathBuf,
+    /// SHA-256 of the content, lower-case hex.
+    pub hash: String,
+    /// Size in bytes.
+    pub bytes: u64,
+    /// Permission bits, such as `0o600`.
+    pub mode: u32,
+}
+
+/// One node of a host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ManifestNode {
+    /// Node name.
+    pub name: String,
+    /// Node type.
+    #[serde(rename = "type")]
+    pub node_type: NodeType,
+    /// Its configuration file, relative to the release's folder.
+    pub config: PathBuf,
+    /// SHA-256 over everything whose change needs a restart (its configuration without the node table, executable,
+    /// arguments, environment); equal hash, no restart.
+    pub hash: String,
+    /// Program and arguments; none starts `bin/zeek-cluster-HASH node run NAME`.
+    #[serde(default)]
+    pub command: Option<Vec<String>>,
+    /// Environment beside that of the agent.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// CPUs the process may run on; empty for all.
+    #[serde(default)]
+    pub pin_cpus: Vec<u32>,
+}
+
+/// Which nodes to start, stop, restart, or bring to what the current release says (`apply`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodesRequest {
+    /// Node names.
+    pub nodes: Vec<String>,
+}
+
+/// One record of `cluster.log`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LogLine {
+    /// Seconds since the epoch, as the node wrote them.
+    pub ts: f64,
+    /// The node that wrote the line.
+    pub node: String,
+    /// The message.
+    pub message: String,
+}
+
+/// The answer to a refused request.
+pub type ApiError = ErrorInfo;

@@ -1,0 +1,142 @@
+//! The file a node is started with (`nodes/NAME.yaml` of a release), written by `render`, read by `node`.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::data::NodeType;
+
+/// Everything that one node has to know about itself and its cluster.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeConfig {
+    /// The cluster's name.
+    pub cluster: String,
+    /// `Cluster::node`.
+    pub name: String,
+    /// `Cluster::Node$node_type`.
+    pub node_type: NodeType,
+    /// The host of the layout that this node runs on.
+    pub host: String,
+    /// `Cluster::manager_is_logger`: true only when the layout has no logger.
+    pub manager_is_logger: bool,
+    /// Where the sockets of the ZeroMQ backend bind and connect.
+    pub zeromq: ZeromqEndpoints,
+    /// Folder of the four CURVE key files, relative to the cluster's folder on the host; none for plain text.
+    #[serde(default)]
+    pub curve_dir: Option<PathBuf>,
+    /// The redefinable options that the layout sets, by their full names; values as written in the layout.
+    #[serde(default)]
+    pub options: BTreeMap<String, OptionValue>,
+    /// How logs are written; only nodes that receive logs look at it.
+    pub logging: LoggingConfig,
+    /// `Cluster::nodes`: the whole layout, this node included. Changes here do not need a restart.
+    pub nodes: Vec<NodeEntry>,
+}
+
+/// One entry of `Cluster::nodes`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeEntry {
+    /// The key of the table.
+    pub name: String,
+    /// `Cluster::Node$node_type`.
+    pub node_type: NodeType,
+    /// The host of the layout.
+    pub host: String,
+    /// `Cluster::Node$ip`.
+    pub ip: IpAddr,
+    /// `Cluster::Node$zone_id`.
+    #[serde(default)]
+    pub zone_id: String,
+    /// `Cluster::Node$p`: TCP; none for a node that does not listen.
+    #[serde(default)]
+    pub port: Option<u16>,
+    /// `Cluster::Node$manager`.
+    #[serde(default)]
+    pub manager: Option<String>,
+    /// `Cluster::Node$metrics_port`.
+    #[serde(default)]
+    pub metrics_port: Option<u16>,
+}
+
+/// Endpoints of the ZeroMQ backend, named after the local socket as in `Cluster::Backend::ZeroMQ`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ZeromqEndpoints {
+    /// What this node's XPUB connects to: the hub's XSUB.
+    pub connect_xpub_endpoint: String,
+    /// What this node's XSUB connects to: the hub's XPUB.
+    pub connect_xsub_endpoint: String,
+    /// PUSH targets; empty on a node that receives logs.
+    #[serde(default)]
+    pub connect_log_endpoints: Vec<String>,
+    /// Whether this node runs the XPUB/XSUB forwarder.
+    pub run_proxy_thread: bool,
+    /// Bind address of the forwarder's XPUB; set when it runs here.
+    #[serde(default)]
+    pub listen_xpub_endpoint: Option<String>,
+    /// Bind address of the forwarder's XSUB; set when it runs here.
+    #[serde(default)]
+    pub listen_xsub_endpoint: Option<String>,
+    /// Bind address of PULL; set on nodes that receive logs.
+    #[serde(default)]
+    pub listen_log_endpoint: Option<String>,
+    /// `ZMQ_IPV6` on both contexts.
+    pub ipv6: bool,
+}
+
+/// How a logger writes and keeps its files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoggingConfig {
+    /// Zeek's TSV or one JSON object a line.
+    pub format: LogFormat,
+    /// Rotate at multiples of this many seconds of the local day; 0 never rotates.
+    pub rotation_interval_s: u64,
+    /// How rotated files are compressed.
+    pub compress: Compress,
+    /// Day folders older than this many seconds are removed; 0 keeps all.
+    pub expire_s: u64,
+    /// Appended to archived names as `-SUFFIX` when the layout has several loggers, so that none overwrites another.
+    #[serde(default)]
+    pub suffix: Option<String>,
+}
+
+/// The format of log files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Zeek's tab-separated ASCII format.
+    Tsv,
+    /// `LogAscii::use_json`.
+    Json,
+}
+
+/// Compression of rotated files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Compress {
+    /// `.gz`.
+    Gzip,
+    /// Left as written.
+    None,
+}
+
+/// The value of an option as the layout has it; its meaning depends on the option's type.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum OptionValue {
+    /// `T`/`F` options.
+    Bool(bool),
+    /// `count`, `int` and `port` options.
+    Int(i64),
+    /// `double` options, and intervals given as plain seconds.
+    Real(f64),
+    /// Everything else, intervals such as `1sec` included.
+    Text(String),
+    /// Sets and vectors.
+    List(Vec<OptionValue>),
+}

@@ -1,0 +1,8 @@
+//! Shapes of what crosses a process border: the two Unix-socket APIs, a node's configuration file, a release's manifest,
+//! and the outcome of an operation on one target. Only shapes: whoever asks and whoever answers share no behaviour.
+
+pub mod agent;
+pub mod config;
+pub mod node;
+pub mod outcome;
+pub mod paths;

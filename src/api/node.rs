@@ -1,0 +1,82 @@
+//! `run/NODE/node.sock`: HTTP and JSON on a Unix socket of mode 0600, served by each node of ours.
+//!
+//! | request | answer |
+//! |---|---|
+//! | `GET /v1/node` | [`NodeView`] |
+//! | `GET /v1/watch` | one [`NodeView`] a line (JSON), the first at once, then one at each change, until the client leaves |
+//! | `GET /v1/options` | object: option name to [`OptionView`] |
+//! | `POST /v1/layout` | body: array of [`NodeEntry`](super::config::NodeEntry); takes the new table without a restart |
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::data::NodeType;
+
+/// What a node says of itself and of the cluster as it sees it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NodeView {
+    /// `Cluster::node`.
+    pub name: String,
+    /// The node's type.
+    #[serde(rename = "type")]
+    pub node_type: NodeType,
+    /// `Cluster::node_id()`: new at each start.
+    pub id: String,
+    /// The process.
+    pub pid: u32,
+    /// Version of the program.
+    pub version: String,
+    /// Start of the process, seconds since the epoch.
+    pub started_at: f64,
+    /// Whether the node takes part: its subscriptions came back through the hub and, unless it is the manager itself, it
+    /// sees the manager up.
+    pub joined: bool,
+    /// When `joined` last changed, seconds since the epoch.
+    pub joined_since: f64,
+    /// Why it has not joined, in words; none when joined.
+    #[serde(default)]
+    pub not_joined_because: Option<String>,
+    /// Every other node of the layout, in layout order.
+    pub peers: Vec<PeerView>,
+    /// By node type: how many the layout defines and how many this node sees up (itself never counted as active).
+    pub counts: BTreeMap<NodeType, Count>,
+    /// Queue and drop counters by name, such as `xpub_drops`, `onloop_drops`, `msg_errors`, `log_drops`.
+    pub counters: BTreeMap<String, u64>,
+}
+
+/// Another node as one node sees it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PeerView {
+    /// The peer's name.
+    pub peer: String,
+    /// The peer's type.
+    #[serde(rename = "type")]
+    pub node_type: NodeType,
+    /// Its node id while it is up.
+    #[serde(default)]
+    pub id: Option<String>,
+    /// Whether it is up for this node.
+    pub up: bool,
+    /// Since when it is up or down, seconds since the epoch; none when it was never seen.
+    #[serde(default)]
+    pub since: Option<f64>,
+}
+
+/// How many nodes of a type there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Count {
+    /// `Cluster::get_node_count`.
+    pub defined: u64,
+    /// `Cluster::get_active_node_count`.
+    pub active: u64,
+}
+
+/// The effective value of an option.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OptionView {
+    /// In Zeek's script syntax.
+    pub value: String,
+    /// `default`, `layout`, or the environment variable that won.
+    pub origin: String,
+}

@@ -1,0 +1,241 @@
+//! The resolved layout: counts expanded, defaults filled in, ports assigned. Nothing here has to be checked again.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::api::config::{Compress, LogFormat, OptionValue};
+use crate::data::NodeType;
+
+/// A checked and expanded layout.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Layout {
+    /// The cluster's name; `[A-Za-z0-9_-]+`.
+    pub name: String,
+    /// How frames travel.
+    pub backend: Backend,
+    /// Whether CURVE is on, after `auto` was decided.
+    pub encrypted: bool,
+    /// `BASE` of every host; none: `/opt/zeek-cluster` for root, else `~/.local/share/zeek-cluster`, as that host has it.
+    pub base_dir: Option<PathBuf>,
+    /// How long a node may take to end after SIGTERM before SIGKILL.
+    pub stop_grace: Duration,
+    /// The hosts that have at least one node, in the order of the file.
+    pub hosts: Vec<Host>,
+    /// All nodes, in the order of the file, counts expanded.
+    pub nodes: Vec<Node>,
+    /// Ports of the manager's forwarder.
+    pub hub: HubPorts,
+    /// `Cluster::manager_is_logger`.
+    pub manager_is_logger: bool,
+    /// Options by full name.
+    pub options: BTreeMap<String, OptionValue>,
+    /// `Cluster::stores`.
+    pub stores: BTreeMap<String, Store>,
+    /// How loggers write.
+    pub logging: Logging,
+    /// `networks:` as prefix and an optional description.
+    pub networks: Vec<Network>,
+    /// For nodes with `engine: zeek`.
+    pub zeek: Zeek,
+}
+
+/// The backend that carries frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backend {
+    /// `Cluster::CLUSTER_BACKEND_ZEROMQ`.
+    Zeromq,
+    /// `Cluster::CLUSTER_BACKEND_BROKER`.
+    Broker,
+}
+
+/// A machine that runs nodes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Host {
+    /// Its key under `hosts:`.
+    pub name: String,
+    /// As written: an IP address or a name that the resolver knows.
+    pub address: String,
+    /// The address, when it is written as one or did resolve.
+    pub ip: Option<IpAddr>,
+    /// How control reaches it.
+    pub reach: Reach,
+    /// Where this host was declared, for messages: line of the layout file, from 1; 0 when implied.
+    pub line: u32,
+}
+
+/// How control reaches a host.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reach {
+    /// This machine: the agent's socket is opened directly.
+    Local,
+    /// Through SSH.
+    Ssh(Ssh),
+}
+
+/// SSH settings of one host, defaults of the top-level `ssh:` merged in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ssh {
+    /// Login name; none: what `~/.ssh/config` says, else the operator's own.
+    pub user: Option<String>,
+    /// TCP port; none: what `~/.ssh/config` says, else 22.
+    pub port: Option<u16>,
+    /// Private keys to try, `~` expanded by whoever opens them; empty: `~/.ssh/config`, the agent, the usual names.
+    pub identity_files: Vec<PathBuf>,
+    /// known_hosts files instead of `~/.ssh/known_hosts` and `/etc/ssh/ssh_known_hosts`; empty for those.
+    pub known_hosts_files: Vec<PathBuf>,
+    /// Jump hosts in order, `[user@]host[:port]`.
+    pub jump: Vec<String>,
+    /// What to do with a host key that is not known.
+    pub host_key_checking: HostKeyChecking,
+    /// For TCP and the key exchange together.
+    pub connect_timeout: Duration,
+}
+
+/// `host_key_checking` of the layout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HostKeyChecking {
+    /// Only known keys.
+    Strict,
+    /// A key of a host never seen before is taken and written down; a changed one is refused.
+    AcceptNew,
+}
+
+/// One node of the cluster.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    /// `[A-Za-z0-9_-]+`, unique.
+    pub name: String,
+    /// `type`.
+    pub node_type: NodeType,
+    /// Name of its host.
+    pub host: String,
+    /// `ip`, else the host's address; none when that did not resolve.
+    pub ip: Option<IpAddr>,
+    /// `zone_id`.
+    pub zone_id: String,
+    /// `port` (`Cluster::Node$p`): assigned where the node listens for logs, else none.
+    pub port: Option<u16>,
+    /// `manager`: the manager's name for every node but the manager.
+    pub manager: Option<String>,
+    /// `metrics_port`; none: no metrics are served.
+    pub metrics_port: Option<u16>,
+    /// What runs in its place.
+    pub engine: Engine,
+    /// `websocket`.
+    pub websocket: Option<WebSocket>,
+    /// `interface`, placeholders filled in.
+    pub interface: Option<String>,
+    /// `lb_method`.
+    pub lb_method: Option<String>,
+    /// The CPUs of this one process.
+    pub pin_cpus: Vec<u32>,
+    /// `env_vars`.
+    pub env_vars: BTreeMap<String, String>,
+    /// `aux_scripts`.
+    pub aux_scripts: Vec<String>,
+    /// The key under `nodes:` that it was expanded from, and its number there from 0.
+    pub group: (String, usize),
+}
+
+/// What runs as a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// This program: `node run`.
+    Core,
+    /// A real Zeek.
+    Zeek,
+}
+
+/// `websocket` of a node, the part of `Cluster::WebSocketServerOptions` that a layout sets.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WebSocket {
+    /// `listen_addr`, default 127.0.0.1.
+    pub listen_addr: IpAddr,
+    /// `listen_port`, default 27759.
+    pub listen_port: u16,
+}
+
+/// Ports of the forwarder, on the manager's address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HubPorts {
+    /// The forwarder's XPUB; the nodes' XSUB connect to it. Default 27760.
+    pub xpub: u16,
+    /// The forwarder's XSUB; the nodes' XPUB connect to it. Default 27761.
+    pub xsub: u16,
+}
+
+/// One entry of `stores:`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Store {
+    /// `backend`: memory or sqlite.
+    pub backend: StoreBackend,
+    /// `master_node`; none: the manager.
+    pub master_node: Option<String>,
+    /// `options$sqlite$path`.
+    pub path: Option<PathBuf>,
+    /// `clone_resync_interval`.
+    pub clone_resync_interval: Duration,
+    /// `clone_stale_interval`.
+    pub clone_stale_interval: Duration,
+    /// `clone_mutation_buffer_interval`.
+    pub clone_mutation_buffer_interval: Duration,
+}
+
+/// Where a store keeps its data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreBackend {
+    /// `Broker::MEMORY`.
+    Memory,
+    /// `Broker::SQLITE`.
+    Sqlite,
+}
+
+/// `logging:`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Logging {
+    /// `format`, default tsv.
+    pub format: LogFormat,
+    /// `rotation_interval`, default one hour; zero never rotates.
+    pub rotation_interval: Duration,
+    /// `compress`, default gzip.
+    pub compress: Compress,
+    /// `expire`, default zero: never.
+    pub expire: Duration,
+}
+
+/// One entry of `networks:`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Network {
+    /// Such as `10.0.0.0/8`.
+    pub prefix: String,
+    /// What it is called.
+    pub description: Option<String>,
+}
+
+/// `zeek:`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Zeek {
+    /// Where Zeek is installed; none: `zeek` is looked up in PATH on the host.
+    pub prefix: Option<PathBuf>,
+    /// Site scripts, default `local`.
+    pub scripts: Vec<String>,
+}
+
+impl Layout {
+    /// The host of that name.
+    pub fn host(&self, name: &str) -> Option<&Host> {
+        self.hosts.iter().find(|h| h.name == name)
+    }
+
+    /// The node of that name.
+    pub fn node(&self, name: &str) -> Option<&Node> {
+        self.nodes.iter().find(|n| n.name == name)
+    }
+
+    /// The one manager.
+    pub fn manager(&self) -> Option<&Node> {
+        self.nodes.iter().find(|n| n.node_type == NodeType::Manager)
+    }
+}

@@ -1,0 +1,21 @@
+//! zeek-cluster: deploys, supervises and is a Zeek cluster.
+
+// floors 1 and 2: pure
+pub mod api;
+pub mod data;
+pub mod layout;
+pub mod render;
+pub mod wire;
+
+// the cluster's wing
+pub mod cluster;
+pub mod logs;
+pub mod node;
+pub mod transport;
+
+// the control's wing
+pub mod agent;
+pub mod cli;
+pub mod deploy;
+pub mod fleet;
+pub mod query;

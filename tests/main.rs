@@ -1,0 +1,1 @@
+//! The tests that run the real program: one module per capability.
