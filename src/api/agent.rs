@@ -9,14 +9,14 @@
 //! | `PUT /v1/blobs/HASH` | the file | 204; 422 when the content has another hash |
 //! | `PUT /v1/releases/ID` | [`Manifest`] | 204 when every blob is here, its hash was computed again, and the release is complete on disk |
 //! | `POST /v1/releases/ID/activate` | – | 204: `current` points to it; no node is touched |
-//! | `POST /v1/nodes/start`, `/stop`, `/restart`, `/apply` | [`NodesRequest`] | array of [`Outcome`](super::outcome::Outcome), one for each node named |
+//! | `POST /v1/nodes/start`, `/stop`, `/restart`, `/apply` with `?deadline_ms=N` (60 s) | [`NodesRequest`] | array of [`Outcome`](super::outcome::Outcome), one for each node named |
 //! | `GET /v1/nodes/NAME/output?stream=stdout\|stderr&lines=N&follow=BOOL` | – | the text |
 //! | `GET /v1/nodes/NAME/api/…` | – | what the node's own socket answers |
 //! | `GET /v1/log?lines=N&since=SECONDS&until=SECONDS&node=A,B&grep=REGEX&follow=BOOL` | – | one [`LogLine`] a line, oldest first |
 //! | `POST /v1/exit` | – | 202; the agent ends, the nodes run on |
-//! | `POST /v1/remove` | – | array of outcomes; nodes stopped, the cluster's folder removed, then the agent ends |
+//! | `POST /v1/remove?keep_logs=BOOL&deadline_ms=N` (true, 60 s) | – | array of outcomes; nodes stopped, then everything removed that agents and nodes made (unless a node still runs), then the agent ends |
 //!
-//! Errors are answered with a 4xx or 5xx status and [`ErrorInfo`](super::outcome::ErrorInfo).
+//! Errors are answered with a 4xx or 5xx status and [`ErrorInfo`].
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

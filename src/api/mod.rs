@@ -3,6 +3,7 @@
 
 pub mod agent;
 pub mod config;
+pub mod keys;
 pub mod node;
 pub mod outcome;
 pub mod paths;
