@@ -1,1 +1,13 @@
-//! To be filled.
+//! A layout as each node's files, in memory: nothing is written here.
+
+mod cluster_layout;
+mod node_config;
+mod release;
+mod show;
+
+#[cfg(test)]
+mod tests;
+
+pub use cluster_layout::layout_zeek;
+pub use release::{HostRelease, Release, ReleaseInput, RenderError, release};
+pub use show::{layout_json, layout_yaml};

@@ -1,0 +1,431 @@
+//! Node sets: how commands name nodes, and how output folds them back.
+//!
+//! ```text
+//! set    := term (',' term)*                 union; `!term` takes away from what stands before it
+//! term   := ['!'] factor ('&' factor)*       what is in all of them
+//! factor := 'all' | '@workers' | '@loggers' | '@proxies' | '@managers' | '@host:NAME' | pattern
+//! pattern:= text and brackets: `worker-[1-4,7]`, `sensor-[01-16]`, `worker-[1-9/2]`
+//! ```
+//!
+//! A set that begins with `!` begins with all nodes. Blanks around `,` and `&` count for nothing.
+
+use std::collections::BTreeSet;
+
+use super::{Layout, Node, suggest};
+use crate::data::NodeType;
+
+/// One pattern may stand for so many names at most.
+pub const MAX_NAMES: usize = 10_000;
+/// Longer texts are refused.
+const MAX_TEXT: usize = 64 * 1024;
+
+/// Why a text names no set of nodes.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NodeSetError {
+    /// No such node, host or group in the layout.
+    #[error("no {what} is named `{name}`{}", suggestion(nearest))]
+    Unknown {
+        /// `node`, `host` or `group of nodes`.
+        what: &'static str,
+        /// As written.
+        name: String,
+        /// The nearest known name.
+        nearest: Option<String>,
+    },
+    /// Not of the form that node sets have.
+    #[error("`{text}` is not a set of nodes: {why}")]
+    Syntax {
+        /// The part that cannot be read.
+        text: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// More names than [`MAX_NAMES`].
+    #[error("`{text}` stands for more than {MAX_NAMES} names")]
+    TooMany {
+        /// The pattern.
+        text: String,
+    },
+}
+
+fn suggestion(nearest: &Option<String>) -> String {
+    nearest.as_ref().map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
+}
+
+/// A parsed node set, not yet compared with a layout.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeSet(Vec<Term>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Term {
+    effect: Effect,
+    factors: Vec<Factor>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Effect {
+    Add,
+    Remove,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Factor {
+    All,
+    Type(NodeType),
+    Host(String),
+    Names(Vec<String>),
+}
+
+/// The words after `@`.
+const GROUPS: [(&str, NodeType); 8] = [
+    ("workers", NodeType::Worker),
+    ("loggers", NodeType::Logger),
+    ("proxies", NodeType::Proxy),
+    ("managers", NodeType::Manager),
+    ("worker", NodeType::Worker),
+    ("logger", NodeType::Logger),
+    ("proxy", NodeType::Proxy),
+    ("manager", NodeType::Manager),
+];
+
+/// Reads a node set.
+pub fn parse(text: &str) -> Result<NodeSet, NodeSetError> {
+    if text.len() > MAX_TEXT {
+        return Err(NodeSetError::TooMany { text: text.chars().take(40).collect() });
+    }
+    split(text, ',').into_iter().map(term).collect::<Result<_, _>>().map(NodeSet)
+}
+
+/// The nodes of a set, in the order of the layout, each once. An empty intersection is no error: the result is empty.
+pub fn select<'a>(layout: &'a Layout, text: &str) -> Result<Vec<&'a Node>, NodeSetError> {
+    parse(text)?.select(layout)
+}
+
+impl NodeSet {
+    /// The nodes of this set, in the order of the layout, each once.
+    pub fn select<'a>(&self, layout: &'a Layout) -> Result<Vec<&'a Node>, NodeSetError> {
+        let begins_with_removal = self.0.first().is_some_and(|t| t.effect == Effect::Remove);
+        let mut chosen = vec![begins_with_removal; layout.nodes.len()];
+        for term in &self.0 {
+            let matched = term.matches(layout)?;
+            for (chosen, _) in chosen.iter_mut().zip(matched).filter(|(_, matched)| *matched) {
+                *chosen = term.effect == Effect::Add;
+            }
+        }
+        Ok(layout.nodes.iter().zip(chosen).filter(|(_, chosen)| *chosen).map(|(node, _)| node).collect())
+    }
+}
+
+impl Term {
+    /// For each node of the layout, whether it is in all factors.
+    fn matches(&self, layout: &Layout) -> Result<Vec<bool>, NodeSetError> {
+        let mut matched = vec![true; layout.nodes.len()];
+        for factor in &self.factors {
+            factor.check(layout)?;
+            for (matched, node) in matched.iter_mut().zip(&layout.nodes) {
+                *matched = *matched && factor.contains(node);
+            }
+        }
+        Ok(matched)
+    }
+}
+
+impl Factor {
+    fn contains(&self, node: &Node) -> bool {
+        match self {
+            Factor::All => true,
+            Factor::Type(node_type) => node.node_type == *node_type,
+            Factor::Host(host) => node.host == *host,
+            Factor::Names(names) => names.binary_search(&node.name).is_ok(),
+        }
+    }
+
+    /// Whether everything that it names exists.
+    fn check(&self, layout: &Layout) -> Result<(), NodeSetError> {
+        match self {
+            Factor::All | Factor::Type(_) => Ok(()),
+            Factor::Host(host) if layout.host(host).is_some() => Ok(()),
+            Factor::Host(host) => Err(unknown("host", host, layout.hosts.iter().map(|h| h.name.as_str()))),
+            Factor::Names(names) => {
+                let known: BTreeSet<&str> = layout.nodes.iter().map(|n| n.name.as_str()).collect();
+                match names.iter().find(|name| !known.contains(name.as_str())) {
+                    Some(name) => Err(unknown("node", name, known)),
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+}
+
+fn unknown<'a>(what: &'static str, name: &str, known: impl IntoIterator<Item = &'a str>) -> NodeSetError {
+    NodeSetError::Unknown { what, name: name.to_owned(), nearest: suggest::nearest(name, known).map(str::to_owned) }
+}
+
+fn syntax(text: &str, why: &'static str) -> NodeSetError {
+    NodeSetError::Syntax { text: text.to_owned(), why }
+}
+
+/// Splits at a separator that stands outside of brackets; the parts are trimmed.
+fn split(text: &str, separator: char) -> Vec<&str> {
+    let mut depth = 0usize;
+    text.split(|c: char| {
+        match c {
+            '[' => depth += 1,
+            ']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        c == separator && depth == 0
+    })
+    .map(str::trim)
+    .collect()
+}
+
+fn term(text: &str) -> Result<Term, NodeSetError> {
+    let (effect, rest) = match text.strip_prefix('!') {
+        Some(rest) => (Effect::Remove, rest),
+        None => (Effect::Add, text),
+    };
+    let factors = split(rest, '&').into_iter().map(factor).collect::<Result<_, _>>()?;
+    Ok(Term { effect, factors })
+}
+
+fn factor(text: &str) -> Result<Factor, NodeSetError> {
+    if text == "all" {
+        return Ok(Factor::All);
+    }
+    match text.strip_prefix('@') {
+        Some(group) => match group.strip_prefix("host:") {
+            Some("") => Err(syntax(text, "a host's name follows `@host:`")),
+            Some(host) => Ok(Factor::Host(host.to_owned())),
+            None => node_type(group).map(Factor::Type),
+        },
+        None => {
+            let mut names = expand(text)?;
+            names.sort();
+            Ok(Factor::Names(names))
+        }
+    }
+}
+
+fn node_type(group: &str) -> Result<NodeType, NodeSetError> {
+    let found = GROUPS.iter().find(|(word, _)| *word == group).map(|(_, node_type)| *node_type);
+    found.ok_or_else(|| match unknown("group of nodes", group, GROUPS.iter().map(|(word, _)| *word)) {
+        NodeSetError::Unknown { what, nearest, .. } => {
+            NodeSetError::Unknown { what, name: format!("@{group}"), nearest: nearest.map(|n| format!("@{n}")) }
+        }
+        other => other,
+    })
+}
+
+/// All names that a pattern stands for.
+fn expand(pattern: &str) -> Result<Vec<String>, NodeSetError> {
+    let mut names = vec![String::new()];
+    let mut rest = pattern;
+    if pattern.is_empty() {
+        return Err(syntax(pattern, "a name is missing"));
+    }
+    while !rest.is_empty() {
+        let open = rest.find(['[', ']']).unwrap_or(rest.len());
+        let (literal, tail) = rest.split_at(open);
+        if let Some(c) = literal.chars().find(|c| !c.is_ascii_alphanumeric() && *c != '-' && *c != '_') {
+            let why = if c == '@' || c == '!' {
+                "`@` and `!` stand at the beginning"
+            } else {
+                "names hold letters, digits, `-` and `_`"
+            };
+            return Err(syntax(pattern, why));
+        }
+        names.iter_mut().for_each(|name| name.push_str(literal));
+        let Some(tail) = tail.strip_prefix('[') else {
+            if tail.is_empty() {
+                break;
+            }
+            return Err(syntax(pattern, "`]` without `[`"));
+        };
+        let Some((inside, after)) = tail.split_once(']') else { return Err(syntax(pattern, "`[` without `]`")) };
+        names = product(pattern, &names, &numbers(pattern, inside)?)?;
+        rest = after;
+    }
+    Ok(names)
+}
+
+fn product(pattern: &str, names: &[String], endings: &[String]) -> Result<Vec<String>, NodeSetError> {
+    if names.len().saturating_mul(endings.len()) > MAX_NAMES {
+        return Err(NodeSetError::TooMany { text: pattern.to_owned() });
+    }
+    Ok(names.iter().flat_map(|name| endings.iter().map(move |ending| format!("{name}{ending}"))).collect())
+}
+
+/// The numbers between brackets, as text: leading zeros of a range's beginning give its width.
+fn numbers(pattern: &str, inside: &str) -> Result<Vec<String>, NodeSetError> {
+    let mut found = Vec::new();
+    for part in inside.split(',').map(str::trim) {
+        let (range, step) = match part.split_once('/') {
+            Some((range, step)) => (range, number(pattern, step)?),
+            None => (part, 1),
+        };
+        let (from, to) = range.split_once('-').unwrap_or((range, range));
+        let (first, last) = (number(pattern, from)?, number(pattern, to)?);
+        if first > last {
+            return Err(syntax(pattern, "a range ends before it begins"));
+        }
+        let step = usize::try_from(step).ok().filter(|step| *step > 0);
+        let step = step.ok_or_else(|| syntax(pattern, "a step is at least 1"))?;
+        let count = (last - first) / step as u64;
+        if count >= (MAX_NAMES - found.len()) as u64 {
+            return Err(NodeSetError::TooMany { text: pattern.to_owned() });
+        }
+        let width = if from.starts_with('0') { from.len() } else { 0 };
+        found.extend((first..=last).step_by(step).map(|n| format!("{n:0width$}")));
+    }
+    Ok(found)
+}
+
+fn number(pattern: &str, text: &str) -> Result<u64, NodeSetError> {
+    let digits = !text.is_empty() && text.len() <= 18 && text.bytes().all(|b| b.is_ascii_digit());
+    digits
+        .then(|| text.parse().ok())
+        .flatten()
+        .ok_or_else(|| syntax(pattern, "brackets hold numbers and ranges such as `1-4,7`"))
+}
+
+/// Folds names into patterns that [`parse`] reads back as the same set: `worker-[1-8]`. Patterns come in the order of
+/// their first name, numbers ascending.
+pub fn fold<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    let mut groups: Vec<((&str, usize), BTreeSet<u64>)> = Vec::new();
+    for name in names {
+        let (stem, digits) = name.split_at(name.trim_end_matches(|c: char| c.is_ascii_digit()).len());
+        let number = Some(digits).filter(|d| !d.is_empty() && d.len() <= 18).and_then(|d| d.parse().ok());
+        let Some(number) = number else {
+            groups.push(((name, usize::MAX), BTreeSet::new()));
+            continue;
+        };
+        let width = if digits.starts_with('0') { digits.len() } else { 0 };
+        match groups.iter_mut().find(|(key, _)| *key == (stem, width)) {
+            Some((_, numbers)) => _ = numbers.insert(number),
+            None => groups.push(((stem, width), BTreeSet::from([number]))),
+        }
+    }
+    let mut folded: Vec<String> =
+        groups.into_iter().map(|((stem, width), numbers)| pattern(stem, width, &numbers)).collect();
+    let mut seen = BTreeSet::new();
+    folded.retain(|pattern| seen.insert(pattern.clone()));
+    folded.join(",")
+}
+
+/// One stem with its numbers.
+fn pattern(stem: &str, width: usize, numbers: &BTreeSet<u64>) -> String {
+    let mut ranges: Vec<(u64, u64)> = Vec::new();
+    for &n in numbers {
+        match ranges.last_mut() {
+            Some((_, last)) if *last + 1 == n => *last = n,
+            _ => ranges.push((n, n)),
+        }
+    }
+    let parts: Vec<String> = ranges
+        .iter()
+        .map(|&(first, last)| match last - first {
+            0 => format!("{first:0width$}"),
+            _ => format!("{first:0width$}-{last:0width$}"),
+        })
+        .collect();
+    match (parts.as_slice(), numbers.len()) {
+        ([], _) => stem.to_owned(),
+        ([only], 1) => format!("{stem}{only}"),
+        _ => format!("{stem}[{}]", parts.join(",")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::layout::test_layout;
+
+    const LAYOUT: &str = "
+hosts: { head: 192.0.2.1, sensor-1: 192.0.2.2, sensor-2: 192.0.2.3 }
+nodes:
+  manager: { host: head }
+  logger: { host: head, count: 2 }
+  proxy: { host: head }
+  worker: { host: [sensor-1, sensor-2], count: 4 }
+";
+
+    fn check(text: &str, expected: &str) {
+        let layout = test_layout(LAYOUT);
+        let found = match select(&layout, text) {
+            Ok(nodes) => fold(nodes.iter().map(|n| n.name.as_str())),
+            Err(error) => error.to_string(),
+        };
+        assert_eq!(found, expected, "{text}");
+    }
+
+    #[test]
+    fn terms_add_and_take_away() {
+        check("all", "manager,logger-[1-2],proxy,worker-[1-8]");
+        check("worker-[1-4,7], proxy", "proxy,worker-[1-4,7]");
+        check("@workers,!worker-3", "worker-[1-2,4-8]");
+        check("!@workers", "manager,logger-[1-2],proxy");
+        check("@host:sensor-1", "worker-[1-4]");
+        check(
+            "@workers & @host:sensor-2 & !worker-1",
+            "`!worker-1` is not a set of nodes: `@` and `!` stand at the beginning",
+        );
+        check("@workers & @host:sensor-2", "worker-[5-8]");
+        check("@host:head&@workers", "");
+        check("worker-[1-8/3]", "worker-[1,4,7]");
+    }
+
+    #[test]
+    fn what_is_unknown_is_named_with_its_nearest() {
+        check("wroker-1", "no node is named `wroker-1`; did you mean `worker-1`?");
+        check("worker-[7-9]", "no node is named `worker-9`; did you mean `worker-1`?");
+        check("@wokers", "no group of nodes is named `@wokers`; did you mean `@workers`?");
+        check("@host:sensr-1", "no host is named `sensr-1`; did you mean `sensor-1`?");
+    }
+
+    #[test]
+    fn what_cannot_be_read_says_why() {
+        check("worker-[1-4", "`worker-[1-4` is not a set of nodes: `[` without `]`");
+        check("worker-1]", "`worker-1]` is not a set of nodes: `]` without `[`");
+        check("worker-[4-1]", "`worker-[4-1]` is not a set of nodes: a range ends before it begins");
+        check("worker-[1-4/0]", "`worker-[1-4/0]` is not a set of nodes: a step is at least 1");
+        check("a,,b", "`` is not a set of nodes: a name is missing");
+        check("worker-[1-10001]", "`worker-[1-10001]` stands for more than 10000 names");
+        check("w[1-1000][1-1000]", "`w[1-1000][1-1000]` stands for more than 10000 names");
+        check(
+            "w[0-18446744073709551615]",
+            "`w[0-18446744073709551615]` is not a set of nodes: brackets hold numbers and ranges such as `1-4,7`",
+        );
+    }
+
+    #[test]
+    fn zeros_are_kept() {
+        let names = expand("s[08-11]").expect("a pattern");
+        assert_eq!(names, ["s08", "s09", "s10", "s11"]);
+        assert_eq!(fold(names.iter().map(String::as_str)), "s[08-09],s[10-11]");
+    }
+
+    proptest! {
+        #[test]
+        fn folded_names_are_read_back(names in proptest::collection::btree_set("[a-z]{1,2}-?[0-9]{0,3}(-[0-9]{1,2})?", 1..60)) {
+            let folded = fold(names.iter().map(String::as_str));
+            let NodeSet(terms) = parse(&folded).expect("what fold writes");
+            let mut read = BTreeSet::new();
+            for factor in terms.into_iter().flat_map(|t| t.factors) {
+                match factor {
+                    Factor::Names(found) => read.extend(found),
+                    Factor::All => _ = read.insert("all".to_owned()),
+                    other => prop_assert!(false, "{other:?}"),
+                }
+            }
+            prop_assert_eq!(read, names);
+        }
+
+        #[test]
+        fn no_text_panics(text in "[a-z@!&,\\[\\]/0-9:-]{0,40}") {
+            let _ = parse(&text);
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! What an expanded layout must not be, wherever it was read from. The shapes of single values are `schema.rs`'s affair.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use super::expand::{Expanded, Origin, Placed, by_lower_name};
+use super::model::{Backend, Engine, Reach};
+use super::problem::{Problems, Report, Span, Spanned};
+use super::spec::{Given, Interfaces, LayoutSpec, NodeSpec};
+use crate::api::paths::ClusterDir;
+use crate::data::NodeType;
+
+/// Longest path of a Unix socket: `sun_path` of unix(7) less its ending zero.
+const MAX_SOCKET_PATH: usize = 107;
+/// Names that node sets give another meaning, or that Zeek's tools use for a node that does not run.
+const RESERVED: [(&str, &str); 2] = [
+    ("all", "`all` stands for all nodes wherever nodes are named"),
+    ("control", "`control` is the name that zeekctl gives to itself in a layout; nothing runs under it"),
+];
+
+/// Reports what is wrong with the layout as a whole.
+pub(crate) fn validate(spec: &LayoutSpec, expanded: &Expanded, problems: &mut Problems) {
+    check_backend(spec, problems);
+    check_managers(spec, expanded, problems);
+    check_names(spec, expanded, problems);
+    for group in &spec.nodes {
+        check_processes(group, problems);
+        check_manager_reference(group, expanded, problems);
+    }
+    check_listeners(spec, expanded, problems);
+    check_reachable(expanded, problems);
+    check_hosts(expanded, problems);
+    check_socket_paths(spec, expanded, problems);
+    check_stores(spec, expanded, problems);
+    warn_of_websockets(expanded, problems);
+    warn_of_what_is_not_run(spec, expanded, problems);
+}
+
+fn check_backend(spec: &LayoutSpec, problems: &mut Problems) {
+    if let Some(Spanned { value: Backend::Broker, span }) = &spec.backend {
+        problems.push(Report::new(*span, "the backend `broker` cannot be run by this version").expected("`zeromq`"));
+    }
+}
+
+fn check_managers(spec: &LayoutSpec, expanded: &Expanded, problems: &mut Problems) {
+    if spec.nodes.is_empty() {
+        let report = Report::new(spec.nodes_span, "this cluster has no nodes");
+        problems.push(report.expected("`nodes:` with at least a manager, such as `manager: { type: manager }`"));
+        return;
+    }
+    let managers: Vec<&Placed> = expanded.nodes.iter().filter(|n| n.node.node_type == NodeType::Manager).collect();
+    let declared = spec.nodes.iter().any(|group| match &group.node_type {
+        Given::As(written) => written.value == NodeType::Manager,
+        Given::Refused => true,
+        Given::Not => group.name.value.starts_with("manager"),
+    });
+    if !declared {
+        let what = match expanded.nodes.iter().find(|n| n.node.node_type == NodeType::Worker) {
+            Some(worker) => format!("this cluster has no manager, which `{}` and the others need", worker.node.name),
+            None => "this cluster has no manager".to_owned(),
+        };
+        problems.push(Report::new(spec.nodes_span, what).expected("one node of type manager"));
+    }
+    for further in managers.iter().skip(1) {
+        let message = format!("`{}` is a second manager beside `{}`", further.node.name, managers[0].node.name);
+        problems.push(Report::new(further.span, message).expected("one manager"));
+    }
+}
+
+fn check_names(spec: &LayoutSpec, expanded: &Expanded, problems: &mut Problems) {
+    for group in &spec.nodes {
+        if let Some((name, why)) = RESERVED.iter().find(|(name, _)| group.name.value.eq_ignore_ascii_case(name)) {
+            problems.push(Report::new(group.name.span, format!("no node can be named `{name}`")).hint(*why));
+        }
+    }
+    for same in by_lower_name(&expanded.nodes).values().filter(|same| same.len() > 1) {
+        let (first, second) = (same[0], same[1]);
+        let message = match first.node.name == second.node.name {
+            // The same name twice under `nodes:` has been reported as a duplicate key.
+            true if first.node.group.0 == second.node.group.0 => continue,
+            true => format!(
+                "`{}` and `{}` both stand for a node `{}`",
+                first.node.group.0, second.node.group.0, first.node.name
+            ),
+            false => format!("`{}` and `{}` differ only in case", first.node.name, second.node.name),
+        };
+        problems.push(Report::new(second.span, message).expected("names that differ in more than case"));
+    }
+}
+
+fn check_processes(group: &NodeSpec, problems: &mut Problems) {
+    if let Given::Refused = group.count {
+        return;
+    }
+    let count = group.processes();
+    let pinned = group.pin_cpus.len();
+    if pinned > count {
+        let message = format!("`{}` pins {pinned} CPUs and runs {count} on each host", group.name.value);
+        let report =
+            Report::new(group.pin_cpus_span, message).expected(format!("at most {count}, one for each process"));
+        problems.push(report.hint(format!("or set `count: {pinned}`")));
+    } else if pinned > 0 && pinned < count {
+        let message = format!(
+            "`{}` pins {pinned} CPUs for {count} processes: they are used again from the first",
+            group.name.value
+        );
+        problems.warn(Report::new(group.pin_cpus_span, message));
+    }
+    if let Interfaces::Each(each) = &group.interfaces
+        && each.value.len() != count
+    {
+        let message = format!(
+            "`{}` lists {} interfaces and runs {count} processes on each host",
+            group.name.value,
+            each.value.len()
+        );
+        problems.push(Report::new(each.span, message).expected("one interface, or one for each process"));
+    }
+}
+
+fn check_manager_reference(group: &NodeSpec, expanded: &Expanded, problems: &mut Problems) {
+    let Some(manager) = &group.manager else { return };
+    let nodes = || expanded.nodes.iter().map(|placed| &placed.node);
+    let report = match nodes().find(|node| node.name == manager.value) {
+        Some(node) if node.node_type == NodeType::Manager => return,
+        Some(node) => Report::new(manager.span, format!("`{}` is a {}", node.name, node.node_type)),
+        None => Report::new(manager.span, format!("there is no node `{}`", manager.value)),
+    };
+    let names = nodes().filter(|node| node.node_type == NodeType::Manager).map(|node| node.name.as_str());
+    problems.push(report.expected("the manager's name, or leave the key out").nearest(&manager.value, names));
+}
+
+/// Something that listens, for messages.
+struct Listener {
+    what: String,
+    span: Span,
+    automatic: bool,
+}
+
+/// Two listeners on one address and port. A loopback address is one of its host alone, where the host is another machine.
+fn check_listeners(spec: &LayoutSpec, expanded: &Expanded, problems: &mut Problems) {
+    let mut taken: HashMap<(String, u16), Listener> = HashMap::new();
+    let mut listen = |address: String, port: u16, new: Listener| {
+        let Some(first) = taken.get(&(address.clone(), port)) else {
+            taken.insert((address, port), new);
+            return;
+        };
+        let message = format!("{} and {} both listen on {address} port {port}", first.what, new.what);
+        let report = Report::new(new.span, message).expected("each address and port once");
+        problems.push(match new.automatic && first.automatic {
+            true => report.hint("set `port` for one of the two"),
+            false => report.hint("change one of the two ports"),
+        });
+    };
+    let layout = &expanded.layout;
+    let hub_span = spec.port.as_ref().map_or(spec.nodes_span, |port| port.span);
+    for placed in &expanded.nodes {
+        let node = &placed.node;
+        let address = address_of(placed, expanded, node.ip);
+        // Further managers have been reported.
+        if node.node_type == NodeType::Manager && layout.manager().is_some_and(|manager| manager.name == node.name) {
+            for (port, socket) in [(layout.hub.xpub, "XPUB"), (layout.hub.xsub, "XSUB")] {
+                let what = format!("the hub's {socket} on `{}`", node.name);
+                listen(address.clone(), port, Listener { what, span: hub_span, automatic: spec.port.is_none() });
+            }
+        }
+        if let Some(port) = node.port {
+            let (span, automatic) = match placed.port {
+                Origin::Written(span) => (span, false),
+                Origin::Automatic => (placed.span, true),
+            };
+            listen(address.clone(), port, Listener { what: format!("`{}`", node.name), span, automatic });
+        }
+        if let (Some(port), Some(span)) = (node.metrics_port, placed.metrics_span) {
+            let what = format!("the metrics of `{}`", node.name);
+            listen(address, port, Listener { what, span, automatic: false });
+        }
+        if let (Some(websocket), Some(span)) = (&node.websocket, placed.websocket_span) {
+            let address = address_of(placed, expanded, Some(websocket.listen_addr));
+            let what = format!("the WebSocket server of `{}`", node.name);
+            listen(address, websocket.listen_port, Listener { what, span, automatic: false });
+        }
+    }
+}
+
+/// An address as the key of a listener.
+fn address_of(placed: &Placed, expanded: &Expanded, ip: Option<IpAddr>) -> String {
+    let host = expanded.layout.host(&placed.node.host);
+    let elsewhere = host.is_some_and(|host| host.reach != Reach::Local && !host.ip.is_some_and(|ip| ip.is_loopback()));
+    match ip {
+        Some(ip) if ip.is_loopback() && elsewhere => format!("{ip} of {}", placed.node.host),
+        Some(ip) => ip.to_string(),
+        None => host.map(|host| host.address.clone()).unwrap_or_default(),
+    }
+}
+
+/// What listens on a loopback address cannot be reached from another machine. Source: `zeekctl.md` 5, validation.
+fn check_reachable(expanded: &Expanded, problems: &mut Problems) {
+    let loopback = |placed: &&Placed| placed.node.ip.is_some_and(|ip| ip.is_loopback());
+    let Some(remote) = expanded.nodes.iter().find(|placed| !loopback(placed)) else { return };
+    let listens = |placed: &&Placed| placed.node.node_type == NodeType::Manager || placed.node.port.is_some();
+    for local in expanded.nodes.iter().filter(listens).filter(loopback) {
+        let ip = local.node.ip.map(|ip| ip.to_string()).unwrap_or_default();
+        let message = format!(
+            "`{}` would listen on {ip}, where `{}` on another address cannot reach it",
+            local.node.name, remote.node.name
+        );
+        let report = Report::new(local.span, message).expected("an address of the network");
+        problems.push(report.hint(format!("give host `{}` its own address instead of {ip}", local.node.host)));
+    }
+}
+
+/// Hosts that are one machine, and hosts without nodes.
+fn check_hosts(expanded: &Expanded, problems: &mut Problems) {
+    let mut this_machine = None;
+    for (host, span) in expanded.layout.hosts.iter().zip(&expanded.host_spans) {
+        if !expanded.nodes.iter().any(|placed| placed.node.host == host.name) {
+            problems.warn(Report::new(*span, format!("host `{}` has no node", host.name)));
+            continue;
+        }
+        match (&host.reach, this_machine) {
+            (Reach::Local, None) => this_machine = Some(&host.name),
+            (Reach::Local, Some(first)) => {
+                let message = format!(
+                    "host `{}` is this machine, as `{first}` is; their nodes would share one folder",
+                    host.name
+                );
+                let report = Report::new(*span, message).expected("each machine once");
+                problems.push(
+                    report.hint("put the nodes on one host and give them an `ip`, or give this host an `ssh:` key"),
+                );
+            }
+            _ => {}
+        }
+    }
+}
+
+/// `BASE/CLUSTER/run/NODE/node.sock` has to fit; without a written `base_dir` the host's own agent says so.
+fn check_socket_paths(spec: &LayoutSpec, expanded: &Expanded, problems: &mut Problems) {
+    let Some(base) = &spec.base_dir else { return };
+    let cluster = ClusterDir::new(std::path::Path::new(&base.value).join(&expanded.layout.name));
+    let longest = expanded
+        .nodes
+        .iter()
+        .map(|placed| cluster.node_socket(&placed.node.name))
+        .max_by_key(|path| path.as_os_str().len());
+    let Some(path) = longest.filter(|path| path.as_os_str().len() > MAX_SOCKET_PATH) else { return };
+    let length = path.as_os_str().len();
+    let message = format!("`{}` has {length} bytes, too many for a Unix socket", path.display());
+    let report = Report::new(base.span, message).expected(format!("at most {MAX_SOCKET_PATH} bytes"));
+    problems.push(report.hint(format!("shorten `base_dir` or names by {} bytes", length - MAX_SOCKET_PATH)));
+}
+
+fn check_stores(spec: &LayoutSpec, expanded: &Expanded, problems: &mut Problems) {
+    for master in spec.stores.iter().filter_map(|store| store.master_node.as_ref()) {
+        if !expanded.nodes.iter().any(|placed| placed.node.name == master.value) {
+            let names = expanded.nodes.iter().map(|placed| placed.node.name.as_str());
+            let report = Report::new(master.span, format!("there is no node `{}`", master.value));
+            problems.push(report.expected("a node's name, counts expanded").nearest(&master.value, names));
+        }
+    }
+}
+
+/// Zeek binds its PULL socket a second time for the first WebSocket client. Source: `protocol/zeromq.md` 8.6.
+fn warn_of_websockets(expanded: &Expanded, problems: &mut Problems) {
+    for placed in
+        expanded.nodes.iter().filter(|placed| placed.node.engine == Engine::Zeek && placed.node.port.is_some())
+    {
+        if let Some(span) = placed.websocket_span {
+            let message =
+                format!("Zeek fails on the first WebSocket client of `{}`, because it receives logs", placed.node.name);
+            problems.warn(Report::new(span, message).hint("put `websocket` on a node that receives no logs"));
+        }
+    }
+}
+
+/// Keys that are read, checked and rendered, and that this version's own nodes do not act on.
+fn warn_of_what_is_not_run(spec: &LayoutSpec, expanded: &Expanded, problems: &mut Problems) {
+    for placed in expanded.nodes.iter().filter(|placed| placed.node.engine == Engine::Core) {
+        if let Some(span) = placed.websocket_span {
+            problems.warn(Report::new(span, "nodes of this version serve no WebSocket clients"));
+        }
+    }
+    if let Some(store) = spec.stores.first() {
+        problems.warn(Report::new(store.span, "nodes of this version keep no data stores"));
+    }
+}

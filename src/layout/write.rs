@@ -1,0 +1,226 @@
+//! A layout as YAML: everything written out, nothing left to a default, so that reading it gives the same layout.
+
+use std::time::Duration;
+
+use serde_yaml::{Mapping, Value};
+
+use super::model::*;
+use super::{duration, expand::BASE_PORT};
+use crate::api::config::{Compress, LogFormat, OptionValue};
+use crate::data::NodeType;
+
+/// The layout as YAML text.
+pub fn to_yaml(layout: &Layout) -> String {
+    serde_yaml::to_string(&to_value(layout)).expect("text keys and finite numbers only")
+}
+
+/// The layout as a tree in the order of the manual, with text keys only.
+pub fn to_value(layout: &Layout) -> Value {
+    let mut map = Mapping::new();
+    put(&mut map, "version", 1);
+    put(&mut map, "name", layout.name.as_str());
+    put(
+        &mut map,
+        "backend",
+        match layout.backend {
+            Backend::Zeromq => "zeromq",
+            Backend::Broker => "broker",
+        },
+    );
+    put(&mut map, "encryption", if layout.encrypted { "on" } else { "off" });
+    if let Some(dir) = &layout.base_dir {
+        put(&mut map, "base_dir", dir.display().to_string());
+    }
+    put(&mut map, "stop_grace", text(layout.stop_grace));
+    if layout.hub.xpub != BASE_PORT {
+        put(&mut map, "port", layout.hub.xpub);
+    }
+    put(&mut map, "hosts", named(&layout.hosts, |host| (&host.name, host_value(host))));
+    put(&mut map, "nodes", named(&layout.nodes, |node| (&node.name, node_value(node))));
+    put_some(&mut map, "options", named(&layout.options, |(name, value)| (name, option_value(value))));
+    put_some(&mut map, "stores", named(&layout.stores, |(name, store)| (name, store_value(store))));
+    put(&mut map, "logging", logging_value(&layout.logging));
+    put_some(&mut map, "networks", Value::Sequence(layout.networks.iter().map(network_value).collect()));
+    put(&mut map, "zeek", zeek_value(&layout.zeek));
+    Value::Mapping(map)
+}
+
+fn put(map: &mut Mapping, key: &str, value: impl Into<Value>) {
+    map.insert(Value::String(key.to_owned()), value.into());
+}
+
+/// Leaves out what is empty.
+fn put_some(map: &mut Mapping, key: &str, value: Value) {
+    let empty = match &value {
+        Value::Mapping(inner) => inner.is_empty(),
+        Value::Sequence(inner) => inner.is_empty(),
+        Value::String(inner) => inner.is_empty(),
+        _ => false,
+    };
+    if !empty {
+        put(map, key, value);
+    }
+}
+
+fn named<'a, T>(items: impl IntoIterator<Item = T>, entry: impl Fn(T) -> (&'a String, Value)) -> Value {
+    let pairs = items.into_iter().map(|item| {
+        let (name, value) = entry(item);
+        (Value::String(name.clone()), value)
+    });
+    Value::Mapping(pairs.collect())
+}
+
+fn list<T: ToString>(items: &[T]) -> Value {
+    Value::Sequence(items.iter().map(|item| Value::String(item.to_string())).collect())
+}
+
+fn text(duration: Duration) -> String {
+    duration::format(duration)
+}
+
+fn host_value(host: &Host) -> Value {
+    let mut map = Mapping::new();
+    put(&mut map, "address", host.address.as_str());
+    if let Reach::Ssh(ssh) = &host.reach {
+        put(&mut map, "ssh", ssh_value(ssh));
+    }
+    Value::Mapping(map)
+}
+
+fn ssh_value(ssh: &Ssh) -> Value {
+    let paths = |paths: &[std::path::PathBuf]| list(&paths.iter().map(|path| path.display()).collect::<Vec<_>>());
+    let mut map = Mapping::new();
+    if let Some(user) = &ssh.user {
+        put(&mut map, "user", user.as_str());
+    }
+    if let Some(port) = ssh.port {
+        put(&mut map, "port", port);
+    }
+    put_some(&mut map, "identity_file", paths(&ssh.identity_files));
+    put_some(&mut map, "known_hosts_file", paths(&ssh.known_hosts_files));
+    put_some(&mut map, "jump", list(&ssh.jump));
+    put(
+        &mut map,
+        "host_key_checking",
+        match ssh.host_key_checking {
+            HostKeyChecking::Strict => "strict",
+            HostKeyChecking::AcceptNew => "accept-new",
+        },
+    );
+    put(&mut map, "connect_timeout", text(ssh.connect_timeout));
+    Value::Mapping(map)
+}
+
+fn node_value(node: &Node) -> Value {
+    let mut map = Mapping::new();
+    put(&mut map, "type", node.node_type.as_str());
+    put(&mut map, "host", node.host.as_str());
+    if let Some(ip) = node.ip {
+        put(&mut map, "ip", ip.to_string());
+    }
+    put_some(&mut map, "zone_id", node.zone_id.as_str().into());
+    if let Some(port) = node.port {
+        put(&mut map, "port", port);
+    }
+    if let (Some(manager), true) = (&node.manager, node.node_type != NodeType::Manager) {
+        put(&mut map, "manager", manager.as_str());
+    }
+    if let Some(port) = node.metrics_port {
+        put(&mut map, "metrics_port", port);
+    }
+    put(
+        &mut map,
+        "engine",
+        match node.engine {
+            Engine::Core => "core",
+            Engine::Zeek => "zeek",
+        },
+    );
+    if let Some(websocket) = &node.websocket {
+        let mut inner = Mapping::new();
+        put(&mut inner, "listen_addr", websocket.listen_addr.to_string());
+        put(&mut inner, "listen_port", websocket.listen_port);
+        put(&mut map, "websocket", inner);
+    }
+    if let Some(interface) = &node.interface {
+        put(&mut map, "interface", interface.as_str());
+    }
+    if let Some(method) = &node.lb_method {
+        put(&mut map, "lb_method", method.as_str());
+    }
+    put_some(&mut map, "pin_cpus", Value::Sequence(node.pin_cpus.iter().map(|cpu| Value::from(*cpu)).collect()));
+    put_some(&mut map, "env_vars", named(&node.env_vars, |(name, value)| (name, value.as_str().into())));
+    put_some(&mut map, "aux_scripts", list(&node.aux_scripts));
+    Value::Mapping(map)
+}
+
+fn option_value(value: &OptionValue) -> Value {
+    match value {
+        OptionValue::Bool(value) => Value::Bool(*value),
+        OptionValue::Int(value) => Value::from(*value),
+        OptionValue::Real(value) => Value::from(*value),
+        OptionValue::Text(value) => Value::String(value.clone()),
+        OptionValue::List(values) => Value::Sequence(values.iter().map(option_value).collect()),
+    }
+}
+
+fn store_value(store: &Store) -> Value {
+    let mut map = Mapping::new();
+    put(
+        &mut map,
+        "backend",
+        match store.backend {
+            StoreBackend::Memory => "memory",
+            StoreBackend::Sqlite => "sqlite",
+        },
+    );
+    if let Some(node) = &store.master_node {
+        put(&mut map, "master_node", node.as_str());
+    }
+    if let Some(path) = &store.path {
+        put(&mut map, "path", path.display().to_string());
+    }
+    put(&mut map, "clone_resync_interval", text(store.clone_resync_interval));
+    put(&mut map, "clone_stale_interval", text(store.clone_stale_interval));
+    put(&mut map, "clone_mutation_buffer_interval", text(store.clone_mutation_buffer_interval));
+    Value::Mapping(map)
+}
+
+fn logging_value(logging: &Logging) -> Value {
+    let mut map = Mapping::new();
+    put(
+        &mut map,
+        "format",
+        match logging.format {
+            LogFormat::Tsv => "tsv",
+            LogFormat::Json => "json",
+        },
+    );
+    put(&mut map, "rotation_interval", text(logging.rotation_interval));
+    put(
+        &mut map,
+        "compress",
+        match logging.compress {
+            Compress::Gzip => "gzip",
+            Compress::None => "none",
+        },
+    );
+    put(&mut map, "expire", text(logging.expire));
+    Value::Mapping(map)
+}
+
+fn network_value(network: &Network) -> Value {
+    Value::String(match &network.description {
+        Some(description) => format!("{} {description}", network.prefix),
+        None => network.prefix.clone(),
+    })
+}
+
+fn zeek_value(zeek: &Zeek) -> Value {
+    let mut map = Mapping::new();
+    if let Some(prefix) = &zeek.prefix {
+        put(&mut map, "prefix", prefix.display().to_string());
+    }
+    put(&mut map, "scripts", list(&zeek.scripts));
+    Value::Mapping(map)
+}

@@ -1,0 +1,286 @@
+//! The layout file as YAML: a tree that the schema has checked, read into what was typed. What the schema refused reads
+//! as not set; it has been reported.
+
+use std::collections::HashSet;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::duration;
+use super::model::{Backend, Engine, HostKeyChecking, Network, StoreBackend, WebSocket};
+use super::problem::{Problems, Report, Spanned};
+use super::schema;
+use super::spec::*;
+use super::tree::{self, Entry, Tree, Value};
+use crate::api::config::{Compress, LogFormat, OptionValue};
+use crate::data::NodeType;
+
+/// Reads a YAML text that is number `source` of the sources; none when there are no
+/// nodes to speak of for a reason that has been reported.
+pub(crate) fn read(text: &str, source: usize, problems: &mut Problems) -> Option<LayoutSpec> {
+    match tree::parse(text, source) {
+        Ok(tree) => {
+            schema::check(&tree, problems);
+            let shaped = |tree: &Tree| tree.is_null() || matches!(tree.value, Value::Map(_));
+            let readable = shaped(&tree) && tree.get("nodes").is_none_or(|nodes| shaped(nodes));
+            readable.then(|| layout(&tree, problems))
+        }
+        Err(report) => {
+            problems.push(report);
+            None
+        }
+    }
+}
+
+fn layout(tree: &Rc<Tree>, problems: &mut Problems) -> LayoutSpec {
+    let logging = tree.get("logging");
+    let zeek = tree.get("zeek");
+    LayoutSpec {
+        name: spanned(tree, "name", name),
+        backend: spanned(tree, "backend", |s| match s {
+            "zeromq" => Some(Backend::Zeromq),
+            "broker" => Some(Backend::Broker),
+            _ => None,
+        }),
+        encryption: plain(tree, "encryption", |s| match s {
+            "on" => Some(Encryption::On),
+            "off" => Some(Encryption::Off),
+            _ => None,
+        })
+        .unwrap_or_default(),
+        base_dir: spanned(tree, "base_dir", |s| s.starts_with('/').then(|| s.to_owned())),
+        stop_grace: plain(tree, "stop_grace", duration::parse),
+        port: spanned(tree, "port", port),
+        engine: plain(tree, "engine", engine),
+        ssh: tree.get("ssh").map(ssh).unwrap_or_default(),
+        hosts: unique(entries(tree, "hosts")).map(host).collect(),
+        nodes: unique(entries(tree, "nodes")).map(node).collect(),
+        nodes_span: key_span(tree, "nodes").unwrap_or(super::problem::Span { end: tree.span.start, ..tree.span }),
+        options: unique(entries(tree, "options")).filter_map(|entry| option(entry, problems)).collect(),
+        stores: unique(entries(tree, "stores")).map(store).collect(),
+        logging: logging.map(logging_spec).unwrap_or_default(),
+        networks: tree.get("networks").map(networks).unwrap_or_default(),
+        zeek_prefix: zeek.and_then(|zeek| plain(zeek, "prefix", |s| Some(PathBuf::from(s)))),
+        zeek_scripts: zeek.and_then(|zeek| texts(zeek, "scripts")),
+    }
+}
+
+fn host(entry: &Entry) -> HostSpec {
+    let short = scalar(&entry.value).map(|text| Spanned::new(text.to_owned(), entry.value.span));
+    let address = short.or_else(|| spanned(&entry.value, "address", |s| Some(s.to_owned())));
+    HostSpec {
+        name: entry.key.clone(),
+        address: address.unwrap_or_else(|| entry.key.clone()),
+        ssh: entry.value.get("ssh").map(ssh),
+    }
+}
+
+fn ssh(tree: &Rc<Tree>) -> SshSpec {
+    let paths = |key| texts(tree, key).map(|paths| paths.into_iter().map(PathBuf::from).collect());
+    SshSpec {
+        user: plain(tree, "user", |s| Some(s.to_owned())),
+        port: plain(tree, "port", port),
+        identity_files: paths("identity_file"),
+        known_hosts_files: paths("known_hosts_file"),
+        jump: texts(tree, "jump"),
+        host_key_checking: plain(tree, "host_key_checking", |s| match s {
+            "strict" => Some(HostKeyChecking::Strict),
+            "accept-new" => Some(HostKeyChecking::AcceptNew),
+            _ => None,
+        }),
+        connect_timeout: plain(tree, "connect_timeout", duration::parse),
+    }
+}
+
+fn node(entry: &Entry) -> NodeSpec {
+    let tree = &entry.value;
+    let count = |key| given(tree, key, |s| schema::int(s).and_then(|n| u16::try_from(n).ok()).filter(|n| *n > 0));
+    let pin_cpus = tree.get("pin_cpus").map(|cpus| cpus.elements()).unwrap_or_default();
+    let env_vars = entries(tree, "env_vars").iter();
+    NodeSpec {
+        node_type: given(tree, "type", node_type),
+        hosts: tree.get("host").map(host_choice).unwrap_or(HostChoice::Default),
+        count: match count("count") {
+            Given::Not => count("lb_procs"),
+            count => count,
+        },
+        ip: spanned(tree, "ip", schema::ip),
+        zone_id: plain(tree, "zone_id", |s| Some(s.to_owned())).unwrap_or_default(),
+        port: spanned(tree, "port", port),
+        manager: spanned(tree, "manager", name),
+        metrics_port: spanned(tree, "metrics_port", port),
+        engine: plain(tree, "engine", engine),
+        websocket: tree.get("websocket").map(|tree| Spanned::new(websocket(tree), tree.span)),
+        interfaces: tree.get("interface").map(interfaces).unwrap_or(Interfaces::None),
+        lb_method: plain(tree, "lb_method", |s| Some(s.to_owned())),
+        pin_cpus: pin_cpus.iter().filter_map(|cpu| scalar(cpu)?.parse().ok()).collect(),
+        pin_cpus_span: tree.get("pin_cpus").map_or(entry.key.span, |cpus| cpus.span),
+        env_vars: env_vars.filter_map(|e| Some((e.key.value.clone(), scalar(&e.value)?.to_owned()))).collect(),
+        aux_scripts: texts(tree, "aux_scripts").unwrap_or_default(),
+        ..NodeSpec::new(entry.key.clone())
+    }
+}
+
+fn host_choice(tree: &Rc<Tree>) -> HostChoice {
+    let named = |tree: &Rc<Tree>| scalar(tree).map(|text| Spanned::new(text.to_owned(), tree.span));
+    match &tree.value {
+        Value::List(elements) => HostChoice::Each(elements.iter().filter_map(named).collect()),
+        // What is no name has been reported; no host is better than the wrong one.
+        _ => named(tree).map_or(HostChoice::Each(Vec::new()), HostChoice::One),
+    }
+}
+
+fn interfaces(tree: &Rc<Tree>) -> Interfaces {
+    match &tree.value {
+        Value::List(elements) => {
+            let each = elements.iter().filter_map(scalar).map(str::to_owned).collect();
+            Interfaces::Each(Spanned::new(each, tree.span))
+        }
+        _ => scalar(tree).map_or(Interfaces::None, |text| Interfaces::Shared(text.to_owned())),
+    }
+}
+
+/// Default port of a WebSocket server. Source: `protocol/cluster.md` 6.2.
+pub(crate) const WEBSOCKET_PORT: u16 = 27759;
+
+fn websocket(tree: &Rc<Tree>) -> WebSocket {
+    WebSocket {
+        listen_addr: plain(tree, "listen_addr", schema::ip).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        listen_port: plain(tree, "listen_port", port).unwrap_or(WEBSOCKET_PORT),
+    }
+}
+
+fn store(entry: &Entry) -> StoreSpec {
+    let tree = &entry.value;
+    let interval = |key| -> Option<Duration> { plain(tree, key, duration::parse) };
+    StoreSpec {
+        name: entry.key.value.clone(),
+        span: entry.key.span,
+        backend: plain(tree, "backend", |s| match s {
+            "memory" => Some(StoreBackend::Memory),
+            "sqlite" => Some(StoreBackend::Sqlite),
+            _ => None,
+        }),
+        master_node: spanned(tree, "master_node", name),
+        path: plain(tree, "path", |s| Some(PathBuf::from(s))),
+        clone_resync_interval: interval("clone_resync_interval"),
+        clone_stale_interval: interval("clone_stale_interval"),
+        clone_mutation_buffer_interval: interval("clone_mutation_buffer_interval"),
+    }
+}
+
+fn logging_spec(tree: &Rc<Tree>) -> LoggingSpec {
+    LoggingSpec {
+        format: plain(tree, "format", |s| match s {
+            "tsv" => Some(LogFormat::Tsv),
+            "json" => Some(LogFormat::Json),
+            _ => None,
+        }),
+        rotation_interval: plain(tree, "rotation_interval", duration::parse),
+        compress: plain(tree, "compress", |s| match s {
+            "gzip" => Some(Compress::Gzip),
+            "none" => Some(Compress::None),
+            _ => None,
+        }),
+        expire: plain(tree, "expire", duration::parse),
+    }
+}
+
+fn networks(tree: &Rc<Tree>) -> Vec<Network> {
+    let read = |tree| schema::network(scalar(tree)?).map(|(prefix, description)| Network { prefix, description });
+    tree.elements().iter().filter_map(read).collect()
+}
+
+/// An option with a value of its type; what is wrong with it is reported.
+fn option(entry: &Entry, problems: &mut Problems) -> Option<(Spanned<String>, Spanned<OptionValue>)> {
+    let Some(info) = super::options::find(&entry.key.value) else {
+        let message = format!("unknown option `{}`", tree::shorten(&entry.key.value));
+        let names = super::options::OPTIONS.iter().map(|option| option.name);
+        problems.push(Report::new(entry.key.span, message).nearest(&entry.key.value, names));
+        return None;
+    };
+    if let Some(source) = info.derived_from() {
+        let message = format!("`{}` follows from other keys", info.name);
+        problems.push(Report::new(entry.key.span, message).hint(source));
+        return None;
+    }
+    match info.kind.read(&entry.value) {
+        Some(value) => Some((entry.key.clone(), Spanned::new(value, entry.value.span))),
+        None => {
+            let message = format!("`{}` cannot be {}", info.name, entry.value.describe());
+            problems.push(Report::new(entry.value.span, message).expected(info.kind.expected()));
+            None
+        }
+    }
+}
+
+/// The text of a scalar that is not null.
+fn scalar(tree: &Rc<Tree>) -> Option<&str> {
+    match &tree.value {
+        Value::Scalar(scalar) if !scalar.is_null() => Some(&scalar.text),
+        _ => None,
+    }
+}
+
+fn plain<T>(tree: &Rc<Tree>, key: &str, read: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+    spanned(tree, key, read).map(|found| found.value)
+}
+
+fn spanned<T>(tree: &Rc<Tree>, key: &str, read: impl FnOnce(&str) -> Option<T>) -> Option<Spanned<T>> {
+    let value = tree.get(key)?;
+    Some(Spanned::new(read(scalar(value)?)?, value.span))
+}
+
+fn given<T>(tree: &Rc<Tree>, key: &str, read: impl FnOnce(&str) -> Option<T>) -> Given<T> {
+    match (tree.get(key), spanned(tree, key, read)) {
+        (None, _) => Given::Not,
+        (Some(_), None) => Given::Refused,
+        (Some(_), Some(value)) => Given::As(value),
+    }
+}
+
+/// One text or several; none when the key is not there.
+fn texts(tree: &Rc<Tree>, key: &str) -> Option<Vec<String>> {
+    tree.get(key).map(|value| value.elements().iter().filter_map(scalar).map(str::to_owned).collect())
+}
+
+fn entries<'a>(tree: &'a Rc<Tree>, key: &str) -> &'a [Entry] {
+    tree.get(key).map(|value| value.entries()).unwrap_or_default()
+}
+
+/// The first entry of each key; the others have been reported.
+fn unique(entries: &[Entry]) -> impl Iterator<Item = &Entry> {
+    let mut seen = HashSet::new();
+    entries.iter().filter(move |entry| seen.insert(entry.key.value.as_str()))
+}
+
+fn key_span(tree: &Tree, key: &str) -> Option<super::problem::Span> {
+    tree.entries().iter().find(|entry| entry.key.value == key).map(|entry| entry.key.span)
+}
+
+fn name(text: &str) -> Option<String> {
+    schema::is_name(text).then(|| text.to_owned())
+}
+
+fn port(text: &str) -> Option<u16> {
+    schema::int(text).and_then(|n| u16::try_from(n).ok()).filter(|n| *n > 0)
+}
+
+fn engine(text: &str) -> Option<Engine> {
+    match text {
+        "core" => Some(Engine::Core),
+        "zeek" => Some(Engine::Zeek),
+        _ => None,
+    }
+}
+
+pub(crate) fn node_type(text: &str) -> Option<NodeType> {
+    match text {
+        "manager" => Some(NodeType::Manager),
+        "logger" => Some(NodeType::Logger),
+        "proxy" => Some(NodeType::Proxy),
+        "worker" => Some(NodeType::Worker),
+        _ => None,
+    }
+}

@@ -1,0 +1,95 @@
+//! `nodes/NAME.yaml`: what one node has to know about itself and its cluster.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use super::RenderError;
+use crate::api::config::{LoggingConfig, NodeConfig, NodeEntry, ZeromqEndpoints};
+use crate::data::NodeType;
+use crate::layout::{Layout, Node, nodeset};
+
+/// The configuration of one node of the layout.
+pub(crate) fn node_config(layout: &Layout, node: &Node) -> Result<NodeConfig, RenderError> {
+    Ok(NodeConfig {
+        cluster: layout.name.clone(),
+        name: node.name.clone(),
+        node_type: node.node_type,
+        host: node.host.clone(),
+        manager_is_logger: layout.manager_is_logger,
+        zeromq: endpoints(layout, node)?,
+        curve_dir: layout.encrypted.then(|| PathBuf::from("current/keys")),
+        options: layout.options.clone(),
+        logging: logging(layout, node),
+        nodes: entries(layout)?,
+    })
+}
+
+/// `Cluster::nodes`, in the order of the layout.
+pub(crate) fn entries(layout: &Layout) -> Result<Vec<NodeEntry>, RenderError> {
+    let entry = |node: &Node| {
+        Some(NodeEntry {
+            name: node.name.clone(),
+            node_type: node.node_type,
+            host: node.host.clone(),
+            ip: node.ip?,
+            zone_id: node.zone_id.clone(),
+            port: node.port,
+            manager: node.manager.clone(),
+            metrics_port: node.metrics_port,
+        })
+    };
+    layout.nodes.iter().map(entry).collect::<Option<_>>().ok_or_else(|| unresolved(layout))
+}
+
+fn unresolved(layout: &Layout) -> RenderError {
+    let nodes = || layout.nodes.iter().filter(|node| node.ip.is_none());
+    let mut addresses: Vec<String> =
+        nodes().filter_map(|node| layout.host(&node.host)).map(|host| format!("`{}`", host.address)).collect();
+    addresses.dedup();
+    RenderError::Unresolved {
+        nodes: nodeset::fold(nodes().map(|node| node.name.as_str())),
+        addresses: addresses.join(", "),
+    }
+}
+
+/// A layout's log receivers are the nodes that have a port: loggers, or the manager where there is none.
+fn endpoints(layout: &Layout, node: &Node) -> Result<ZeromqEndpoints, RenderError> {
+    let manager = layout.manager().ok_or(RenderError::NoManager)?;
+    let hub = manager.ip.ok_or_else(|| unresolved(layout))?;
+    let (xpub, xsub) = (endpoint(hub, layout.hub.xpub), endpoint(hub, layout.hub.xsub));
+    let runs_hub = node.node_type == NodeType::Manager;
+    let log_endpoint = |node: &Node| Some(endpoint(node.ip?, node.port?));
+    let receives = node.port.is_some();
+    Ok(ZeromqEndpoints {
+        connect_log_endpoints: match receives {
+            true => Vec::new(),
+            false => layout.nodes.iter().filter_map(log_endpoint).collect(),
+        },
+        run_proxy_thread: runs_hub,
+        listen_xpub_endpoint: runs_hub.then(|| xpub.clone()),
+        listen_xsub_endpoint: runs_hub.then(|| xsub.clone()),
+        listen_log_endpoint: log_endpoint(node),
+        connect_xpub_endpoint: xsub,
+        connect_xsub_endpoint: xpub,
+        ipv6: layout.nodes.iter().any(|node| node.ip.is_some_and(|ip| ip.is_ipv6())),
+    })
+}
+
+/// `tcp://ADDRESS:PORT`, IPv6 in brackets.
+fn endpoint(ip: IpAddr, port: u16) -> String {
+    match ip {
+        IpAddr::V4(ip) => format!("tcp://{ip}:{port}"),
+        IpAddr::V6(ip) => format!("tcp://[{ip}]:{port}"),
+    }
+}
+
+fn logging(layout: &Layout, node: &Node) -> LoggingConfig {
+    let several = layout.nodes.iter().filter(|node| node.node_type == NodeType::Logger).count() > 1;
+    LoggingConfig {
+        format: layout.logging.format,
+        rotation_interval_s: layout.logging.rotation_interval.as_secs(),
+        compress: layout.logging.compress,
+        expire_s: layout.logging.expire.as_secs(),
+        suffix: (several && node.node_type == NodeType::Logger).then(|| node.name.clone()),
+    }
+}

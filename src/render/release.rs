@@ -1,0 +1,228 @@
+//! A layout as the files that each host receives, content-addressed.
+//!
+//! Compatibility: equal layouts give equal bytes, so a release's id and a node's hash change only when something
+//! changed. A node's hash leaves out the table of all nodes: that one is taken over without a restart.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::{cluster_layout, node_config};
+use crate::api::agent::{FileEntry, Manifest, ManifestNode};
+use crate::api::config::NodeConfig;
+use crate::api::keys::CurveKeys;
+use crate::layout::{Engine, Host, Layout, Node, nodeset};
+
+/// What a release needs beside the layout.
+#[derive(Clone, Copy, Debug)]
+pub struct ReleaseInput<'a> {
+    /// SHA-256 of the executable that runs the nodes, lower-case hex.
+    pub binary_hash: &'a str,
+    /// `user@machine`; not part of the release's identity.
+    pub created_by: &'a str,
+    /// Seconds since the epoch; not part of the release's identity.
+    pub created_at: f64,
+    /// The cluster's keys; needed when the layout is encrypted, else ignored.
+    pub curve: Option<&'a CurveKeys>,
+}
+
+/// One deployed configuration of a cluster: what each host receives.
+#[derive(Clone, PartialEq)]
+pub struct Release {
+    /// First 12 hex digits of the SHA-256 over all hosts' contents; equal contents, equal id.
+    pub id: String,
+    /// In the order of the layout, hosts without nodes left out.
+    pub hosts: Vec<HostRelease>,
+}
+
+/// What one host receives.
+#[derive(Clone, PartialEq)]
+pub struct HostRelease {
+    /// Names each file with its hash, and the nodes.
+    pub manifest: Manifest,
+    /// Content by hash. May hold secret keys: not for logs.
+    pub blobs: BTreeMap<String, Vec<u8>>,
+}
+
+/// Why a layout cannot be rendered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RenderError {
+    /// Each node's configuration lists all nodes with their addresses.
+    #[error("no address is known for {nodes}: {addresses} did not resolve")]
+    Unresolved {
+        /// The folded set of nodes without an address.
+        nodes: String,
+        /// Their hosts' addresses as written, with commas.
+        addresses: String,
+    },
+    /// The layout says that the cluster is encrypted.
+    #[error("the layout asks for encryption and no keys were given")]
+    NoKeys,
+    /// A layout that did not come from `layout::load`.
+    #[error("the layout has no manager")]
+    NoManager,
+    /// Nodes that only a real Zeek can run.
+    #[error("`engine: zeek` cannot be deployed by this version; it is set for {nodes}")]
+    ZeekEngine {
+        /// The folded set of such nodes.
+        nodes: String,
+    },
+    /// A configuration that YAML cannot hold; the serializer's own words.
+    #[error("writing the configuration of {node}: {why}")]
+    Write {
+        /// The node's name.
+        node: String,
+        /// What the serializer said.
+        why: String,
+    },
+}
+
+/// Permission bits of files with secret keys.
+const SECRET: u32 = 0o600;
+/// Permission bits of all other files.
+const PUBLIC: u32 = 0o644;
+
+/// The files and manifests of all hosts.
+pub fn release(layout: &Layout, input: &ReleaseInput<'_>) -> Result<Release, RenderError> {
+    refuse_zeek(layout)?;
+    let shared = shared_files(layout, input)?;
+    let hosts = layout.hosts.iter().map(|host| host_release(layout, host, &shared, input));
+    let mut hosts = hosts.collect::<Result<Vec<_>, _>>()?;
+    let id = identity(&hosts);
+    for host in &mut hosts {
+        host.manifest.id.clone_from(&id);
+        host.manifest.created_at = input.created_at;
+        input.created_by.clone_into(&mut host.manifest.created_by);
+    }
+    Ok(Release { id, hosts })
+}
+
+fn refuse_zeek(layout: &Layout) -> Result<(), RenderError> {
+    let zeek = layout.nodes.iter().filter(|node| node.engine == Engine::Zeek);
+    match nodeset::fold(zeek.map(|node| node.name.as_str())) {
+        nodes if nodes.is_empty() => Ok(()),
+        nodes => Err(RenderError::ZeekEngine { nodes }),
+    }
+}
+
+/// A file before it is hashed.
+struct File {
+    path: PathBuf,
+    content: Vec<u8>,
+    mode: u32,
+}
+
+/// What every host receives.
+fn shared_files(layout: &Layout, input: &ReleaseInput<'_>) -> Result<Vec<File>, RenderError> {
+    let zeek = cluster_layout::layout_zeek(layout)?;
+    let mut files = vec![File { path: "cluster-layout.zeek".into(), content: zeek.into_bytes(), mode: PUBLIC }];
+    if layout.encrypted {
+        let keys = input.curve.ok_or(RenderError::NoKeys)?;
+        files.extend(keys.files().map(|(name, key)| File {
+            path: PathBuf::from("keys").join(name),
+            content: format!("{}\n", key.expose()).into_bytes(),
+            mode: SECRET,
+        }));
+    }
+    Ok(files)
+}
+
+/// A host's part; its id and origin are filled in when all hosts are there.
+fn host_release(
+    layout: &Layout,
+    host: &Host,
+    shared: &[File],
+    input: &ReleaseInput<'_>,
+) -> Result<HostRelease, RenderError> {
+    let mut manifest = Manifest {
+        id: String::new(),
+        cluster: layout.name.clone(),
+        host: host.name.clone(),
+        created_at: 0.0,
+        created_by: String::new(),
+        binary: input.binary_hash.to_owned(),
+        stop_grace_ms: u64::try_from(layout.stop_grace.as_millis()).unwrap_or(u64::MAX),
+        files: Vec::new(),
+        nodes: Vec::new(),
+    };
+    let mut blobs = BTreeMap::new();
+    for node in layout.nodes.iter().filter(|node| node.host == host.name) {
+        let config = node_config::node_config(layout, node)?;
+        let path = PathBuf::from("nodes").join(format!("{}.yaml", node.name));
+        let file = File { path: path.clone(), content: yaml(node, &config)?, mode: PUBLIC };
+        manifest.files.push(add(&mut blobs, &file));
+        manifest.nodes.push(manifest_node(node, path, &config, input));
+    }
+    manifest.files.extend(shared.iter().map(|file| add(&mut blobs, file)));
+    Ok(HostRelease { manifest, blobs })
+}
+
+fn yaml(node: &Node, config: &NodeConfig) -> Result<Vec<u8>, RenderError> {
+    let text = serde_yaml::to_string(config);
+    text.map(String::into_bytes).map_err(|error| RenderError::Write { node: node.name.clone(), why: error.to_string() })
+}
+
+fn add(blobs: &mut BTreeMap<String, Vec<u8>>, file: &File) -> FileEntry {
+    let hash = sha256(&file.content);
+    blobs.entry(hash.clone()).or_insert_with(|| file.content.clone());
+    FileEntry { path: file.path.clone(), hash, bytes: file.content.len() as u64, mode: file.mode }
+}
+
+/// Everything whose change needs a restart.
+#[derive(Serialize)]
+struct Restart<'a> {
+    /// Of the table of nodes only the node's own entry, which it binds its ports by.
+    config: NodeConfig,
+    binary: &'a str,
+    command: &'a Option<Vec<String>>,
+    env: &'a BTreeMap<String, String>,
+    pin_cpus: &'a [u32],
+    keys: Option<String>,
+}
+
+fn manifest_node(node: &Node, path: PathBuf, config: &NodeConfig, input: &ReleaseInput<'_>) -> ManifestNode {
+    let mut entry = ManifestNode {
+        name: node.name.clone(),
+        node_type: node.node_type,
+        config: path,
+        hash: String::new(),
+        command: None,
+        env: node.env_vars.clone(),
+        pin_cpus: node.pin_cpus.clone(),
+    };
+    let own = config.nodes.iter().filter(|entry| entry.name == node.name).cloned().collect();
+    let restart = Restart {
+        config: NodeConfig { nodes: own, ..config.clone() },
+        binary: input.binary_hash,
+        command: &entry.command,
+        env: &entry.env,
+        pin_cpus: &entry.pin_cpus,
+        keys: config.curve_dir.as_ref().and(input.curve).map(fingerprint),
+    };
+    entry.hash = sha256(&json(&restart));
+    entry
+}
+
+/// New keys need a restart: sockets take them when they are made.
+fn fingerprint(keys: &CurveKeys) -> String {
+    sha256(keys.files().map(|(_, key)| key.expose()).concat().as_bytes())
+}
+
+/// First 12 hex digits of the SHA-256 over the manifests, which hold the hashes of all files.
+fn identity(hosts: &[HostRelease]) -> String {
+    let manifests: Vec<&Manifest> = hosts.iter().map(|host| &host.manifest).collect();
+    let mut id = sha256(&json(&manifests));
+    id.truncate(12);
+    id
+}
+
+fn json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("shapes of api/ have text keys only, and nothing else can fail in memory")
+}
+
+/// Lower-case hex.
+fn sha256(content: &[u8]) -> String {
+    Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
+}

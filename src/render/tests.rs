@@ -1,0 +1,138 @@
+//! Releases against golden files, and what changes a hash.
+
+use std::path::{Path, PathBuf};
+
+use super::*;
+use crate::api::keys::CurveKeys;
+use crate::layout::{Layout, test_layout};
+
+const HASH: &str = "00000000000000000000000000000000000000000000000000000000000000ff";
+/// The client's secret key of ZeroMQ RFC 26's example; four times the same serves here.
+const KEY: &str = "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7";
+
+fn keys() -> CurveKeys {
+    CurveKeys::parse([KEY; 4]).expect("keys")
+}
+
+fn input(curve: Option<&CurveKeys>) -> ReleaseInput<'_> {
+    ReleaseInput { binary_hash: HASH, created_by: "ann@desk", created_at: 1_700_000_000.0, curve }
+}
+
+fn rendered(layout: &Layout) -> Release {
+    release(layout, &input(Some(&keys()))).expect("a release")
+}
+
+/// Compares a text with `tests/golden/CASE/out/FILE`; `UPDATE=1` writes it instead.
+fn golden(case: &Path, file: &str, found: &str) {
+    let path = case.join("out").join(file);
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("the golden folder");
+        std::fs::write(&path, found).expect("the golden file");
+    }
+    let expected = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    assert_eq!(found, expected, "{}; UPDATE=1 takes the new text", path.display());
+}
+
+/// Renders `tests/golden/CASE/in/cluster.yaml` and compares every file of every host.
+fn check(case: &str) {
+    let case = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(case);
+    let text = std::fs::read_to_string(case.join("in/cluster.yaml")).expect("the case's layout");
+    let layout = test_layout(&text);
+    golden(&case, "show.yaml", &layout_yaml(&layout));
+    golden(&case, "show.json", &layout_json(&layout));
+    for host in rendered(&layout).hosts {
+        let manifest = serde_json::to_string_pretty(&host.manifest).expect("json");
+        golden(&case, &format!("{}/manifest.json", host.manifest.host), &(manifest + "\n"));
+        for file in &host.manifest.files {
+            let content = String::from_utf8(host.blobs[&file.hash].clone()).expect("text");
+            golden(&case, &format!("{}/{}", host.manifest.host, file.path.display()), &content);
+        }
+    }
+}
+
+#[test]
+fn one_host() {
+    check("render-one-host");
+}
+
+#[test]
+fn two_hosts_ipv6_encrypted() {
+    check("render-two-hosts");
+}
+
+const LAYOUT: &str = "
+hosts: { head: 192.0.2.1, sensor: 192.0.2.2 }
+nodes:
+  manager: { host: head }
+  logger: { host: head }
+  worker: { host: sensor, count: 2, interface: eth0 }
+";
+
+/// Node name and hash of all hosts.
+fn hashes(release: &Release) -> Vec<(String, String)> {
+    let nodes = release.hosts.iter().flat_map(|host| &host.manifest.nodes);
+    nodes.map(|node| (node.name.clone(), node.hash.clone())).collect()
+}
+
+/// Names of nodes that a changed layout restarts.
+fn restarted(from: &str, to: &str) -> Vec<String> {
+    let (before, after) = (hashes(&rendered(&test_layout(from))), hashes(&rendered(&test_layout(to))));
+    after.into_iter().filter(|node| !before.contains(node)).map(|(name, _)| name).collect()
+}
+
+#[test]
+fn another_worker_restarts_nobody_else() {
+    assert_eq!(restarted(LAYOUT, &LAYOUT.replace("count: 2", "count: 3")), ["worker-3"]);
+}
+
+#[test]
+fn what_changes_restarts_whom_it_concerns() {
+    let env = "interface: eth0, env_vars: { A: b }";
+    assert_eq!(restarted(LAYOUT, &LAYOUT.replace("interface: eth0", env)), ["worker-1", "worker-2"]);
+    let metrics = "interface: eth0, metrics_port: 9991";
+    assert_eq!(restarted(LAYOUT, &LAYOUT.replace("interface: eth0", metrics)), ["worker-1", "worker-2"]);
+    let pinned = "interface: eth0, pin_cpus: [1, 2]";
+    assert_eq!(restarted(LAYOUT, &LAYOUT.replace("interface: eth0", pinned)), ["worker-1", "worker-2"]);
+    let option = format!("{LAYOUT}options: {{ Cluster::retry_interval: 2sec }}\n");
+    assert_eq!(restarted(LAYOUT, &option), ["manager", "logger", "worker-1", "worker-2"]);
+}
+
+#[test]
+fn the_id_is_of_the_contents_alone() {
+    let layout = test_layout(LAYOUT);
+    let (first, keys) = (rendered(&layout), keys());
+    let later = ReleaseInput { created_at: 1.0, created_by: "bob@desk", ..input(Some(&keys)) };
+    assert_eq!(release(&layout, &later).expect("a release").id, first.id);
+    let other = ReleaseInput { binary_hash: "aa", ..input(Some(&keys)) };
+    assert_ne!(release(&layout, &other).expect("a release").id, first.id);
+    assert_eq!(first.id.len(), 12);
+}
+
+#[test]
+fn what_cannot_be_rendered_says_why() {
+    let layout = test_layout(LAYOUT);
+    assert_eq!(release(&layout, &input(None)).err(), Some(RenderError::NoKeys));
+    let nowhere = test_layout(&LAYOUT.replace("192.0.2.2", "nowhere.example"));
+    let error = release(&nowhere, &input(Some(&keys()))).err().expect("an error");
+    assert_eq!(error.to_string(), "no address is known for worker-[1-2]: `nowhere.example` did not resolve");
+    let zeek = test_layout(&LAYOUT.replace("count: 2", "count: 2, engine: zeek"));
+    let error = release(&zeek, &input(Some(&keys()))).err().expect("an error");
+    assert_eq!(error.to_string(), "`engine: zeek` cannot be deployed by this version; it is set for worker-[1-2]");
+}
+
+#[test]
+fn secret_keys_are_for_their_owner_alone() {
+    let release = rendered(&test_layout(LAYOUT));
+    let files = release.hosts.iter().flat_map(|host| &host.manifest.files);
+    let modes: std::collections::BTreeSet<(bool, u32)> =
+        files.map(|file| (file.path.starts_with("keys"), file.mode)).collect();
+    assert_eq!(modes.into_iter().collect::<Vec<_>>(), [(false, 0o644), (true, 0o600)]);
+}
+
+#[test]
+fn shown_layouts_read_back_as_they_were() {
+    let layout = test_layout(LAYOUT);
+    let again = test_layout(&layout_yaml(&layout));
+    assert_eq!(layout_yaml(&again), layout_yaml(&layout));
+    assert_eq!(layout_zeek(&again), layout_zeek(&layout));
+}
