@@ -1,0 +1,139 @@
+//! CURVE: who gets which key, and the ZAP handler that admits the cluster's client key and no other (`zeromq.md` 5).
+
+use bytes::Bytes;
+
+use super::options::{Keys, StartError};
+use super::socket::{Context, Errno, KeyOption, Kind, Opt, Socket, z85_decode};
+
+/// Where libzmq asks about each client. Source: RFC 27.
+const ZAP_ENDPOINT: &str = "inproc://zeromq.zap.01";
+
+/// Checks that all keys are Z85 of 40 characters.
+pub(super) fn validate(keys: &Keys) -> Result<(), StartError> {
+    let named = [
+        ("server public key", Some(&keys.server_public)),
+        ("server secret key", keys.server_secret.as_ref()),
+        ("client public key", Some(&keys.client_public)),
+        ("client secret key", Some(&keys.client_secret)),
+    ];
+    for (key, value) in named {
+        if value.is_some_and(|value| z85_decode(value).is_none()) {
+            return Err(StartError::Key { key });
+        }
+    }
+    Ok(())
+}
+
+/// Makes a connecting socket a CURVE client.
+pub(super) fn client(socket: &Socket, keys: &Keys) -> Result<(), Errno> {
+    socket.set_key(KeyOption::Server, &keys.server_public)?;
+    socket.set_key(KeyOption::Public, &keys.client_public)?;
+    socket.set_key(KeyOption::Secret, &keys.client_secret)
+}
+
+/// Makes a listening socket a CURVE server.
+pub(super) fn server(socket: &Socket, secret: &str) -> Result<(), Errno> {
+    socket.set(Opt::CurveServer, 1)?;
+    socket.set_key(KeyOption::Secret, secret)
+}
+
+/// Answers libzmq's question, for every client of a context's listening sockets, whether it may come in.
+pub(super) struct Zap {
+    socket: Socket,
+    admitted: [u8; 32],
+}
+
+impl Zap {
+    /// Must be there before the first listening socket of the context.
+    pub(super) fn bind(context: &Context, keys: &Keys) -> Result<Zap, StartError> {
+        let admitted = z85_decode(&keys.client_public).ok_or(StartError::Key { key: "client public key" })?;
+        let bind = || {
+            let socket = context.socket(Kind::Rep)?;
+            socket.set(Opt::Linger, 0)?;
+            socket.bind(ZAP_ENDPOINT)?;
+            Ok(socket)
+        };
+        let socket = bind().map_err(|errno: Errno| StartError::Bind {
+            socket: "ZAP",
+            endpoint: ZAP_ENDPOINT.to_owned(),
+            cause: errno.to_string(),
+        })?;
+        Ok(Zap { socket, admitted })
+    }
+
+    pub(super) fn socket(&self) -> &Socket {
+        &self.socket
+    }
+
+    /// Answers one question, if there is one: the address of a client that was refused.
+    pub(super) fn answer(&self) -> Answer {
+        let Ok(request) = self.socket.receive(8) else { return Answer::NothingAsked };
+        let admitted = admits(&request.parts, &self.admitted);
+        let id = request.parts.get(1).cloned().unwrap_or_default();
+        let (status, text, user) = if admitted { ("200", "OK", "0") } else { ("400", "Invalid ZAP request", "") };
+        let reply = [
+            Bytes::from_static(b"1.0"),
+            id,
+            Bytes::from_static(status.as_bytes()),
+            Bytes::from_static(text.as_bytes()),
+            Bytes::from_static(user.as_bytes()),
+            Bytes::new(),
+        ];
+        if let Err(errno) = self.socket.send(reply) {
+            tracing::debug!(error = %errno, "the asking side of a ZAP request has gone");
+        }
+        if admitted {
+            return Answer::Admitted;
+        }
+        let address = request.parts.get(3).map(|part| String::from_utf8_lossy(part).into_owned());
+        Answer::Refused { address: address.unwrap_or_default() }
+    }
+}
+
+/// What [`Zap::answer`] did.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    NothingAsked,
+    Admitted,
+    Refused { address: String },
+}
+
+/// Parts: version, request id, domain, address, identity, mechanism, credentials. Source: RFC 27, `zeromq.md` 5.4.
+fn admits(parts: &[Bytes], admitted: &[u8; 32]) -> bool {
+    parts.len() >= 7 && parts[5] == b"CURVE"[..] && parts[6] == admitted[..]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::zeromq::socket::keypair;
+
+    #[test]
+    fn only_the_very_client_key_over_curve_is_admitted() {
+        let key = [7u8; 32];
+        let request = |mechanism: &'static str, key: &[u8]| {
+            let mut parts: Vec<Bytes> = ["1.0", "1", "", "192.0.2.1", "", mechanism].map(Bytes::from).to_vec();
+            parts.push(Bytes::copy_from_slice(key));
+            parts
+        };
+        assert!(admits(&request("CURVE", &key), &key));
+        assert!(!admits(&request("CURVE", &[8; 32]), &key));
+        assert!(!admits(&request("CURVE", &key[..31]), &key));
+        assert!(!admits(&request("PLAIN", &key), &key));
+        assert!(!admits(&request("CURVE", &key)[..6], &key));
+        assert!(!admits(&[], &key));
+    }
+
+    #[test]
+    fn a_key_of_39_characters_is_refused_by_name() {
+        let (public, secret) = keypair();
+        let keys = Keys {
+            server_public: public.clone(),
+            server_secret: Some(secret.clone()),
+            client_public: public[1..].to_owned(),
+            client_secret: secret,
+        };
+        let error = validate(&keys).expect_err("39 characters");
+        assert_eq!(error.to_string(), "the CURVE client public key is not a Z85 key of 40 characters");
+    }
+}

@@ -1,0 +1,142 @@
+//! The bounded queue from the callers to the transport thread, in order, with the descriptor that wakes it.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rustix::event::{EventfdFlags, eventfd};
+
+use crate::transport::{EventFrame, LogFrame, SendError};
+
+/// Events and log batches that wait for the transport thread. Source: `zeromq.md` 1.5 (two default high-water marks).
+const LIMIT: usize = 2000;
+
+/// All that waits, subscriptions included, which are dropped only here.
+const HARD_LIMIT: usize = 100_000;
+
+/// What a caller wants done.
+pub(super) enum Command {
+    Subscribe(Vec<u8>),
+    Unsubscribe(Vec<u8>),
+    Publish(EventFrame),
+    PushLog(LogFrame),
+}
+
+impl Command {
+    fn limit(&self) -> usize {
+        match self {
+            Command::Publish(_) | Command::PushLog(_) => LIMIT,
+            Command::Subscribe(_) | Command::Unsubscribe(_) => HARD_LIMIT,
+        }
+    }
+}
+
+/// What [`Queue::take`] found.
+pub(super) struct Taken {
+    pub(super) commands: VecDeque<Command>,
+    /// Nothing will follow.
+    pub(super) closed: bool,
+}
+
+/// Many callers, one thread that takes.
+pub(super) struct Queue {
+    state: Mutex<State>,
+    wake: Waker,
+}
+
+#[derive(Default)]
+struct State {
+    commands: VecDeque<Command>,
+    closed: bool,
+}
+
+impl Queue {
+    pub(super) fn new() -> io::Result<Queue> {
+        Ok(Queue { state: Mutex::new(State::default()), wake: Waker::new()? })
+    }
+
+    /// Never blocks. The policy when full is to refuse.
+    pub(super) fn push(&self, command: Command) -> Result<(), SendError> {
+        let mut state = self.lock();
+        if state.closed {
+            return Err(SendError::Closed);
+        }
+        if state.commands.len() >= command.limit() {
+            return Err(SendError::Full);
+        }
+        let first = state.commands.is_empty();
+        state.commands.push_back(command);
+        drop(state);
+        if first {
+            self.wake.wake();
+        }
+        Ok(())
+    }
+
+    /// Refuses everything from now on; what is queued is still taken.
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.wake.wake();
+    }
+
+    /// Everything at once, and forgets the wake-up.
+    pub(super) fn take(&self) -> Taken {
+        self.wake.clear();
+        let mut state = self.lock();
+        Taken { commands: std::mem::take(&mut state.commands), closed: state.closed }
+    }
+
+    /// Readable when there is something to take.
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        self.wake.fd()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A descriptor that one thread polls and others make readable; closed on exec.
+pub(super) struct Waker(OwnedFd);
+
+impl Waker {
+    pub(super) fn new() -> io::Result<Waker> {
+        Ok(Waker(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?))
+    }
+
+    pub(super) fn wake(&self) {
+        // Fails only when the counter is at its maximum, and then the descriptor is readable.
+        let _readable = rustix::io::write(&self.0, &1u64.to_ne_bytes());
+    }
+
+    pub(super) fn clear(&self) {
+        // Fails only when there was no wake-up.
+        let _count = rustix::io::read(&self.0, &mut [0u8; 8]);
+    }
+
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_queue_refuses_events_and_still_takes_subscriptions() {
+        let queue = Queue::new().expect("eventfd");
+        let event = EventFrame { topic: "t".into(), sender: "s".into(), format: "f".into(), payload: "p".into() };
+        for _ in 0..LIMIT {
+            queue.push(Command::Publish(event.clone())).expect("room");
+        }
+        assert_eq!(queue.push(Command::Publish(event)), Err(SendError::Full));
+        assert_eq!(queue.push(Command::Subscribe(b"t".to_vec())), Ok(()));
+        queue.close();
+        assert_eq!(queue.push(Command::Subscribe(b"t".to_vec())), Err(SendError::Closed));
+        let taken = queue.take();
+        assert!(taken.closed);
+        assert_eq!(taken.commands.len(), LIMIT + 1);
+    }
+}
