@@ -1,1 +1,30 @@
-//! To be filled.
+//! The cluster framework: identity, topics, membership, hooks. Plain state and functions: an event and the time go in,
+//! effects come out. No sockets, no clock, no tasks; `node` drives it.
+//!
+//! Compatibility: Zeek 8.2.2 (`cluster.md`, `zeromq.md` section 4), with the gaps of section 4 closed without breaking a
+//! real Zeek peer: lost hellos are repeated, a node that flapped comes back, a dead peer leaves no ghost.
+
+mod event;
+mod hooks;
+pub mod hrw;
+mod identity;
+mod members;
+mod options;
+pub mod pools;
+mod step;
+pub mod topics;
+mod types;
+mod watcher;
+
+#[cfg(test)]
+mod tests;
+
+pub use event::{ClusterEvent, Command, Effect, Input, Now, Report, Severity};
+pub use hooks::{Hooks, LogRecord, Verdict};
+pub use identity::{Randomness, node_id};
+pub use members::{Limits, PeerState};
+pub use options::{EventSerializer, Options};
+pub use step::{Core, CoreCounters, Settings};
+pub use topics::Topics;
+pub use types::{NO_PORT, NamedNode, Node};
+pub use watcher::{SeenNode, Watcher};

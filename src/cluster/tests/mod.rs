@@ -1,0 +1,8 @@
+//! What the core does to events and time: unit tests of each gap that it closes, simulations over many nodes, and Zeek's own
+//! frames.
+
+mod gaps;
+mod handshake;
+mod simulation;
+mod vectors;
+mod world;

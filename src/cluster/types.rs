@@ -1,0 +1,71 @@
+//! The reference's record types, as this crate's callers see them.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use crate::api::config::NodeEntry;
+use crate::data::{NodeType, Port, Protocol};
+
+/// `Cluster::Node`: one entry of the layout and, while it is up, its id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// `node_type`.
+    pub node_type: NodeType,
+    /// `ip`.
+    pub ip: IpAddr,
+    /// `zone_id`.
+    pub zone_id: String,
+    /// `p`: where it listens; `0/unknown` when it does not.
+    pub p: Port,
+    /// `manager`: the manager's name.
+    pub manager: Option<String>,
+    /// `id`: set while the node is up; never set for the local node.
+    pub id: Option<String>,
+    /// `metrics_port`.
+    pub metrics_port: Option<u16>,
+}
+
+/// `Cluster::NamedNode`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedNode {
+    /// The key in `Cluster::nodes`; empty for "no such node".
+    pub name: String,
+    /// The entry.
+    pub node: Node,
+}
+
+/// `0/unknown`, the port of a node that does not listen.
+pub const NO_PORT: Port = Port { number: 0, protocol: Protocol::Unknown };
+
+impl NamedNode {
+    /// What `Cluster::nodeid_to_node` answers for an id that it does not know.
+    pub fn none() -> NamedNode {
+        NamedNode {
+            name: String::new(),
+            node: Node {
+                node_type: NodeType::None,
+                ip: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+                zone_id: String::new(),
+                p: NO_PORT,
+                manager: None,
+                id: None,
+                metrics_port: None,
+            },
+        }
+    }
+
+    /// The record for a layout entry with the id it is up under.
+    pub fn of(entry: &NodeEntry, id: Option<&str>) -> NamedNode {
+        NamedNode {
+            name: entry.name.clone(),
+            node: Node {
+                node_type: entry.node_type,
+                ip: entry.ip,
+                zone_id: entry.zone_id.clone(),
+                p: entry.port.map_or(NO_PORT, |number| Port { number, protocol: Protocol::Tcp }),
+                manager: entry.manager.clone(),
+                id: id.map(str::to_owned),
+                metrics_port: entry.metrics_port,
+            },
+        }
+    }
+}
