@@ -1,0 +1,310 @@
+//! The archive: closed files are compressed into their day's folder, old folders are removed.
+//!
+//! One thread, woken by each rotation. It takes what lies in the queue (the files with a rotated name in the logger's own
+//! folder), so that a crash or a full disk loses nothing: what could not be archived is still there the next time.
+//! A file appears in the archive complete and durable, by a rename that never replaces; only then is its source removed.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use flate2::Compression;
+use flate2::read::MultiGzDecoder;
+use flate2::write::GzEncoder;
+use jiff::Timestamp;
+
+use super::logger::Figures;
+use super::options::LoggerOptions;
+use super::output::{enqueue, rename_new};
+use super::report::{Report, Reporter};
+use super::rotation::{Rotated, day_end, local};
+
+/// How long a failed file rests before it is tried again, and how often expired days are looked for.
+const AGAIN: Duration = Duration::from_secs(60);
+/// Octets that are read and compared at a time.
+const CHUNK: usize = 64 << 10;
+
+/// The archiver's thread.
+#[derive(Debug)]
+pub(super) struct Archiver {
+    wake: Option<SyncSender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Archiver {
+    /// Starts the thread, which begins with what earlier runs left in the queue.
+    pub(super) fn start(archive: Archive) -> io::Result<Archiver> {
+        let (wake, woken) = sync_channel(1);
+        let thread = std::thread::Builder::new().name("log-archiver".into()).spawn(move || archive.run(&woken))?;
+        Ok(Archiver { wake: Some(wake), thread: Some(thread) })
+    }
+
+    /// Tells the thread that there is something in the queue.
+    pub(super) fn wake(&self) {
+        if let Some(wake) = &self.wake {
+            match wake.try_send(()) {
+                // A message that waits already says the same.
+                Ok(()) | Err(TrySendError::Full(()) | TrySendError::Disconnected(())) => {}
+            }
+        }
+    }
+
+    /// Lets the thread take what is in the queue, and waits for it.
+    pub(super) fn finish(&mut self) {
+        self.wake();
+        self.wake = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic of the thread was printed when it happened; the files are still in the queue.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What the thread works with.
+pub(super) struct Archive {
+    pub(super) options: LoggerOptions,
+    pub(super) reporter: Arc<Reporter>,
+    pub(super) figures: Arc<Figures>,
+}
+
+impl Archive {
+    fn run(&self, woken: &Receiver<()>) {
+        self.remove_unfinished();
+        loop {
+            self.take_queue();
+            self.expire(Timestamp::now());
+            match woken.recv_timeout(AGAIN) {
+                Ok(()) | Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    /// Moves what a crash left open into the queue; gives the number of files that wait there.
+    pub(super) fn queue_leftovers(&self) -> io::Result<usize> {
+        let extension = format!(".{}", self.options.ascii.extension());
+        let mut waiting = 0;
+        for entry in fs::read_dir(&self.options.current_dir)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let Some(name) = name.to_str().filter(|name| !name.starts_with('.')) else { continue };
+            if Rotated::from_queue_name(name).is_some() {
+                waiting += 1;
+            } else if let Some((path, extension)) = split_log_name(name, &extension) {
+                waiting += usize::from(self.queue_leftover(&entry, path, extension)?);
+            }
+        }
+        Ok(waiting)
+    }
+
+    fn queue_leftover(&self, entry: &fs::DirEntry, path: &str, extension: &str) -> io::Result<bool> {
+        let metadata = entry.metadata()?;
+        if !metadata.is_file() {
+            return Ok(false);
+        }
+        if metadata.len() == 0 {
+            fs::remove_file(entry.path())?;
+            return Ok(false);
+        }
+        let closed = metadata.modified()?;
+        let opened = metadata.created().unwrap_or(closed).min(closed);
+        let at = |time| Timestamp::try_from(time).map(|at| local(at, &self.options.time_zone));
+        let rotated = Rotated {
+            path: path.to_owned(),
+            opened: at(opened).map_err(io::Error::other)?,
+            closed: at(closed).map_err(io::Error::other)?,
+            extension: extension.to_owned(),
+        };
+        enqueue(&entry.path(), &self.options.current_dir, &rotated)?;
+        Ok(true)
+    }
+
+    /// Archives each file of the queue; what fails stays there.
+    pub(super) fn take_queue(&self) {
+        let folder = &self.options.current_dir;
+        let names = match sorted_names(folder) {
+            Ok(names) => names,
+            Err(error) => return self.failed(folder, &error),
+        };
+        for name in names {
+            let Some(rotated) = Rotated::from_queue_name(&name) else { continue };
+            let source = folder.join(name);
+            match self.archive(&source, &rotated) {
+                Ok(()) => self.figures.archived(),
+                Err(error) => self.failed(&source, &error),
+            }
+        }
+    }
+
+    fn failed(&self, path: &Path, error: &io::Error) {
+        self.figures.archive_failed();
+        self.reporter.tell(&Report::Archive { path: path.to_owned(), error: error.to_string() }, Instant::now());
+    }
+
+    fn archive(&self, source: &Path, rotated: &Rotated) -> io::Result<()> {
+        let day = self.options.archive_dir.join(rotated.day());
+        fs::create_dir_all(&day)?;
+        let compress = self.options.compress && !rotated.extension.ends_with(".gz");
+        let name = |attempt| {
+            let name = rotated.archive_name(self.options.suffix.as_deref(), attempt);
+            if compress { format!("{name}.gz") } else { name }
+        };
+        // A crash may have come between the appearance of an archived file and the removal of its source.
+        for attempt in (1..).take_while(|attempt| day.join(name(*attempt)).exists()) {
+            if same_content(source, &day.join(name(attempt)), compress)? {
+                return fs::remove_file(source);
+            }
+        }
+        let unfinished = day.join(format!("{}{}.tmp", self.unfinished_prefix(), name(1)));
+        let stored = store(source, &unfinished, compress).and_then(|()| {
+            for attempt in 1.. {
+                match rename_new(&unfinished, &day.join(name(attempt))) {
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                    other => return other,
+                }
+            }
+            unreachable!("some number is free")
+        });
+        if let Err(error) = stored {
+            // It holds disk space that somebody needs; the next start looks for it as well.
+            let _ = fs::remove_file(&unfinished);
+            return Err(error);
+        }
+        File::open(&day)?.sync_all()?;
+        fs::remove_file(source)
+    }
+
+    fn unfinished_prefix(&self) -> String {
+        format!(".{}~", self.options.node)
+    }
+
+    /// Removes what this logger was compressing when it was killed.
+    fn remove_unfinished(&self) {
+        let prefix = self.unfinished_prefix();
+        for day in self.days() {
+            for name in sorted_names(&day).unwrap_or_default() {
+                if name.starts_with(&prefix) && name.ends_with(".tmp") {
+                    let path = day.join(name);
+                    if let Err(error) = fs::remove_file(&path) {
+                        self.failed(&path, &error);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Removes day folders whose day ended too long ago.
+    pub(super) fn expire(&self, now: Timestamp) {
+        let Some(keep) = self.options.expire.and_then(|keep| now.checked_sub(keep).ok()) else { return };
+        for day in self.days() {
+            let end = day.file_name().and_then(|name| day_end(name.to_str()?, &self.options.time_zone));
+            if end.is_none_or(|end| end > keep) {
+                continue;
+            }
+            match fs::remove_dir_all(&day) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    self.reporter.tell(&Report::Expire { path: day, error: error.to_string() }, Instant::now());
+                }
+                // Several loggers of a host share the folder.
+                _ => tracing::info!(folder = %day.display(), "removed an expired day of logs"),
+            }
+        }
+    }
+
+    /// The day folders, oldest first; symbolic links are none.
+    fn days(&self) -> Vec<PathBuf> {
+        let names = sorted_names(&self.options.archive_dir).unwrap_or_default();
+        let days = names.into_iter().filter(|name| day_end(name, &self.options.time_zone).is_some());
+        let folders = days.map(|name| self.options.archive_dir.join(name));
+        folders.filter(|path| fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir())).collect()
+    }
+}
+
+/// `conn.log` of an earlier run as path and extension; it may have been written with other options.
+fn split_log_name<'a>(name: &'a str, extension: &str) -> Option<(&'a str, &'a str)> {
+    [extension, ".log", ".log.gz"].into_iter().find_map(|extension| {
+        let path = name.strip_suffix(extension).filter(|path| !path.is_empty())?;
+        Some((path, &name[path.len() + 1..]))
+    })
+}
+
+fn sorted_names(folder: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        names.extend(entry?.file_name().into_string());
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Writes a durable copy, or moves the file if it can stay as it is.
+fn store(source: &Path, target: &Path, compress: bool) -> io::Result<()> {
+    let mut from = File::open(source)?;
+    if !compress {
+        from.sync_all()?;
+        // A second name for the same file: nothing is copied, and the source stays until the archive is complete.
+        match fs::hard_link(source, target) {
+            Ok(()) => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(error),
+            Err(_) => tracing::debug!(source = %source.display(), "copying, as no hard link can be made"),
+        }
+    }
+    let to = File::create(target)?;
+    let to = if compress {
+        let mut encoder = GzEncoder::new(to, Compression::default());
+        copy(&mut from, &mut encoder)?;
+        encoder.finish()?
+    } else {
+        let mut to = to;
+        copy(&mut from, &mut to)?;
+        to
+    };
+    to.sync_all()
+}
+
+fn copy(from: &mut impl Read, to: &mut impl Write) -> io::Result<()> {
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        match from.read(&mut chunk)? {
+            0 => return Ok(()),
+            count => to.write_all(&chunk[..count])?,
+        }
+    }
+}
+
+/// Whether an archived file holds what its source does; a damaged one does not.
+fn same_content(source: &Path, archived: &Path, compressed: bool) -> io::Result<bool> {
+    let mut left = File::open(source)?;
+    let archived = File::open(archived)?;
+    let mut right: Box<dyn Read> =
+        if compressed { Box::new(MultiGzDecoder::new(archived)) } else { Box::new(archived) };
+    let (mut a, mut b) = (vec![0; CHUNK], vec![0; CHUNK]);
+    loop {
+        let count = read_full(&mut left, &mut a)?;
+        let Ok(other) = read_full(&mut right, &mut b) else { return Ok(false) };
+        if a[..count] != b[..other] {
+            return Ok(false);
+        }
+        if count == 0 {
+            return Ok(true);
+        }
+    }
+}
+
+fn read_full(from: &mut impl Read, into: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < into.len() {
+        match from.read(&mut into[filled..])? {
+            0 => break,
+            count => filled += count,
+        }
+    }
+    Ok(filled)
+}
+
+#[cfg(test)]
+mod tests;
