@@ -1,1 +1,30 @@
-//! To be filled.
+//! The agent of one host and one cluster: receives releases, starts, watches, restarts and stops the host's nodes, and
+//! answers on a Unix socket. Nodes outlive it. [`client`] is the other end of that socket.
+//!
+//! It refuses everything about other hosts, ssh and the meaning of a node's work.
+
+pub mod client;
+mod connect;
+mod detach;
+mod durable;
+mod history;
+mod lines;
+mod logfeed;
+mod logtail;
+mod manifest;
+mod operate;
+mod refusal;
+mod releases;
+mod roster;
+mod run;
+mod serve;
+mod supervise;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use connect::{CONNECT_MAGIC, ConnectError, connect};
+pub use detach::{DetachError, Detached, START_DEADLINE, start_detached};
+pub use lines::{JsonLines, LineError, MAX_LINE_BYTES, TextLines};
+pub use run::{AgentError, AgentOptions, run};

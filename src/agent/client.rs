@@ -1,0 +1,450 @@
+//! The asking end of `agent.sock`: one typed method for each request of [`api::agent`](crate::api::agent).
+//!
+//! Every method has a deadline. A stream has one until its head arrived; after that it lasts until the agent or the
+//! caller ends it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use reqwest::{Method, Response, StatusCode, Url};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::lines::{JsonLines, LineError, TextLines};
+use crate::api::agent::{AgentStatus, LogLine, Manifest, NodesRequest};
+use crate::api::node::{NodeView, OptionView};
+use crate::api::outcome::{ErrorInfo, Outcome};
+
+/// Who asks, as `user@machine`; the agent's history names them.
+pub const OPERATOR_HEADER: &str = "x-zeek-cluster-operator";
+
+/// Deadline of requests that the agent answers from memory or a few small files.
+pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(10);
+
+/// What the agent may need beyond the deadline it was given, to say which node exceeded it.
+const ANSWER_MARGIN: Duration = Duration::from_secs(5);
+
+/// A connection pool to one agent. Cheap to clone; nothing is dialled before the first request.
+#[derive(Clone, Debug)]
+pub struct AgentClient {
+    http: reqwest::Client,
+    socket: PathBuf,
+    operator: Option<HeaderValue>,
+    deadline: Duration,
+}
+
+/// Why a request was not answered as asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Nobody listens on the socket, or it may not be opened.
+    #[error("no agent answers on {}", socket.display())]
+    Connect {
+        /// The socket that was dialled.
+        socket: PathBuf,
+        /// What the system says.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// The deadline passed.
+    #[error("the agent did not answer {request} within {:.1} s", after.as_secs_f64())]
+    TimedOut {
+        /// Method and path.
+        request: String,
+        /// The deadline.
+        after: Duration,
+    },
+    /// The connection broke after it was made.
+    #[error("the connection to the agent broke during {request}")]
+    Broken {
+        /// Method and path.
+        request: String,
+        /// What happened to the connection.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// The agent refused; what it says is meant for the operator.
+    #[error("{}", info.what)]
+    Refused {
+        /// Method and path.
+        request: String,
+        /// HTTP status.
+        status: u16,
+        /// What the agent says.
+        info: ErrorInfo,
+    },
+    /// The answer is not of the shape that this version knows.
+    #[error("the agent's answer to {request} cannot be read")]
+    Shape {
+        /// Method and path.
+        request: String,
+        /// What the parser says.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// A stream broke off.
+    #[error(transparent)]
+    Stream(#[from] LineError),
+}
+
+impl ClientError {
+    /// Whether nothing listens there: no agent runs, or its socket is gone.
+    pub fn is_not_running(&self) -> bool {
+        matches!(self, ClientError::Connect { .. })
+    }
+
+    /// The error with its causes, each after a colon.
+    pub fn in_words(&self) -> String {
+        let causes = std::iter::successors(std::error::Error::source(self), |cause| cause.source());
+        causes.fold(self.to_string(), |text, cause| format!("{text}: {cause}"))
+    }
+
+    /// Whether the deadline passed.
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, ClientError::TimedOut { .. })
+    }
+}
+
+/// Which of a node's two streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutputStream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+impl OutputStream {
+    /// The word of the query.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            OutputStream::Stdout => "stdout",
+            OutputStream::Stderr => "stderr",
+        }
+    }
+}
+
+/// Whether a stream of lines ends at what is there now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Follow {
+    /// Ends with the last line that is there.
+    #[default]
+    No,
+    /// Goes on with what is written from now on.
+    Yes,
+}
+
+/// Which records of `cluster.log` to read.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LogQuery {
+    /// Only the last so many; all when none.
+    pub lines: Option<u64>,
+    /// Not before, seconds since the epoch.
+    pub since: Option<f64>,
+    /// Not after, seconds since the epoch.
+    pub until: Option<f64>,
+    /// Only of these nodes; all when empty.
+    pub nodes: Vec<String>,
+    /// Only messages in which this regular expression is found.
+    pub grep: Option<String>,
+    /// Whether to wait for more.
+    pub follow: Follow,
+}
+
+/// What `remove` leaves on the host.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Keep {
+    /// `logs/` and `stores/` stay.
+    #[default]
+    LogsAndStores,
+    /// Nothing that the agent or its nodes made stays.
+    Nothing,
+}
+
+impl AgentClient {
+    /// A client of the agent behind `socket`: `run/agent.sock`, or a socket that a tunnel made.
+    pub fn new(socket: impl Into<PathBuf>) -> AgentClient {
+        let socket = socket.into();
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .unix_socket(socket.as_path())
+            .build()
+            .expect("a client without TLS and proxies needs nothing from the system");
+        AgentClient { http, socket, operator: None, deadline: DEFAULT_DEADLINE }
+    }
+
+    /// Who asks, as `user@machine`; characters that a header cannot carry are replaced by `?`.
+    pub fn with_operator(mut self, operator: &str) -> AgentClient {
+        let plain: String = operator.chars().map(|c| if c.is_ascii_graphic() { c } else { '?' }).take(256).collect();
+        self.operator = HeaderValue::from_str(&plain).ok();
+        self
+    }
+
+    /// Another deadline than [`DEFAULT_DEADLINE`] for requests whose method takes none.
+    pub fn with_deadline(mut self, deadline: Duration) -> AgentClient {
+        self.deadline = deadline;
+        self
+    }
+
+    /// The socket that is dialled.
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// `GET /v1/status`.
+    pub async fn status(&self) -> Result<AgentStatus, ClientError> {
+        self.get("/v1/status").json(self.deadline).await
+    }
+
+    /// `GET /v1/watch`: the status now and at each change, until the stream is dropped or the agent ends.
+    pub async fn watch(&self) -> Result<JsonLines<AgentStatus>, ClientError> {
+        self.get("/v1/watch").json_lines(self.deadline).await
+    }
+
+    /// `GET /v1/peers`: what each node of the host that answers says of itself and of the cluster.
+    pub async fn peers(&self) -> Result<Vec<NodeView>, ClientError> {
+        self.get("/v1/peers").json(self.deadline).await
+    }
+
+    /// `POST /v1/blobs/missing`: those of `hashes` that have to be uploaded.
+    pub async fn missing_blobs(&self, hashes: &[String]) -> Result<Vec<String>, ClientError> {
+        self.post("/v1/blobs/missing").body_json(&hashes).json(self.deadline).await
+    }
+
+    /// `PUT /v1/blobs/HASH`; safe to repeat.
+    pub async fn put_blob(&self, hash: &str, content: Bytes, deadline: Duration) -> Result<(), ClientError> {
+        let mut request = self.request(Method::PUT, format!("/v1/blobs/{hash}"));
+        request.body = Some(Body::Bytes(content));
+        request.done(deadline).await
+    }
+
+    /// `PUT /v1/releases/ID`: builds the release from its blobs; safe to repeat. 409 when a blob or the executable of the
+    /// nodes is missing.
+    pub async fn put_release(&self, manifest: &Manifest, deadline: Duration) -> Result<(), ClientError> {
+        let path = format!("/v1/releases/{}", manifest.id);
+        self.request(Method::PUT, path).body_json(manifest).done(deadline).await
+    }
+
+    /// `POST /v1/releases/ID/activate`: switches `current`; touches no node.
+    pub async fn activate(&self, release: &str) -> Result<(), ClientError> {
+        self.post(format!("/v1/releases/{release}/activate")).done(self.deadline).await
+    }
+
+    /// `POST /v1/nodes/start`: one outcome for each name, in their order. A node that has not answered when `deadline`
+    /// ends is `timed_out`; it is not stopped.
+    pub async fn start(&self, nodes: &[String], deadline: Duration) -> Result<Vec<Outcome>, ClientError> {
+        self.nodes("start", nodes, deadline).await
+    }
+
+    /// `POST /v1/nodes/stop`: SIGTERM, and SIGKILL after the release's grace period.
+    pub async fn stop(&self, nodes: &[String], deadline: Duration) -> Result<Vec<Outcome>, ClientError> {
+        self.nodes("stop", nodes, deadline).await
+    }
+
+    /// `POST /v1/nodes/restart`: starts those that do not run, too.
+    pub async fn restart(&self, nodes: &[String], deadline: Duration) -> Result<Vec<Outcome>, ClientError> {
+        self.nodes("restart", nodes, deadline).await
+    }
+
+    /// `POST /v1/nodes/apply`: brings the nodes to what the current release says.
+    pub async fn apply(&self, nodes: &[String], deadline: Duration) -> Result<Vec<Outcome>, ClientError> {
+        self.nodes("apply", nodes, deadline).await
+    }
+
+    /// `GET /v1/nodes/NAME/output`: the last `lines` of a stream.
+    pub async fn output(
+        &self,
+        node: &str,
+        stream: OutputStream,
+        lines: u64,
+        follow: Follow,
+    ) -> Result<TextLines, ClientError> {
+        let mut request = self.get(format!("/v1/nodes/{node}/output"));
+        request.query("stream", stream.as_str());
+        request.query("lines", lines);
+        request.query("follow", follow == Follow::Yes);
+        request.text_lines(self.deadline).await
+    }
+
+    /// `GET /v1/log`: records of `cluster.log` on this host, oldest first.
+    pub async fn log(&self, query: &LogQuery) -> Result<JsonLines<LogLine>, ClientError> {
+        let mut request = self.get("/v1/log");
+        request.query_some("lines", query.lines);
+        request.query_some("since", query.since);
+        request.query_some("until", query.until);
+        request.query_some("node", (!query.nodes.is_empty()).then(|| query.nodes.join(",")));
+        request.query_some("grep", query.grep.as_ref());
+        request.query("follow", query.follow == Follow::Yes);
+        request.json_lines(self.deadline).await
+    }
+
+    /// `GET /v1/nodes/NAME/api/v1/node`: asked from the node itself.
+    pub async fn node_view(&self, node: &str) -> Result<NodeView, ClientError> {
+        self.node_api(node, "v1/node").await
+    }
+
+    /// `GET /v1/nodes/NAME/api/v1/options`: the options as the node has them.
+    pub async fn node_options(&self, node: &str) -> Result<BTreeMap<String, OptionView>, ClientError> {
+        self.node_api(node, "v1/options").await
+    }
+
+    /// `GET /v1/nodes/NAME/api/PATH`: what the node's own socket answers, as `T`.
+    pub async fn node_api<T: DeserializeOwned>(&self, node: &str, path: &str) -> Result<T, ClientError> {
+        let path = path.trim_start_matches('/');
+        self.get(format!("/v1/nodes/{node}/api/{path}")).json(self.deadline).await
+    }
+
+    /// `POST /v1/exit`: the agent ends, its nodes run on.
+    pub async fn exit(&self) -> Result<(), ClientError> {
+        self.post("/v1/exit").done(self.deadline).await
+    }
+
+    /// `POST /v1/remove`: stops all nodes, removes what was deployed, then the agent ends.
+    pub async fn remove(&self, keep: Keep, deadline: Duration) -> Result<Vec<Outcome>, ClientError> {
+        let mut request = self.post("/v1/remove");
+        request.query("keep_logs", keep == Keep::LogsAndStores);
+        request.query("deadline_ms", deadline.as_millis());
+        request.json(deadline + ANSWER_MARGIN).await
+    }
+
+    async fn nodes(&self, verb: &str, nodes: &[String], deadline: Duration) -> Result<Vec<Outcome>, ClientError> {
+        let mut request = self.post(format!("/v1/nodes/{verb}")).body_json(&NodesRequest { nodes: nodes.to_vec() });
+        request.query("deadline_ms", deadline.as_millis());
+        request.json(deadline + ANSWER_MARGIN).await
+    }
+
+    fn get(&self, path: impl Into<String>) -> Request<'_> {
+        self.request(Method::GET, path)
+    }
+
+    fn post(&self, path: impl Into<String>) -> Request<'_> {
+        self.request(Method::POST, path)
+    }
+
+    fn request(&self, method: Method, path: impl Into<String>) -> Request<'_> {
+        Request { client: self, method, path: path.into(), query: Vec::new(), body: None }
+    }
+}
+
+/// One request being put together.
+struct Request<'a> {
+    client: &'a AgentClient,
+    method: Method,
+    path: String,
+    query: Vec<(&'static str, String)>,
+    body: Option<Body>,
+}
+
+enum Body {
+    Bytes(Bytes),
+    Json(Vec<u8>),
+}
+
+impl Request<'_> {
+    fn query(&mut self, key: &'static str, value: impl ToString) {
+        self.query.push((key, value.to_string()));
+    }
+
+    fn query_some(&mut self, key: &'static str, value: Option<impl ToString>) {
+        if let Some(value) = value {
+            self.query(key, value);
+        }
+    }
+
+    fn body_json(mut self, body: &impl Serialize) -> Self {
+        self.body = Some(Body::Json(serde_json::to_vec(body).expect("the shapes of the API have string keys only")));
+        self
+    }
+
+    /// Method and path, for messages.
+    fn name(&self) -> String {
+        format!("{} {}", self.method, self.path)
+    }
+
+    fn url(&self) -> Url {
+        // The host is for the eye only: the connector dials the socket whatever it says.
+        let mut url = Url::parse("http://agent/").expect("a constant address");
+        url.set_path(&self.path);
+        if !self.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&self.query);
+        }
+        url
+    }
+
+    /// Sends, reads the whole answer within `deadline`, and takes it as `T`.
+    async fn json<T: DeserializeOwned>(self, deadline: Duration) -> Result<T, ClientError> {
+        let name = self.name();
+        let body = self.whole(deadline).await?;
+        serde_json::from_slice(&body).map_err(|source| ClientError::Shape { request: name, source })
+    }
+
+    /// Sends, and expects nothing but success.
+    async fn done(self, deadline: Duration) -> Result<(), ClientError> {
+        self.whole(deadline).await.map(drop)
+    }
+
+    async fn json_lines<T: DeserializeOwned>(self, deadline: Duration) -> Result<JsonLines<T>, ClientError> {
+        Ok(JsonLines::new(self.head(deadline).await?))
+    }
+
+    async fn text_lines(self, deadline: Duration) -> Result<TextLines, ClientError> {
+        Ok(TextLines::new(self.head(deadline).await?))
+    }
+
+    async fn whole(self, deadline: Duration) -> Result<Bytes, ClientError> {
+        let name = self.name();
+        let read = async {
+            let response = self.send().await?;
+            response.bytes().await.map_err(|source| ClientError::Broken { request: name.clone(), source })
+        };
+        match tokio::time::timeout(deadline, read).await {
+            Ok(answer) => answer,
+            Err(_) => Err(ClientError::TimedOut { request: name, after: deadline }),
+        }
+    }
+
+    async fn head(self, deadline: Duration) -> Result<Response, ClientError> {
+        let name = self.name();
+        match tokio::time::timeout(deadline, self.send()).await {
+            Ok(answer) => answer,
+            Err(_) => Err(ClientError::TimedOut { request: name, after: deadline }),
+        }
+    }
+
+    async fn send(self) -> Result<Response, ClientError> {
+        let name = self.name();
+        let mut builder = self.client.http.request(self.method.clone(), self.url());
+        if let Some(operator) = &self.client.operator {
+            builder = builder.header(OPERATOR_HEADER, operator.clone());
+        }
+        builder = match self.body {
+            Some(Body::Bytes(bytes)) => builder.body(bytes),
+            Some(Body::Json(json)) => builder.header(CONTENT_TYPE, "application/json").body(json),
+            None => builder,
+        };
+        match builder.send().await {
+            Ok(response) if response.status().is_success() => Ok(response),
+            Ok(response) => Err(refusal(name, response).await),
+            Err(source) if source.is_connect() => {
+                Err(ClientError::Connect { socket: self.client.socket.clone(), source })
+            }
+            Err(source) => Err(ClientError::Broken { request: name, source }),
+        }
+    }
+}
+
+/// The agent's words where it sent some; else what its status means.
+async fn refusal(request: String, response: Response) -> ClientError {
+    let status = response.status();
+    let info = match response.bytes().await {
+        Ok(body) => serde_json::from_slice(&body).unwrap_or_else(|_| unknown_refusal(&request, status)),
+        Err(_) => unknown_refusal(&request, status),
+    };
+    ClientError::Refused { request, status: status.as_u16(), info }
+}
+
+fn unknown_refusal(request: &str, status: StatusCode) -> ErrorInfo {
+    ErrorInfo { what: format!("the agent answered {request} with {status}"), hint: None }
+}

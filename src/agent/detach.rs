@@ -1,0 +1,181 @@
+//! Starting an agent that outlives its starter.
+
+use std::fs::{self, DirBuilder, File};
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::run::last_log_line;
+use super::supervise::open_output;
+use crate::api::paths::ClusterDir;
+
+/// How long an agent may take until it listens.
+pub const START_DEADLINE: Duration = Duration::from_secs(20);
+
+/// Names the descriptor on which the agent says that it listens.
+pub const READY_FD_VARIABLE: &str = "ZEEK_CLUSTER_READY_FD";
+
+/// What it says.
+pub const READY: &[u8] = b"ready\n";
+
+/// An agent that listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detached {
+    /// It was started.
+    Started {
+        /// Its process.
+        pid: u32,
+    },
+    /// Another one was there already, or was faster.
+    AlreadyRunning,
+}
+
+/// Why no agent listens.
+#[derive(Debug, thiserror::Error)]
+pub enum DetachError {
+    /// The cluster's folder or the agent's log could not be made.
+    #[error("cannot prepare {}", path.display())]
+    Prepare {
+        /// What could not be made.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// The program could not be started.
+    #[error("cannot start {}", binary.display())]
+    Spawn {
+        /// The program.
+        binary: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// It ended before it listened.
+    #[error("the agent ended before it listened: {last_line}")]
+    Ended {
+        /// The line of its log that tells why.
+        last_line: String,
+    },
+    /// It still does not listen.
+    #[error("the agent does not listen after {:.0} s: {last_line}", after.as_secs_f64())]
+    TimedOut {
+        /// The deadline.
+        after: Duration,
+        /// The line of its log that tells why.
+        last_line: String,
+    },
+}
+
+/// Runs `BINARY agent run --dir DIR` in a session of its own, its standard streams in `run/agent.log`, and returns when
+/// it listens. Blocks up to [`START_DEADLINE`].
+///
+/// When two start one at the same time, one of the two agents ends at once, and both starters find the other.
+pub fn start_detached(dir: &ClusterDir, binary: &Path) -> Result<Detached, DetachError> {
+    if listens(dir) {
+        return Ok(Detached::AlreadyRunning);
+    }
+    let dir = ClusterDir::new(std::path::absolute(dir.path()).map_err(prepare(dir.path()))?);
+    let (log, log_from) = open_log(&dir)?;
+    let spawn = |source| DetachError::Spawn { binary: binary.to_owned(), source };
+    let (ready, tell) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(|e| spawn(e.into()))?;
+    let mut child = command(&dir, binary, log, tell).map_err(spawn)?.spawn().map_err(spawn)?;
+    match wait_until_ready(&ready, START_DEADLINE) {
+        Ready::Yes => Ok(Detached::Started { pid: child.id() }),
+        Ready::Ended => ended(&dir, &mut child, log_from),
+        Ready::NotYet => Err(DetachError::TimedOut { after: START_DEADLINE, last_line: last_log_line(&dir, log_from) }),
+    }
+}
+
+fn prepare(path: &Path) -> impl FnOnce(io::Error) -> DetachError + '_ {
+    move |source| DetachError::Prepare { path: path.to_owned(), source }
+}
+
+fn listens(dir: &ClusterDir) -> bool {
+    UnixStream::connect(dir.agent_socket()).is_ok()
+}
+
+/// The log, and where this agent's part of it begins.
+fn open_log(dir: &ClusterDir) -> Result<(File, u64), DetachError> {
+    let path = dir.agent_log();
+    let folder = path.parent().expect("a file in a folder has a parent");
+    DirBuilder::new().recursive(true).mode(0o755).create(dir.path()).map_err(prepare(dir.path()))?;
+    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(prepare(folder))?;
+    let log = open_output(&path).map_err(prepare(&path))?;
+    let from = fs::metadata(&path).map_err(prepare(&path))?.len();
+    Ok((log, from))
+}
+
+/// `tell` lives in the command, so that when the command is gone only the agent holds it.
+fn command(dir: &ClusterDir, binary: &Path, log: File, tell: OwnedFd) -> io::Result<Command> {
+    let mut command = Command::new(binary);
+    command.args(["agent", "run", "--dir"]).arg(dir.path());
+    command.current_dir("/").stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+    command.env(READY_FD_VARIABLE, tell.as_raw_fd().to_string());
+    let in_child = move || {
+        rustix::process::setsid()?;
+        rustix::io::fcntl_setfd(&tell, rustix::io::FdFlags::empty())?;
+        Ok(())
+    };
+    // SAFETY: between fork and exec the closure only makes system calls; it neither allocates nor takes a lock.
+    unsafe { command.pre_exec(in_child) };
+    Ok(command)
+}
+
+enum Ready {
+    Yes,
+    Ended,
+    NotYet,
+}
+
+/// The pipe is written when the agent listens, and closed by the system when it ends.
+fn wait_until_ready(ready: &OwnedFd, deadline: Duration) -> Ready {
+    let end = Instant::now() + deadline;
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        let timeout = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) };
+        match poll(&mut [PollFd::new(ready, PollFlags::IN)], Some(&timeout)) {
+            Ok(0) => return Ready::NotYet,
+            Ok(_) => break,
+            Err(rustix::io::Errno::INTR) => {}
+            Err(_) => return Ready::Ended,
+        }
+    }
+    let mut byte = [0; READY.len()];
+    match rustix::io::read(ready, &mut byte) {
+        Ok(n) if n > 0 => Ready::Yes,
+        _ => Ready::Ended,
+    }
+}
+
+fn ended(dir: &ClusterDir, child: &mut Child, log_from: u64) -> Result<Detached, DetachError> {
+    // It closed the pipe, which it only does by ending; waiting for it leaves no zombie.
+    let _ = child.wait();
+    if is_locked(dir) && becomes_reachable(dir) {
+        return Ok(Detached::AlreadyRunning);
+    }
+    Err(DetachError::Ended { last_line: last_log_line(dir, log_from) })
+}
+
+fn is_locked(dir: &ClusterDir) -> bool {
+    File::open(dir.agent_lock()).is_ok_and(|file| file.try_lock_shared().is_err())
+}
+
+/// The agent that was faster has the lock and is about to listen.
+fn becomes_reachable(dir: &ClusterDir) -> bool {
+    let end = Instant::now() + Duration::from_secs(5);
+    while !listens(dir) {
+        if Instant::now() >= end {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    true
+}

@@ -1,0 +1,219 @@
+//! What an operator asks of nodes: in the order of their types, one outcome for each name.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+
+use super::roster::Roster;
+use super::supervise::{Answer, Job, JobView, Verb};
+use crate::api::agent::NodeState;
+use crate::api::config::NodeConfig;
+use crate::api::outcome::{ErrorInfo, Kind, Outcome};
+use crate::api::paths::ClusterDir;
+
+/// How long the types that start first may take after the agent's own start before the next ones are begun.
+const RESUME_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Starts what does not run, loggers first; each type begins when the one before it is up or has failed.
+pub async fn start(roster: &Roster, names: &[String], deadline: Duration) -> Vec<Outcome> {
+    let end = until(deadline);
+    in_order(roster, names, Order::Starting, |job| bring_up(job, Verb::Start, end)).await
+}
+
+/// Stops what runs, workers first.
+pub async fn stop(roster: &Roster, names: &[String], deadline: Duration) -> Vec<Outcome> {
+    let end = until(deadline);
+    in_order(roster, names, Order::Stopping, |job| bring_down(job, end)).await
+}
+
+/// Gives each a new process, one type after the other, loggers first. A node is wanted throughout, so that an agent that
+/// ends half way leaves nothing stopped for good.
+pub async fn restart(roster: &Roster, names: &[String], deadline: Duration) -> Vec<Outcome> {
+    let end = until(deadline);
+    in_order(roster, names, Order::Starting, |job| bring_up(job, Verb::Restart, end)).await
+}
+
+/// Brings nodes to what the current release says: new ones are started, changed ones restarted, those that the release no
+/// longer names stopped, and those that run on are given the new node table.
+pub async fn apply(roster: &Roster, dir: &ClusterDir, names: &[String], deadline: Duration) -> Vec<Outcome> {
+    let end = until(deadline);
+    let manifest = roster.manifest();
+    let is_named =
+        |name: &String| manifest.as_ref().is_some_and(|manifest| manifest.nodes.iter().any(|node| node.name == *name));
+    let (named, gone): (Vec<String>, Vec<String>) = names.iter().cloned().partition(is_named);
+    let mut outcomes = in_order(roster, &gone, Order::Stopping, |job| bring_down(job, end)).await;
+    for outcome in &mut outcomes {
+        if outcome.kind.is_success() {
+            forget(roster, outcome);
+        }
+    }
+    outcomes.extend(in_order(roster, &named, Order::Starting, |job| apply_one(dir, job, end)).await);
+    outcomes.sort_by_key(|outcome| names.iter().position(|name| *name == outcome.target));
+    outcomes
+}
+
+/// After the agent's own start: starts what should run and does not, in order.
+pub async fn resume(roster: &Roster) {
+    let names: Vec<String> = roster.jobs().into_iter().map(|(name, _)| name).collect();
+    in_order(roster, &names, Order::Starting, |job| bring_up(job, Verb::Resume, until(RESUME_DEADLINE))).await;
+}
+
+fn forget(roster: &Roster, outcome: &mut Outcome) {
+    if let Err(error) = roster.forget(&outcome.target) {
+        outcome.kind = Kind::Failed;
+        outcome.error = Some(ErrorInfo { what: format!("its saved state cannot be removed: {error}"), hint: None });
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Order {
+    Starting,
+    Stopping,
+}
+
+fn until(deadline: Duration) -> Instant {
+    Instant::now() + deadline
+}
+
+/// How an operation on one node ended.
+struct Done {
+    kind: Kind,
+    step: &'static str,
+    error: Option<ErrorInfo>,
+}
+
+impl Done {
+    fn new(kind: Kind, step: &'static str) -> Done {
+        Done { kind, step, error: None }
+    }
+
+    fn because(kind: Kind, step: &'static str, what: String, hint: Option<String>) -> Done {
+        Done { kind, step, error: Some(ErrorInfo { what, hint }) }
+    }
+}
+
+/// One rank of node types after the other, all nodes of a rank at once; outcomes in the order of the names.
+async fn in_order<F: Future<Output = Done>>(
+    roster: &Roster,
+    names: &[String],
+    order: Order,
+    operate: impl Fn(Job) -> F,
+) -> Vec<Outcome> {
+    let host = roster.manifest().map_or_else(String::new, |manifest| manifest.host.clone());
+    let mut ranks: BTreeMap<i16, Vec<(&String, Job)>> = BTreeMap::new();
+    let mut outcomes: BTreeMap<&String, Outcome> = BTreeMap::new();
+    for name in names {
+        match roster.job(name) {
+            Some(job) => {
+                let rank = i16::from(job.view().status.node_type.start_rank());
+                let rank = if order == Order::Starting { rank } else { -rank };
+                ranks.entry(rank).or_default().push((name, job));
+            }
+            None => {
+                outcomes.insert(name, outcome(name, &host, Duration::ZERO, unknown_node(name)));
+            }
+        }
+    }
+    for nodes in ranks.into_values() {
+        let operations = nodes.into_iter().map(|(name, job)| {
+            let (begun, operation) = (Instant::now(), operate(job));
+            async move { (name, operation.await, begun.elapsed()) }
+        });
+        for (name, done, elapsed) in join_all(operations).await {
+            outcomes.insert(name, outcome(name, &host, elapsed, done));
+        }
+    }
+    names.iter().filter_map(|name| outcomes.remove(name)).collect()
+}
+
+fn unknown_node(name: &str) -> Done {
+    let hint = "deploy the layout that has it".to_owned();
+    Done::because(Kind::Failed, "find", format!("there is no node {name} on this host"), Some(hint))
+}
+
+fn outcome(name: &str, host: &str, elapsed: Duration, done: Done) -> Outcome {
+    Outcome {
+        target: name.to_owned(),
+        host: host.to_owned(),
+        kind: done.kind,
+        step: done.step.to_owned(),
+        elapsed_ms: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
+        error: done.error,
+    }
+}
+
+/// Asks for a process, and waits until it came up or ended.
+async fn bring_up(job: Job, verb: Verb, end: Instant) -> Done {
+    match job.ask(verb).await {
+        Answer::Unchanged => Done::new(Kind::Unchanged, "start"),
+        Answer::Began { exits } => came_up(&job, exits, end).await,
+    }
+}
+
+async fn came_up(job: &Job, exits: u64, end: Instant) -> Done {
+    let stopped = |view: &JobView| view.status.state == NodeState::Stopped;
+    let decided = job.until(|view| view.ready || view.exits > exits || stopped(view));
+    match tokio::time::timeout_at(end.into(), decided).await {
+        Ok(view) if view.exits > exits => {
+            let what = view.status.error.unwrap_or_else(|| "it ended at once".into());
+            Done::because(Kind::Failed, "start", what, None)
+        }
+        Ok(view) if view.ready => Done::new(Kind::Ok, "start"),
+        Ok(_) => Done::because(Kind::Failed, "start", "another operator stopped it meanwhile".into(), None),
+        Err(_) => {
+            let why = job.view().status.error.map(|error| format!(": {error}")).unwrap_or_default();
+            let what = format!("it runs and has not answered within the deadline{why}");
+            Done::because(Kind::TimedOut, "start", what, None)
+        }
+    }
+}
+
+async fn bring_down(job: Job, end: Instant) -> Done {
+    if job.ask(Verb::Stop).await == Answer::Unchanged {
+        return Done::new(Kind::Unchanged, "stop");
+    }
+    let down = job.until(|view| view.status.pid.is_none());
+    match tokio::time::timeout_at(end.into(), down).await {
+        Ok(view) if view.status.state != NodeState::Stopped => {
+            Done::because(Kind::Failed, "stop", "another operator started it meanwhile".into(), None)
+        }
+        Ok(view) => Done::new(Kind::Ok, if view.killed { "kill" } else { "stop" }),
+        Err(_) => {
+            let pid = job.view().status.pid.unwrap_or_default();
+            let what = format!("process {pid} has not ended within the deadline");
+            Done::because(Kind::TimedOut, "stop", what, Some("ask for the status: SIGKILL follows by itself".into()))
+        }
+    }
+}
+
+async fn apply_one(dir: &ClusterDir, job: Job, end: Instant) -> Done {
+    match job.ask(Verb::Apply).await {
+        Answer::Began { exits } => came_up(&job, exits, end).await,
+        Answer::Unchanged if job.view().view.is_some() => push_table(dir, &job).await,
+        Answer::Unchanged => Done::new(Kind::Unchanged, "apply"),
+    }
+}
+
+/// The node table may have changed although nothing of the node itself has.
+async fn push_table(dir: &ClusterDir, job: &Job) -> Done {
+    let name = job.view().status.name;
+    let pushed = match read_config(dir, &name) {
+        Ok(config) => job.client().push_table(&config.nodes).await,
+        Err(why) => Err(why),
+    };
+    match pushed {
+        Ok(()) => Done::new(Kind::Unchanged, "apply"),
+        Err(why) => {
+            let what = format!("it runs on, but has not taken the new node table: {why}");
+            Done::because(Kind::Failed, "apply", what, Some(format!("zeek-cluster restart {name}")))
+        }
+    }
+}
+
+fn read_config(dir: &ClusterDir, name: &str) -> Result<NodeConfig, String> {
+    let path = dir.current().join("nodes").join(format!("{name}.yaml"));
+    let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    serde_yaml::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))
+}

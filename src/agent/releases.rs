@@ -1,0 +1,544 @@
+//! Releases on disk: content-addressed blobs, releases built from them, and the one that is current.
+//!
+//! # Failure
+//! Everything is built under a name that nobody reads and put in place by rename, after its content was made to last. What
+//! an interrupted agent leaves is removed at the next start.
+//!
+//! # Locking
+//! One agent per folder (`run/agent.lock`), and in it one writer at a time: the methods that change take `&mut self`.
+
+use std::collections::BTreeSet;
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use sha2::{Digest, Sha256};
+use tempfile::NamedTempFile;
+
+use super::durable::{copy_hashing, hash_file, hex, is_hash, sync_dir};
+use super::manifest::{self, MANIFEST_FILE, ManifestError};
+use crate::api::agent::{FileEntry, Manifest};
+use crate::api::paths::ClusterDir;
+
+/// So many releases are kept, the current one included.
+const KEPT_RELEASES: usize = 5;
+
+/// What no release names is kept this long: another operator may be about to name it.
+const YOUNG: Duration = Duration::from_secs(600);
+
+/// Names of what is being built begin with this.
+const UNFINISHED: &str = ".new-";
+
+/// Why a release could not be stored or activated.
+#[derive(Debug, thiserror::Error)]
+pub enum ReleaseError {
+    /// It may not be written or run.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// Not a SHA-256.
+    #[error("{hash:?} is not a SHA-256 in lower-case hex")]
+    NotAHash {
+        /// What was given.
+        hash: String,
+    },
+    /// What arrived is not what was announced.
+    #[error("the content has the SHA-256 {found}, not {expected}")]
+    OtherContent {
+        /// Announced.
+        expected: String,
+        /// Computed.
+        found: String,
+    },
+    /// Files of the release have not been uploaded.
+    #[error("{} files of the release are not here, the first is {} ({})", count, path.display(), hash)]
+    Missing {
+        /// How many.
+        count: usize,
+        /// The first one.
+        path: PathBuf,
+        /// Its hash.
+        hash: String,
+    },
+    /// A stored file is damaged; it was removed and has to be uploaded again.
+    #[error("the stored content of {} was damaged and has been removed", path.display())]
+    Damaged {
+        /// The file of the release.
+        path: PathBuf,
+    },
+    /// The executable of the nodes has not been uploaded.
+    #[error("the executable {} is not here", path.display())]
+    NoBinary {
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// There is no such release.
+    #[error("there is no release {id} on this host")]
+    Unknown {
+        /// The release.
+        id: String,
+    },
+    /// The disk refused.
+    #[error("cannot write {}: {source}", path.display())]
+    Io {
+        /// What was being written or read.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+impl ReleaseError {
+    /// Whether the disk or the quota is full.
+    pub fn is_disk_full(&self) -> bool {
+        use io::ErrorKind::{QuotaExceeded, StorageFull};
+        matches!(self, ReleaseError::Io { source, .. } if matches!(source.kind(), StorageFull | QuotaExceeded))
+    }
+}
+
+fn at(path: &Path) -> impl FnOnce(io::Error) -> ReleaseError + '_ {
+    move |source| ReleaseError::Io { path: path.to_owned(), source }
+}
+
+/// The releases of one cluster's folder.
+#[derive(Debug)]
+pub struct Releases {
+    dir: ClusterDir,
+}
+
+/// A blob that is being received.
+pub struct Incoming {
+    file: NamedTempFile,
+    hasher: Sha256,
+    hash: String,
+    place: PathBuf,
+}
+
+impl Releases {
+    /// Makes the folders, and removes what an interrupted agent left.
+    pub fn open(dir: &ClusterDir) -> io::Result<Releases> {
+        for folder in [blobs(dir), dir.releases(), bin(dir)] {
+            DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
+            remove_unfinished(&folder)?;
+        }
+        remove_unfinished(dir.path())?;
+        Ok(Releases { dir: dir.clone() })
+    }
+
+    /// Those of `hashes` that are not here, in their order.
+    pub fn missing(&self, hashes: &[String]) -> Result<Vec<String>, ReleaseError> {
+        if let Some(hash) = hashes.iter().find(|hash| !is_hash(hash)) {
+            return Err(ReleaseError::NotAHash { hash: hash.clone() });
+        }
+        Ok(hashes.iter().filter(|hash| !self.dir.blob(hash).is_file()).cloned().collect())
+    }
+
+    /// Begins to receive a blob; dropped unfinished, nothing stays.
+    pub fn receive(&self, hash: &str) -> Result<Incoming, ReleaseError> {
+        if !is_hash(hash) {
+            return Err(ReleaseError::NotAHash { hash: hash.to_owned() });
+        }
+        let folder = blobs(&self.dir);
+        let file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(&folder).map_err(at(&folder))?;
+        Ok(Incoming { file, hasher: Sha256::new(), hash: hash.to_owned(), place: self.dir.blob(hash) })
+    }
+
+    /// Builds a release from its blobs. One that is here already with the same content is left alone.
+    pub fn stage(&mut self, manifest: &Manifest, asked: &str) -> Result<(), ReleaseError> {
+        manifest::check(manifest, asked, &self.dir)?;
+        self.check_binary(manifest)?;
+        if self.is_staged(manifest) {
+            return Ok(());
+        }
+        self.check_blobs(manifest)?;
+        let folder = self.dir.releases();
+        let building = tempfile::Builder::new().prefix(UNFINISHED).tempdir_in(&folder).map_err(at(&folder))?;
+        self.build(manifest, building.path())?;
+        self.put_in_place(building.path(), &self.dir.release(&manifest.id))
+    }
+
+    /// Points `current` to a release and removes what is no longer kept; returns its manifest.
+    pub fn activate(&mut self, id: &str, now: SystemTime, running_binary: &str) -> Result<Manifest, ReleaseError> {
+        let manifest = self.manifest(id)?;
+        let new = tempfile::Builder::new()
+            .prefix(UNFINISHED)
+            .make_in(self.dir.path(), |path| symlink(Path::new("releases").join(id), path))
+            .map_err(at(self.dir.path()))?;
+        let current = self.dir.current();
+        new.into_temp_path().persist(&current).map_err(|error| at(&current)(error.error))?;
+        sync_dir(self.dir.path()).map_err(at(self.dir.path()))?;
+        if let Err(error) = self.remove_surplus(now, running_binary) {
+            // The release is active; what could not be removed now is tried again at the next activation.
+            tracing::warn!(%error, "old releases cannot be removed");
+        }
+        Ok(manifest)
+    }
+
+    /// The manifest that `current` points to; none before the first release.
+    pub fn current(&self) -> Option<Manifest> {
+        let target = fs::read_link(self.dir.current()).ok()?;
+        self.manifest(target.file_name()?.to_str()?).ok()
+    }
+
+    /// All complete releases, newest first.
+    pub fn list(&self) -> Vec<Manifest> {
+        let names = fs::read_dir(self.dir.releases()).into_iter().flatten().flatten();
+        let mut all: Vec<Manifest> =
+            names.filter_map(|entry| self.manifest(entry.file_name().to_str()?).ok()).collect();
+        all.sort_by(|a, b| b.created_at.total_cmp(&a.created_at).then_with(|| b.id.cmp(&a.id)));
+        all
+    }
+
+    fn manifest(&self, id: &str) -> Result<Manifest, ReleaseError> {
+        let unknown = || ReleaseError::Unknown { id: id.to_owned() };
+        if !manifest::is_name(id) {
+            return Err(unknown());
+        }
+        let json = fs::read(self.dir.release(id).join(MANIFEST_FILE)).map_err(|_| unknown())?;
+        serde_json::from_slice(&json).map_err(|_| unknown())
+    }
+
+    fn check_binary(&self, manifest: &Manifest) -> Result<(), ReleaseError> {
+        let path = self.dir.binary(&manifest.binary);
+        let needed = manifest.nodes.iter().any(|node| node.command.is_none());
+        if needed && !path.is_file() { Err(ReleaseError::NoBinary { path }) } else { Ok(()) }
+    }
+
+    /// Whether it is here, as far as its content goes: who deployed it and when may differ.
+    fn is_staged(&self, manifest: &Manifest) -> bool {
+        let Ok(mut there) = self.manifest(&manifest.id) else { return false };
+        there.created_at = manifest.created_at;
+        there.created_by.clone_from(&manifest.created_by);
+        let folder = self.dir.release(&manifest.id);
+        there == *manifest && manifest.files.iter().all(|file| is_whole(&folder, file))
+    }
+
+    fn check_blobs(&self, manifest: &Manifest) -> Result<(), ReleaseError> {
+        let mut missing = manifest.files.iter().filter(|file| !self.dir.blob(&file.hash).is_file());
+        match missing.next() {
+            Some(first) => Err(ReleaseError::Missing {
+                count: 1 + missing.count(),
+                path: first.path.clone(),
+                hash: first.hash.clone(),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    fn build(&self, manifest: &Manifest, folder: &Path) -> Result<(), ReleaseError> {
+        let mut folders = BTreeSet::from([folder.to_owned()]);
+        for file in &manifest.files {
+            let path = folder.join(&file.path);
+            let parent = path.parent().expect("a file in a folder has a parent");
+            DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(at(parent))?;
+            folders.extend(parent.ancestors().take_while(|parent| parent.starts_with(folder)).map(Path::to_owned));
+            self.copy_blob(file, &path)?;
+        }
+        let path = folder.join(MANIFEST_FILE);
+        let json = serde_json::to_vec_pretty(manifest).map_err(|error| at(&path)(error.into()))?;
+        write_new(&path, 0o600, |file| file.write_all(&json)).map_err(at(&path))?;
+        folders.iter().try_for_each(|folder| sync_dir(folder).map_err(at(folder)))
+    }
+
+    /// Copied, not linked: a node that writes into its release must not change what other releases are built from.
+    fn copy_blob(&self, file: &FileEntry, path: &Path) -> Result<(), ReleaseError> {
+        let blob = self.dir.blob(&file.hash);
+        let from = File::open(&blob).map_err(at(&blob))?;
+        let hash = write_new(path, file.mode, |to| copy_hashing(from, to)).map_err(at(path))?;
+        if hash == file.hash {
+            return Ok(());
+        }
+        fs::remove_file(&blob).map_err(at(&blob))?;
+        Err(ReleaseError::Damaged { path: file.path.clone() })
+    }
+
+    /// Renamed into place; a damaged release of the same name is exchanged and then removed with the temporary folder.
+    fn put_in_place(&self, building: &Path, place: &Path) -> Result<(), ReleaseError> {
+        let how = if place.exists() { RenameFlags::EXCHANGE } else { RenameFlags::NOREPLACE };
+        renameat_with(CWD, building, CWD, place, how).map_err(|error| at(place)(error.into()))?;
+        let folder = self.dir.releases();
+        sync_dir(&folder).map_err(at(&folder))
+    }
+
+    fn remove_surplus(&self, now: SystemTime, running_binary: &str) -> io::Result<()> {
+        let current = self.current().map(|manifest| manifest.id);
+        let (mut kept, mut room) = (Vec::new(), KEPT_RELEASES - usize::from(current.is_some()));
+        for manifest in self.list() {
+            if current.as_ref() == Some(&manifest.id) {
+                kept.push(manifest);
+            } else if room > 0 {
+                room -= 1;
+                kept.push(manifest);
+            } else {
+                remove_release(&self.dir, &manifest.id)?;
+            }
+        }
+        let blobs_kept: BTreeSet<&str> =
+            kept.iter().flat_map(|manifest| &manifest.files).map(|file| file.hash.as_str()).collect();
+        remove_unnamed(&blobs(&self.dir), now, |name| !is_hash(name) || blobs_kept.contains(name))?;
+        remove_unnamed(&bin(&self.dir), now, |name| match name.strip_prefix("zeek-cluster-") {
+            Some(hash) => {
+                !is_hash(hash) || hash == running_binary || kept.iter().any(|manifest| manifest.binary == hash)
+            }
+            None => true,
+        })
+    }
+}
+
+impl Incoming {
+    /// Takes the next piece.
+    pub fn write(&mut self, piece: &[u8]) -> Result<(), ReleaseError> {
+        self.hasher.update(piece);
+        self.file.write_all(piece).map_err(at(&self.place))
+    }
+
+    /// Puts the blob in place if it is what was announced.
+    pub fn finish(self) -> Result<(), ReleaseError> {
+        let Incoming { file, hasher, hash, place } = self;
+        let found = hex(hasher);
+        if found != hash {
+            return Err(ReleaseError::OtherContent { expected: hash, found });
+        }
+        file.as_file().sync_all().map_err(at(&place))?;
+        file.persist(&place).map_err(|error| at(&place)(error.error))?;
+        let folder = place.parent().expect("a blob lies in a folder");
+        sync_dir(folder).map_err(at(folder))
+    }
+}
+
+fn blobs(dir: &ClusterDir) -> PathBuf {
+    dir.path().join("blobs")
+}
+
+fn bin(dir: &ClusterDir) -> PathBuf {
+    dir.path().join("bin")
+}
+
+fn is_whole(release: &Path, file: &FileEntry) -> bool {
+    let path = release.join(&file.path);
+    let mode = fs::metadata(&path).map(|there| there.permissions().mode() & 0o777);
+    mode.is_ok_and(|mode| mode == file.mode) && hash_file(&path).is_ok_and(|hash| hash == file.hash)
+}
+
+fn write_new<T>(path: &Path, mode: u32, write: impl FnOnce(&mut File) -> io::Result<T>) -> io::Result<T> {
+    let mut file = File::create_new(path)?;
+    // Before the content, which may be a key; and set, not asked for, as the umask would take some away.
+    file.set_permissions(fs::Permissions::from_mode(mode))?;
+    let written = write(&mut file)?;
+    file.sync_all()?;
+    Ok(written)
+}
+
+fn remove_unfinished(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if !entry.file_name().as_encoded_bytes().starts_with(UNFINISHED.as_bytes()) {
+            continue;
+        }
+        if entry.file_type()?.is_dir() { fs::remove_dir_all(entry.path())? } else { fs::remove_file(entry.path())? }
+    }
+    Ok(())
+}
+
+/// First out of the way by rename, so that an interrupted removal leaves no half release.
+fn remove_release(dir: &ClusterDir, id: &str) -> io::Result<()> {
+    let going = dir.releases().join(format!("{UNFINISHED}gone-{id}"));
+    fs::rename(dir.release(id), &going)?;
+    fs::remove_dir_all(going)
+}
+
+fn remove_unnamed(folder: &Path, now: SystemTime, keep: impl Fn(&str) -> bool) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let age = now.duration_since(entry.metadata()?.modified()?).unwrap_or_default();
+        if age >= YOUNG && entry.file_name().to_str().is_some_and(|name| !keep(name)) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::testing::{file, manifest, node, sha256};
+
+    struct Fixture {
+        _folder: tempfile::TempDir,
+        dir: ClusterDir,
+        releases: Releases,
+    }
+
+    fn fixture() -> Fixture {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = ClusterDir::new(folder.path().join("c"));
+        let releases = Releases::open(&dir).unwrap();
+        Fixture { _folder: folder, dir, releases }
+    }
+
+    fn put(releases: &Releases, content: &[u8]) -> Result<(), ReleaseError> {
+        let mut incoming = releases.receive(&sha256(content))?;
+        content.chunks(3).try_for_each(|piece| incoming.write(piece))?;
+        incoming.finish()
+    }
+
+    fn one_file(id: &str, content: &[u8]) -> Manifest {
+        let mut manifest = manifest(id, vec![node("worker-1", &["/bin/true"])]);
+        manifest.files = vec![file("nodes/worker-1.yaml", content)];
+        manifest
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<String> =
+            fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_release_is_built_with_its_modes_and_switched_to() {
+        let Fixture { _folder, dir, mut releases } = fixture();
+        let mut manifest = one_file("r1", b"one");
+        manifest.files[0].mode = 0o600;
+        manifest.files.push(FileEntry { mode: 0o644, ..file("cluster-layout.zeek", b"two") });
+        put(&releases, b"one").unwrap();
+        assert!(matches!(releases.stage(&manifest, "r1"), Err(ReleaseError::Missing { count: 1, .. })));
+        assert_eq!(names(&dir.releases()), Vec::<String>::new());
+        put(&releases, b"two").unwrap();
+        releases.stage(&manifest, "r1").unwrap();
+        assert!(releases.current().is_none());
+        releases.activate("r1", SystemTime::now(), "").unwrap();
+        assert_eq!(fs::read(dir.current().join("nodes/worker-1.yaml")).unwrap(), b"one");
+        let mode = |path: &str| fs::metadata(dir.current().join(path)).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode("nodes/worker-1.yaml"), mode("cluster-layout.zeek")), (0o600, 0o644));
+        assert_eq!(releases.current(), Some(manifest));
+    }
+
+    #[test]
+    fn content_with_another_hash_leaves_nothing() {
+        let Fixture { _folder, dir, releases } = fixture();
+        let mut incoming = releases.receive(&sha256(b"announced")).unwrap();
+        incoming.write(b"something else").unwrap();
+        assert!(matches!(incoming.finish(), Err(ReleaseError::OtherContent { .. })));
+        let mut half = releases.receive(&sha256(b"announced")).unwrap();
+        half.write(b"anno").unwrap();
+        drop(half);
+        assert_eq!(names(&dir.path().join("blobs")), Vec::<String>::new());
+        put(&releases, b"announced").unwrap();
+        assert_eq!(releases.missing(&[sha256(b"announced"), sha256(b"x")]).unwrap(), [sha256(b"x")]);
+    }
+
+    #[test]
+    fn what_an_interrupted_agent_left_is_removed() {
+        let Fixture { _folder, dir, releases } = fixture();
+        fs::write(dir.path().join("blobs/.new-abc"), "half").unwrap();
+        fs::create_dir_all(dir.releases().join(".new-r9/nodes")).unwrap();
+        drop(releases);
+        Releases::open(&dir).unwrap();
+        assert_eq!(names(&dir.path().join("blobs")), Vec::<String>::new());
+        assert_eq!(names(&dir.releases()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_damaged_blob_is_noticed_and_asked_for_again() {
+        let Fixture { _folder, dir, mut releases } = fixture();
+        put(&releases, b"one").unwrap();
+        fs::write(dir.blob(&sha256(b"one")), "rot").unwrap();
+        assert!(matches!(releases.stage(&one_file("r1", b"one"), "r1"), Err(ReleaseError::Damaged { .. })));
+        assert_eq!(names(&dir.releases()), Vec::<String>::new());
+        put(&releases, b"one").unwrap();
+        releases.stage(&one_file("r1", b"one"), "r1").unwrap();
+    }
+
+    #[test]
+    fn a_damaged_release_is_exchanged() {
+        let Fixture { _folder, dir, mut releases } = fixture();
+        put(&releases, b"one").unwrap();
+        releases.stage(&one_file("r1", b"one"), "r1").unwrap();
+        releases.activate("r1", SystemTime::now(), "").unwrap();
+        let path = dir.current().join("nodes/worker-1.yaml");
+        fs::write(&path, "rot").unwrap();
+        releases.stage(&one_file("r1", b"one"), "r1").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"one");
+        assert_eq!(names(&dir.releases()), ["r1"]);
+    }
+
+    #[test]
+    fn five_releases_are_kept_and_the_current_one_always() {
+        let Fixture { _folder, dir, mut releases } = fixture();
+        let later = SystemTime::now() + 2 * YOUNG;
+        for n in 0..8 {
+            let content = format!("content {n}");
+            put(&releases, content.as_bytes()).unwrap();
+            let mut manifest = one_file(&format!("r{n}"), content.as_bytes());
+            manifest.created_at = f64::from(n);
+            releases.stage(&manifest, &manifest.id).unwrap();
+        }
+        releases.activate("r0", later, "").unwrap();
+        assert_eq!(names(&dir.releases()), ["r0", "r4", "r5", "r6", "r7"]);
+        assert_eq!(names(&dir.path().join("blobs")).len(), 5);
+    }
+
+    #[test]
+    fn executables_stay_as_long_as_they_are_named_or_run() {
+        let Fixture { _folder, dir, mut releases } = fixture();
+        let (running, old) = (sha256(b"running"), sha256(b"old"));
+        for hash in [&running, &old] {
+            fs::write(dir.binary(hash), "").unwrap();
+        }
+        put(&releases, b"one").unwrap();
+        releases.stage(&one_file("r1", b"one"), "r1").unwrap();
+        releases.activate("r1", SystemTime::now(), &running).unwrap();
+        assert!(dir.binary(&old).exists(), "it is young");
+        releases.activate("r1", SystemTime::now() + YOUNG * 2, &running).unwrap();
+        assert!(!dir.binary(&old).exists() && dir.binary(&running).exists());
+    }
+
+    #[test]
+    fn a_release_without_its_executable_is_refused() {
+        let Fixture { _folder, dir: _, mut releases } = fixture();
+        put(&releases, b"one").unwrap();
+        let mut manifest = one_file("r1", b"one");
+        manifest.nodes[0].command = None;
+        assert!(matches!(releases.stage(&manifest, "r1"), Err(ReleaseError::NoBinary { .. })));
+    }
+
+    /// Needs root, for a file system of its own.
+    #[test]
+    fn a_full_disk_is_named_and_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let mounted = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=256k", "none"])
+            .arg(folder.path())
+            .stderr(std::process::Stdio::null())
+            .status();
+        if !mounted.is_ok_and(|status| status.success()) {
+            eprintln!("skipped: no tmpfs can be mounted here");
+            return;
+        }
+        let _unmount = Unmount(folder.path());
+        let dir = ClusterDir::new(folder.path().join("c"));
+        let mut releases = Releases::open(&dir).unwrap();
+        let error = put(&releases, &vec![1; 512 << 10]).unwrap_err();
+        assert!(error.is_disk_full(), "{error}");
+        assert_eq!(names(&dir.path().join("blobs")), Vec::<String>::new());
+        // It fits once, but not twice: staging fails half way.
+        let content = vec![2; 128 << 10];
+        put(&releases, &content).unwrap();
+        let mut twice = one_file("r1", &content);
+        twice.files.push(file("again", &content));
+        let error = releases.stage(&twice, "r1").unwrap_err();
+        assert!(error.is_disk_full(), "{error}");
+        assert_eq!(names(&dir.releases()), Vec::<String>::new());
+    }
+
+    struct Unmount<'a>(&'a Path);
+
+    impl Drop for Unmount<'_> {
+        fn drop(&mut self) {
+            let _ = std::process::Command::new("umount").arg(self.0).status();
+        }
+    }
+}

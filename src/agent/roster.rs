@@ -1,0 +1,181 @@
+//! Who is supervised here: the jobs of the current release's nodes, and of nodes that still run though no release names
+//! them.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use tokio::sync::watch;
+
+use super::supervise::{Job, Saved, Spec, Timing};
+use crate::api::agent::{AgentStatus, Manifest, NodeState};
+use crate::api::node::NodeView;
+use crate::api::paths::ClusterDir;
+
+/// The supervised nodes of one cluster's folder.
+pub struct Roster {
+    dir: ClusterDir,
+    timing: Timing,
+    changes: watch::Sender<u64>,
+    /// Held for moments only, never across an await.
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    manifest: Option<Arc<Manifest>>,
+    releases: Vec<String>,
+    jobs: BTreeMap<String, Job>,
+}
+
+impl Roster {
+    /// Takes up what lies in the folder: every node of the current release, and every node with a `state.json`; adopts
+    /// those that run. Must be called within a runtime.
+    pub fn open(dir: &ClusterDir, timing: Timing, current: Option<Manifest>, releases: Vec<String>) -> Roster {
+        let roster = Roster {
+            dir: dir.clone(),
+            timing,
+            changes: watch::channel(0).0,
+            inner: Mutex::new(Inner { manifest: current.map(Arc::new), releases, jobs: BTreeMap::new() }),
+        };
+        let manifest = roster.manifest();
+        for (name, saved) in saved_nodes(dir) {
+            let spec = manifest.as_deref().and_then(|manifest| spec_in(manifest, &name));
+            roster.add(spec.unwrap_or_else(|| saved.spec.clone()), Some(saved));
+        }
+        if let Some(manifest) = manifest {
+            roster.take_nodes(&manifest);
+        }
+        roster
+    }
+
+    /// The current release's part for this host.
+    pub fn manifest(&self) -> Option<Arc<Manifest>> {
+        self.lock().manifest.clone()
+    }
+
+    /// The job of a node.
+    pub fn job(&self, name: &str) -> Option<Job> {
+        self.lock().jobs.get(name).cloned()
+    }
+
+    /// All supervised nodes: those of the release in its order, then the others.
+    pub fn jobs(&self) -> Vec<(String, Job)> {
+        let inner = self.lock();
+        let order: BTreeMap<&str, usize> = match &inner.manifest {
+            Some(manifest) => manifest.nodes.iter().enumerate().map(|(n, node)| (node.name.as_str(), n)).collect(),
+            None => BTreeMap::new(),
+        };
+        let mut jobs: Vec<(String, Job)> = inner.jobs.iter().map(|(name, job)| (name.clone(), job.clone())).collect();
+        jobs.sort_by_key(|(name, _)| order.get(name.as_str()).copied().unwrap_or(usize::MAX));
+        jobs
+    }
+
+    /// Takes a release as the current one: its nodes are started with it from now on; none is touched.
+    pub async fn take_release(&self, manifest: Manifest, releases: Vec<String>) {
+        let manifest = Arc::new(manifest);
+        {
+            let mut inner = self.lock();
+            inner.manifest = Some(manifest.clone());
+            inner.releases = releases;
+        }
+        for node in &manifest.nodes {
+            if let Some(job) = self.job(&node.name) {
+                job.configure(Spec::of(&manifest, node)).await;
+            }
+        }
+        self.take_nodes(&manifest);
+        self.changed();
+    }
+
+    /// The releases that are complete on this host.
+    pub fn set_releases(&self, releases: Vec<String>) {
+        self.lock().releases = releases;
+        self.changed();
+    }
+
+    /// No longer supervises a node, which has been stopped, and forgets its desired state; its output stays.
+    pub fn forget(&self, name: &str) -> io::Result<()> {
+        self.lock().jobs.remove(name);
+        self.changed();
+        match fs::remove_file(self.dir.node_state(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// What every answering node says of itself.
+    pub fn views(&self) -> Vec<NodeView> {
+        self.jobs().into_iter().filter_map(|(_, job)| job.view().view.map(Arc::unwrap_or_clone)).collect()
+    }
+
+    /// Fills in what is known of releases and nodes.
+    pub fn fill(&self, status: &mut AgentStatus) {
+        let (manifest, releases) = {
+            let inner = self.lock();
+            (inner.manifest.clone(), inner.releases.clone())
+        };
+        if let Some(manifest) = manifest {
+            status.cluster = Some(manifest.cluster.clone());
+            status.host = Some(manifest.host.clone());
+            status.release = Some(manifest.id.clone());
+        }
+        status.releases = releases;
+        status.nodes = self.jobs().into_iter().map(|(_, job)| job.view().status).collect();
+    }
+
+    /// Changes whenever [`Roster::fill`] would give something else.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// New nodes of a release are supervised, and those that it no longer names are forgotten if they do not run.
+    fn take_nodes(&self, manifest: &Manifest) {
+        for node in &manifest.nodes {
+            if self.job(&node.name).is_none() {
+                self.add(Spec::of(manifest, node), None);
+            }
+        }
+        for (name, job) in self.jobs() {
+            let is_named = manifest.nodes.iter().any(|node| node.name == name);
+            let is_down = matches!(job.view().status.state, NodeState::Stopped | NodeState::Failed);
+            if !is_named
+                && is_down
+                && let Err(error) = self.forget(&name)
+            {
+                tracing::warn!(node = %name, %error, "its saved state cannot be removed");
+            }
+        }
+    }
+
+    fn add(&self, spec: Spec, saved: Option<Saved>) {
+        let name = spec.node.name.clone();
+        let job = Job::supervise(&self.dir, spec, saved, self.timing, self.changes.clone());
+        self.lock().jobs.insert(name, job);
+    }
+
+    fn changed(&self) {
+        self.changes.send_modify(|n| *n += 1);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().expect("nothing panics while it holds the roster")
+    }
+}
+
+/// How a manifest wants a node to be run.
+pub fn spec_in(manifest: &Manifest, name: &str) -> Option<Spec> {
+    let node = manifest.nodes.iter().find(|node| node.name == name)?;
+    Some(Spec::of(manifest, node))
+}
+
+fn saved_nodes(dir: &ClusterDir) -> Vec<(String, Saved)> {
+    let folders = fs::read_dir(dir.path().join("run")).into_iter().flatten().flatten();
+    let saved = folders.filter_map(|entry| {
+        let name = entry.file_name().into_string().ok()?;
+        let saved = Saved::read(&dir.node_state(&name))?;
+        (saved.spec.node.name == name).then_some((name, saved))
+    });
+    saved.collect()
+}

@@ -1,0 +1,255 @@
+//! `agent run`: one process per host and cluster.
+
+use std::env;
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::net::UnixListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::detach::{READY, READY_FD_VARIABLE};
+use super::durable;
+use super::history::History;
+use super::manifest::MAX_SOCKET_PATH;
+use super::operate;
+use super::releases::Releases;
+use super::roster::Roster;
+use super::serve::{self, Service};
+use super::supervise::{Timing, bound, read_end};
+use crate::api::paths::ClusterDir;
+
+/// How long open connections may take to end after the agent was told to.
+const CLOSING: Duration = Duration::from_secs(2);
+
+/// How often the size of `agent.log` is looked at.
+const BOUND_EVERY: Duration = Duration::from_secs(60);
+
+/// How to run an agent.
+#[derive(Clone, Debug)]
+pub struct AgentOptions {
+    /// The cluster's folder on this host; made when it is not there.
+    pub dir: ClusterDir,
+}
+
+/// Why an agent could not run.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// Another agent serves this folder.
+    #[error("another agent ({holder}) serves {}", dir.path().display())]
+    Taken {
+        /// The folder.
+        dir: ClusterDir,
+        /// Its process, as far as the lock file says.
+        holder: String,
+    },
+    /// The folder is too deep for a Unix socket.
+    #[error(
+        "the socket {} would have {} bytes, a Unix socket's path may have {MAX_SOCKET_PATH}; choose a shorter base_dir",
+        socket.display(), socket.as_os_str().len()
+    )]
+    SocketPath {
+        /// The socket's path.
+        socket: PathBuf,
+    },
+    /// A file or folder of the cluster cannot be made or opened.
+    #[error("cannot prepare {}", path.display())]
+    Prepare {
+        /// Which.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// The system refused something that an agent cannot do without.
+    #[error("cannot {what}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+}
+
+fn prepare(path: &Path) -> impl FnOnce(io::Error) -> AgentError + '_ {
+    move |source| AgentError::Prepare { path: path.to_owned(), source }
+}
+
+fn system(what: &'static str) -> impl FnOnce(io::Error) -> AgentError {
+    move |source| AgentError::System { what, source }
+}
+
+/// Serves `options.dir` until SIGTERM, SIGINT or `POST /v1/exit`; nodes run on. Blocks, and builds its own runtime.
+pub fn run(options: AgentOptions) -> Result<(), AgentError> {
+    run_with(options, Timing::default())
+}
+
+/// [`run`] with other durations, for tests.
+pub(super) fn run_with(options: AgentOptions, timing: Timing) -> Result<(), AgentError> {
+    let ready = take_ready_fd();
+    let AgentOptions { dir } = options;
+    let socket = dir.agent_socket();
+    if socket.as_os_str().len() > MAX_SOCKET_PATH {
+        return Err(AgentError::SocketPath { socket });
+    }
+    // Absolute, as nodes are started in folders of their own.
+    let dir = ClusterDir::new(std::path::absolute(dir.path()).map_err(prepare(dir.path()))?);
+    make_folders(&dir)?;
+    let _lock = lock(&dir)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(system("start its threads"))?;
+    let served = runtime.block_on(serve_until_told(&dir, timing, ready));
+    // Tasks of nodes hold nothing that has to be finished: what they know is on disk after every change.
+    runtime.shutdown_timeout(CLOSING);
+    served
+}
+
+fn make_folders(dir: &ClusterDir) -> Result<(), AgentError> {
+    DirBuilder::new().recursive(true).mode(0o755).create(dir.path()).map_err(prepare(dir.path()))?;
+    let run = dir.path().join("run");
+    DirBuilder::new().recursive(true).mode(0o700).create(&run).map_err(prepare(&run))?;
+    // It may have been there before, with other permissions.
+    fs::set_permissions(&run, fs::Permissions::from_mode(0o700)).map_err(prepare(&run))
+}
+
+/// Held as long as the file is open; the system gives it up when the process ends, however it ends.
+fn lock(dir: &ClusterDir) -> Result<File, AgentError> {
+    let path = dir.agent_lock();
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    let mut file = options.open(&path).map_err(prepare(&path))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            // Only for the message.
+            let _ = (&file).take(64).read_to_string(&mut holder);
+            let holder = if holder.trim().is_empty() { "just starting" } else { holder.trim() }.to_owned();
+            return Err(AgentError::Taken { dir: dir.clone(), holder });
+        }
+        Err(TryLockError::Error(source)) => return Err(prepare(&path)(source)),
+    }
+    let write = |file: &mut File| {
+        file.set_len(0)?;
+        file.rewind()?;
+        writeln!(file, "pid {}", std::process::id())
+    };
+    write(&mut file).map_err(prepare(&path))?;
+    Ok(file)
+}
+
+async fn serve_until_told(dir: &ClusterDir, timing: Timing, ready: Option<File>) -> Result<(), AgentError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(system("listen for SIGTERM"))?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(system("listen for SIGINT"))?;
+    let service = Arc::new(service(dir, timing)?);
+    let listener = listen(dir)?;
+    if let Some(mut ready) = ready {
+        // A starter that no longer waits is no reason not to serve.
+        let _ = ready.write_all(READY);
+    }
+    tracing::info!(dir = %dir.path().display(), pid = std::process::id(), "agent listens");
+    let resuming = tokio::spawn({
+        let service = service.clone();
+        async move { operate::resume(&service.roster).await }
+    });
+    let bounding = tokio::spawn(bound_log(dir.agent_log()));
+    let mut told = service.told_to_end();
+    let stop = async move {
+        tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+            _ = told.wait_for(|told| *told) => "a request",
+        }
+    };
+    let end = service.clone();
+    let graceful = axum::serve(listener, serve::router(service.clone())).with_graceful_shutdown(async move {
+        let why = stop.await;
+        tracing::info!("agent ends because of {why}; nodes run on");
+        end.tell_to_end();
+    });
+    let mut told = service.told_to_end();
+    tokio::select! {
+        served = graceful.into_future() => served.map_err(system("serve its socket"))?,
+        () = async {
+            let _ = told.wait_for(|told| *told).await;
+            tokio::time::sleep(CLOSING).await;
+        } => {}
+    }
+    resuming.abort();
+    bounding.abort();
+    if !service.is_removed() {
+        let _ = fs::remove_file(dir.agent_socket());
+    }
+    Ok(())
+}
+
+fn service(dir: &ClusterDir, timing: Timing) -> Result<Service, AgentError> {
+    let releases = Releases::open(dir).map_err(prepare(dir.path()))?;
+    let current = releases.current();
+    let names = releases.list().into_iter().map(|manifest| manifest.id).collect();
+    let roster = Roster::open(dir, timing, current, names);
+    let binary = own_hash().map_err(system("read its own executable"))?;
+    let started_at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+    Ok(Service::new(dir.clone(), releases, roster, History::new(dir.history()), binary, started_at))
+}
+
+/// The name of an installed executable carries its hash, which was checked when it was installed; any other is read.
+fn own_hash() -> io::Result<String> {
+    let path = env::current_exe()?;
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    match name.strip_prefix("zeek-cluster-") {
+        Some(hash) if durable::is_hash(hash) => Ok(hash.to_owned()),
+        _ => durable::hash_file(Path::new("/proc/self/exe")),
+    }
+}
+
+/// Under the lock nobody else can be listening, so what is there is a leftover.
+fn listen(dir: &ClusterDir) -> Result<UnixListener, AgentError> {
+    let path = dir.agent_socket();
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(prepare(&path)(error)),
+        _ => {}
+    }
+    let listener = UnixListener::bind(&path).map_err(prepare(&path))?;
+    // Nobody else could connect before this either: the folder is 0700.
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).map_err(prepare(&path))?;
+    Ok(listener)
+}
+
+async fn bound_log(path: PathBuf) {
+    let mut every = tokio::time::interval(BOUND_EVERY);
+    loop {
+        every.tick().await;
+        let path = path.clone();
+        // Without it the log only grows on; the next round tries again.
+        let _ = tokio::task::spawn_blocking(move || bound(&path)).await;
+    }
+}
+
+/// The last line of the agent's own log, for whoever started it in vain.
+pub(super) fn last_log_line(dir: &ClusterDir, from: u64) -> String {
+    let text = read_end(&dir.agent_log(), from, 64 << 10).unwrap_or_default();
+    super::supervise::fatal_line(&String::from_utf8_lossy(&text)).unwrap_or_else(|| "it wrote nothing".into())
+}
+
+/// The pipe on which [`start_detached`](super::start_detached) waits, if this agent was started by it.
+fn take_ready_fd() -> Option<File> {
+    let fd: RawFd = env::var(READY_FD_VARIABLE).ok()?.parse().ok()?;
+    if fd <= 2 {
+        return None;
+    }
+    // SAFETY: the variable is only set by `start_detached`, which opened this descriptor for this process; nothing else has
+    // been opened under its number, as it has been open since before `main`.
+    let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+    // Nodes must not inherit it: the starter would wait for them.
+    rustix::io::fcntl_setfd(&fd, rustix::io::FdFlags::CLOEXEC).ok()?;
+    Some(File::from(fd))
+}

@@ -1,0 +1,480 @@
+//! The answering end of `agent.sock`: the table of [`api::agent`](crate::api::agent), request by request.
+
+use std::convert::Infallible;
+use std::fs;
+use std::io;
+use std::path::Path as FsPath;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{DefaultBodyLimit, Path, Query, RawQuery, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post, put};
+use futures_util::{Stream, StreamExt, stream};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Mutex, watch};
+
+use super::client::OPERATOR_HEADER;
+use super::history::{Entry, History};
+use super::logfeed;
+use super::logtail::LogQuery;
+use super::operate;
+use super::refusal::Refusal;
+use super::releases::Releases;
+use super::roster::Roster;
+use super::supervise::{follow, tail};
+use crate::api::agent::{API_VERSION, AgentStatus, Manifest, NodesRequest};
+use crate::api::node::NodeView;
+use crate::api::outcome::Outcome;
+use crate::api::paths::ClusterDir;
+
+/// Bodies of JSON: a manifest of twenty thousand files is a quarter of it.
+const MAX_JSON: usize = 16 << 20;
+
+/// How long a whole JSON body may take to arrive.
+const JSON_DEADLINE: Duration = Duration::from_secs(30);
+
+/// One file of a release.
+const MAX_BLOB: u64 = 1 << 30;
+
+/// The longest pause within an upload.
+const BLOB_PAUSE: Duration = Duration::from_secs(30);
+
+/// What a request about nodes may take when it does not say.
+const DEFAULT_DEADLINE: Duration = Duration::from_secs(60);
+
+/// What it may ask for at most.
+const MAX_DEADLINE: Duration = Duration::from_secs(3600);
+
+/// Lines of output when the request does not say, and at most.
+const DEFAULT_LINES: u64 = 100;
+
+/// What the handlers share.
+pub struct Service {
+    dir: ClusterDir,
+    releases: Mutex<Releases>,
+    /// Who is supervised.
+    pub roster: Roster,
+    history: History,
+    binary: String,
+    started_at: f64,
+    end: watch::Sender<bool>,
+    removed: AtomicBool,
+}
+
+impl Service {
+    /// `binary` is the hash of the agent's own executable, `started_at` seconds since the epoch.
+    pub fn new(
+        dir: ClusterDir,
+        releases: Releases,
+        roster: Roster,
+        history: History,
+        binary: String,
+        started_at: f64,
+    ) -> Service {
+        let end = watch::channel(false).0;
+        let releases = Mutex::new(releases);
+        Service { dir, releases, roster, history, binary, started_at, end, removed: AtomicBool::new(false) }
+    }
+
+    /// Becomes true when the agent is to end.
+    pub fn told_to_end(&self) -> watch::Receiver<bool> {
+        self.end.subscribe()
+    }
+
+    /// Ends the agent; also ends every stream.
+    pub fn tell_to_end(&self) {
+        self.end.send_replace(true);
+    }
+
+    /// Whether the cluster's folder was removed, the socket with it.
+    pub fn is_removed(&self) -> bool {
+        self.removed.load(Ordering::Relaxed)
+    }
+
+    fn status(&self) -> AgentStatus {
+        let mut status = AgentStatus {
+            api_version: API_VERSION,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            binary: self.binary.clone(),
+            pid: std::process::id(),
+            started_at: self.started_at,
+            cluster: None,
+            host: None,
+            release: None,
+            releases: Vec::new(),
+            nodes: Vec::new(),
+        };
+        self.roster.fill(&mut status);
+        status
+    }
+
+    fn record(&self, asked: &Asked, outcomes: Option<&[Outcome]>, refusal: Option<&Refusal>) {
+        let entry = Entry {
+            ts: seconds_since_epoch(),
+            operator: asked.operator.as_deref(),
+            request: &asked.request,
+            elapsed_ms: u64::try_from(asked.at.elapsed().as_millis()).unwrap_or(u64::MAX),
+            outcomes,
+            error: refusal.map(|refusal| &refusal.info),
+        };
+        if let Err(error) = tokio::task::block_in_place(|| self.history.append(&entry)) {
+            tracing::warn!(%error, "history cannot be written");
+        }
+    }
+}
+
+/// A changing request, for the history.
+struct Asked {
+    request: String,
+    operator: Option<String>,
+    at: Instant,
+}
+
+impl Asked {
+    fn new(request: String, headers: &HeaderMap) -> Asked {
+        let operator = headers.get(OPERATOR_HEADER).and_then(|value| value.to_str().ok());
+        let operator = operator.map(|operator| operator.chars().take(256).collect());
+        Asked { request, operator, at: Instant::now() }
+    }
+}
+
+type Shared = State<Arc<Service>>;
+type Answer<T> = Result<T, Refusal>;
+
+/// All requests.
+pub fn router(service: Arc<Service>) -> Router {
+    Router::new()
+        .route("/v1/status", get(status))
+        .route("/v1/watch", get(watch_status))
+        .route("/v1/peers", get(peers))
+        .route("/v1/blobs/missing", post(missing_blobs))
+        .route("/v1/blobs/{hash}", put(put_blob).layer(DefaultBodyLimit::disable()))
+        .route("/v1/releases/{id}", put(put_release))
+        .route("/v1/releases/{id}/activate", post(activate))
+        .route("/v1/nodes/{verb}", post(operate_nodes))
+        .route("/v1/nodes/{name}/output", get(output))
+        .route("/v1/nodes/{name}/api/{*path}", get(node_api))
+        .route("/v1/log", get(log))
+        .route("/v1/exit", post(exit))
+        .route("/v1/remove", post(remove))
+        .fallback(unknown_request)
+        .with_state(service)
+}
+
+async fn unknown_request(method: axum::http::Method, uri: axum::http::Uri) -> Refusal {
+    let hint = "control and agent may be of different versions: deploy again";
+    Refusal::new(StatusCode::NOT_FOUND, format!("the agent knows no request {method} {}", uri.path())).hint(hint)
+}
+
+async fn status(State(service): Shared) -> Response {
+    json(&service.status())
+}
+
+async fn peers(State(service): Shared) -> Response {
+    json::<Vec<NodeView>>(&service.roster.views())
+}
+
+/// The status now and after each change; changes that come while a line is being sent become one line.
+async fn watch_status(State(service): Shared) -> Response {
+    let mut changes = service.roster.changes();
+    changes.mark_changed();
+    let shared = service.clone();
+    let lines = stream::unfold((changes, None), move |(mut changes, mut last)| {
+        let service = shared.clone();
+        async move {
+            loop {
+                changes.changed().await.ok()?;
+                let now = Some(service.status());
+                if now != last {
+                    last = now;
+                    let line = json_line(last.as_ref());
+                    return Some((Ok::<_, Infallible>(line), (changes, last)));
+                }
+            }
+        }
+    });
+    endless(&service, "application/x-ndjson", lines)
+}
+
+async fn missing_blobs(State(service): Shared, body: Body) -> Answer<Response> {
+    let hashes: Vec<String> = read_json(body).await?;
+    Ok(json(&service.releases.lock().await.missing(&hashes)?))
+}
+
+async fn put_blob(State(service): Shared, Path(hash): Path<String>, body: Body) -> Answer<StatusCode> {
+    let mut incoming = service.releases.lock().await.receive(&hash)?;
+    let mut pieces = body.into_data_stream();
+    let mut size = 0;
+    loop {
+        let piece = match tokio::time::timeout(BLOB_PAUSE, pieces.next()).await {
+            Ok(Some(piece)) => piece.map_err(|error| Refusal::bad(format!("the upload broke off: {error}")))?,
+            Ok(None) => break,
+            Err(_) => return Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, "the upload stood still".into())),
+        };
+        size += piece.len() as u64;
+        if size > MAX_BLOB {
+            return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, format!("a file has more than {MAX_BLOB} bytes")));
+        }
+        tokio::task::block_in_place(|| incoming.write(&piece))?;
+    }
+    tokio::task::block_in_place(|| incoming.finish())?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn put_release(
+    State(service): Shared,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer<StatusCode> {
+    let asked = Asked::new(format!("PUT /v1/releases/{id}"), &headers);
+    let manifest: Manifest = read_json(body).await?;
+    let mut releases = service.releases.lock().await;
+    let staged = tokio::task::block_in_place(|| releases.stage(&manifest, &id)).map_err(Refusal::from);
+    service.record(&asked, None, staged.as_ref().err());
+    staged?;
+    service.roster.set_releases(ids(&releases));
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn activate(State(service): Shared, Path(id): Path<String>, headers: HeaderMap) -> Answer<StatusCode> {
+    let asked = Asked::new(format!("POST /v1/releases/{id}/activate"), &headers);
+    let mut releases = service.releases.lock().await;
+    let activated = tokio::task::block_in_place(|| releases.activate(&id, SystemTime::now(), &service.binary));
+    let activated = activated.map_err(Refusal::from);
+    service.record(&asked, None, activated.as_ref().err());
+    // Still under the lock, so that the roster takes releases in the order in which they became current.
+    service.roster.take_release(activated?, ids(&releases)).await;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn ids(releases: &Releases) -> Vec<String> {
+    releases.list().into_iter().map(|manifest| manifest.id).collect()
+}
+
+#[derive(Deserialize)]
+struct Deadline {
+    deadline_ms: Option<u64>,
+}
+
+impl Deadline {
+    fn get(&self) -> Duration {
+        self.deadline_ms.map_or(DEFAULT_DEADLINE, Duration::from_millis).min(MAX_DEADLINE)
+    }
+}
+
+async fn operate_nodes(
+    State(service): Shared,
+    Path(verb): Path<String>,
+    Query(deadline): Query<Deadline>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer<Response> {
+    let asked = Asked::new(format!("POST /v1/nodes/{verb}"), &headers);
+    let NodesRequest { nodes } = read_json(body).await?;
+    if let Some(name) = nodes.iter().enumerate().find_map(|(n, name)| nodes[..n].contains(name).then_some(name)) {
+        return Err(Refusal::bad(format!("node {name} is named twice")));
+    }
+    let end = deadline.get();
+    // A task of its own: an operator who goes away leaves nothing half done.
+    let operation = tokio::spawn(async move {
+        let roster = &service.roster;
+        let outcomes = match verb.as_str() {
+            "start" => operate::start(roster, &nodes, end).await,
+            "stop" => operate::stop(roster, &nodes, end).await,
+            "restart" => operate::restart(roster, &nodes, end).await,
+            "apply" => operate::apply(roster, &service.dir, &nodes, end).await,
+            _ => return Err(Refusal::new(StatusCode::NOT_FOUND, format!("nodes can not be asked to {verb}"))),
+        };
+        service.record(&asked, Some(&outcomes), None);
+        Ok(json(&outcomes))
+    });
+    operation.await.map_err(|error| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?
+}
+
+#[derive(Deserialize)]
+struct OutputQuery {
+    stream: Option<String>,
+    lines: Option<u64>,
+    #[serde(default)]
+    follow: bool,
+}
+
+async fn output(
+    State(service): Shared,
+    Path(name): Path<String>,
+    Query(query): Query<OutputQuery>,
+) -> Answer<Response> {
+    find(&service, &name)?;
+    let path = match query.stream.as_deref() {
+        None | Some("stderr") => service.dir.node_stderr(&name),
+        Some("stdout") => service.dir.node_stdout(&name),
+        Some(other) => return Err(Refusal::bad(format!("there is no stream {other:?}, only stdout and stderr"))),
+    };
+    let lines = query.lines.unwrap_or(DEFAULT_LINES);
+    let (text, end) = tokio::task::block_in_place(|| tail(&path, lines)).map_err(|error| io_refusal(&path, &error))?;
+    if !query.follow {
+        return Ok(([(header::CONTENT_TYPE, "text/plain")], text).into_response());
+    }
+    let first = stream::iter((!text.is_empty()).then_some(Ok(text)));
+    Ok(endless(&service, "text/plain", first.chain(follow(path, end))))
+}
+
+async fn node_api(
+    State(service): Shared,
+    Path((name, path)): Path<(String, String)>,
+    RawQuery(query): RawQuery,
+) -> Answer<Response> {
+    let job = find(&service, &name)?;
+    let asked = match query {
+        Some(query) => format!("{path}?{query}"),
+        None => path,
+    };
+    let answer = job.client().get(&asked).await.map_err(|why| {
+        Refusal::new(StatusCode::BAD_GATEWAY, format!("node {name} gives no answer on its socket: {why}"))
+            .hint(&format!("zeek-cluster status {name}"))
+    })?;
+    let status = answer.status();
+    let kind = answer.headers().get(header::CONTENT_TYPE).cloned();
+    let mut response = endless(&service, "application/json", answer.bytes_stream());
+    *response.status_mut() = status;
+    if let Some(kind) = kind {
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    }
+    Ok(response)
+}
+
+#[derive(Deserialize)]
+struct LogRequest {
+    lines: Option<usize>,
+    since: Option<f64>,
+    until: Option<f64>,
+    node: Option<String>,
+    grep: Option<String>,
+    #[serde(default)]
+    follow: bool,
+}
+
+async fn log(State(service): Shared, Query(asked): Query<LogRequest>) -> Answer<Response> {
+    let grep = match asked.grep.as_deref().map(regex::Regex::new).transpose() {
+        Ok(grep) => grep,
+        Err(error) => return Err(Refusal::bad(format!("the pattern cannot be read: {error}"))),
+    };
+    let nodes = asked.node.iter().flat_map(|nodes| nodes.split(',')).map(str::to_owned).collect();
+    let LogRequest { lines, since, until, follow, .. } = asked;
+    let query = LogQuery { lines, since, until, nodes, grep, follow };
+    let logs = service.dir.logs();
+    let feed = logfeed::open(logs.clone(), query).await.map_err(|error| io_refusal(&logs, &error))?;
+    Ok(endless(&service, "application/x-ndjson", feed))
+}
+
+async fn exit(State(service): Shared, headers: HeaderMap) -> StatusCode {
+    service.record(&Asked::new("POST /v1/exit".into(), &headers), None, None);
+    service.tell_to_end();
+    StatusCode::ACCEPTED
+}
+
+#[derive(Deserialize)]
+struct RemoveQuery {
+    keep_logs: Option<bool>,
+    deadline_ms: Option<u64>,
+}
+
+async fn remove(State(service): Shared, Query(query): Query<RemoveQuery>, headers: HeaderMap) -> Answer<Response> {
+    let asked = Asked::new("POST /v1/remove".into(), &headers);
+    let names: Vec<String> = service.roster.jobs().into_iter().map(|(name, _)| name).collect();
+    let deadline = Deadline { deadline_ms: query.deadline_ms }.get();
+    let outcomes = operate::stop(&service.roster, &names, deadline).await;
+    if let Some(first) = outcomes.iter().find(|outcome| !outcome.kind.is_success()) {
+        tracing::error!(node = %first.target, "still runs, so nothing is removed");
+        service.record(&asked, Some(&outcomes), None);
+        return Ok(json(&outcomes));
+    }
+    let _no_more_releases = service.releases.lock().await;
+    let keep_logs = query.keep_logs.unwrap_or(true);
+    tokio::task::block_in_place(|| remove_folder(&service.dir, keep_logs))
+        .map_err(|error| io_refusal(service.dir.path(), &error))?;
+    service.removed.store(true, Ordering::Relaxed);
+    service.tell_to_end();
+    Ok(json(&outcomes))
+}
+
+/// Only what agents and nodes make is removed: what else lies in the folder stays, and the folder with it.
+fn remove_folder(dir: &ClusterDir, keep_logs: bool) -> io::Result<()> {
+    let mut ours = vec![dir.current(), dir.history(), dir.history().with_extension("jsonl.1"), dir.releases()];
+    ours.extend(["blobs", "bin", "run"].map(|name| dir.path().join(name)));
+    if !keep_logs {
+        ours.extend([dir.logs(), dir.stores()]);
+    }
+    for path in ours {
+        let gone = match fs::symlink_metadata(&path) {
+            Ok(there) if there.is_dir() => fs::remove_dir_all(&path),
+            Ok(_) => fs::remove_file(&path),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = gone
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            return Err(error);
+        }
+    }
+    match fs::remove_dir(dir.path()) {
+        Err(error) if error.kind() != io::ErrorKind::DirectoryNotEmpty => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn find(service: &Service, name: &str) -> Answer<super::supervise::Job> {
+    let unknown = || Refusal::new(StatusCode::NOT_FOUND, format!("there is no node {name} on this host"));
+    service.roster.job(name).ok_or_else(unknown)
+}
+
+fn io_refusal(path: &FsPath, error: &io::Error) -> Refusal {
+    Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, format!("{}: {error}", path.display()))
+}
+
+async fn read_json<T: DeserializeOwned>(body: Body) -> Answer<T> {
+    let bytes = match tokio::time::timeout(JSON_DEADLINE, axum::body::to_bytes(body, MAX_JSON)).await {
+        Ok(Ok(bytes)) => bytes,
+        Ok(Err(error)) => {
+            let what = format!("the request broke off, or is larger than {MAX_JSON} bytes: {error}");
+            return Err(Refusal::bad(what));
+        }
+        Err(_) => return Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, "the request took too long to arrive".into())),
+    };
+    serde_json::from_slice(&bytes).map_err(|error| Refusal::bad(format!("the request cannot be read: {error}")))
+}
+
+fn json<T: Serialize>(value: &T) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], json_line(value)).into_response()
+}
+
+fn json_line<T: Serialize>(value: T) -> Bytes {
+    let mut line = serde_json::to_vec(&value).expect("the shapes of the API have string keys only");
+    line.push(b'\n');
+    line.into()
+}
+
+/// A stream that also ends when the agent does.
+fn endless<S, E>(service: &Service, kind: &'static str, pieces: S) -> Response
+where
+    S: Stream<Item = Result<Bytes, E>> + Send + 'static,
+    E: Into<Box<dyn std::error::Error + Send + Sync>> + 'static,
+{
+    let mut told = service.told_to_end();
+    let end = async move {
+        // Without a sender there is no agent any more.
+        let _ = told.wait_for(|told| *told).await;
+    };
+    ([(header::CONTENT_TYPE, kind)], Body::from_stream(pieces.take_until(Box::pin(end)))).into_response()
+}
+
+fn seconds_since_epoch() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+}

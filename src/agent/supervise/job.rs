@@ -1,0 +1,93 @@
+//! The handle of one supervised node.
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::link::NodeClient;
+use super::messages::{Answer, Message, Verb};
+use super::saved::{Saved, Spec};
+use super::state::Timing;
+use super::task;
+use crate::api::agent::NodeStatus;
+use crate::api::node::NodeView;
+use crate::api::paths::ClusterDir;
+
+/// Messages that may wait for a task; senders wait when there are more.
+const MAILBOX: usize = 16;
+
+/// What is known of a node at one moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JobView {
+    /// For operators.
+    pub status: NodeStatus,
+    /// Whether it came up, see `Machine::is_ready`.
+    pub ready: bool,
+    /// See [`Answer::Began`].
+    pub exits: u64,
+    /// Whether SIGKILL was sent and it has not ended yet, or ended by it.
+    pub killed: bool,
+    /// What the node said last, while it answers.
+    pub view: Option<Arc<NodeView>>,
+    /// Whether it is a program of someone else.
+    pub foreign: bool,
+}
+
+/// The handle of one supervised node; its task ends when the last handle is dropped, its process does not.
+#[derive(Clone)]
+pub struct Job {
+    mailbox: mpsc::Sender<Message>,
+    view: watch::Receiver<JobView>,
+    client: NodeClient,
+}
+
+impl Job {
+    /// Supervises a node: adopts its process if one runs, else waits to be asked. `changes` is counted up whenever the
+    /// node's status changes.
+    pub fn supervise(
+        dir: &ClusterDir,
+        spec: Spec,
+        saved: Option<Saved>,
+        timing: Timing,
+        changes: watch::Sender<u64>,
+    ) -> Job {
+        let client = NodeClient::new(dir, &spec.node.name);
+        let (mailbox, messages) = mpsc::channel(MAILBOX);
+        let task = task::Task::new(dir.clone(), spec, saved, timing, client.clone(), changes);
+        let view = task.subscribe();
+        tokio::spawn(task.run(messages));
+        Job { mailbox, view, client }
+    }
+
+    /// How to start and stop it from now on; touches nothing that runs.
+    pub async fn configure(&self, spec: Spec) {
+        self.send(Message::Configure(Box::new(spec))).await;
+    }
+
+    /// Asks for something; the answer comes at once, what becomes of it is seen with [`Job::until`].
+    pub async fn ask(&self, verb: Verb) -> Answer {
+        let (reply, answer) = oneshot::channel();
+        self.send(Message::Ask(verb, reply)).await;
+        answer.await.expect("the task of a node answers as long as there is a handle")
+    }
+
+    /// Waits until the node is as `done` wants it, and returns how it is then.
+    pub async fn until(&self, done: impl FnMut(&JobView) -> bool) -> JobView {
+        let mut view = self.view.clone();
+        view.wait_for(done).await.expect("the task of a node lives as long as there is a handle").clone()
+    }
+
+    /// How the node is now.
+    pub fn view(&self) -> JobView {
+        self.view.borrow().clone()
+    }
+
+    /// The node's own socket.
+    pub fn client(&self) -> &NodeClient {
+        &self.client
+    }
+
+    async fn send(&self, message: Message) {
+        self.mailbox.send(message).await.expect("the task of a node listens as long as there is a handle");
+    }
+}

@@ -1,0 +1,199 @@
+//! Starting a node's process, and the descriptor that tells when it ended.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{Mode, OFlags};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use rustix::thread::{CpuSet, sched_setaffinity};
+use tokio::io::unix::AsyncFd;
+
+use super::output;
+use super::process::{Header, Process, boot_id, open_pidfd, read_record};
+use super::saved::Spec;
+use crate::agent::detach::READY_FD_VARIABLE;
+use crate::api::paths::ClusterDir;
+
+/// `run/NODE/pid`: see [`process`](super::process).
+pub fn record_path(dir: &ClusterDir, node: &str) -> std::path::PathBuf {
+    dir.node(node).join("pid")
+}
+
+/// A process and the descriptor that becomes readable when it ends.
+#[derive(Debug)]
+pub struct Running {
+    /// Who it is.
+    pub process: Process,
+    pidfd: AsyncFd<OwnedFd>,
+}
+
+/// Starts a node: a session of its own, no standard input, output and error appended to files, nothing else inherited.
+/// The error is a sentence for operators.
+pub fn spawn(dir: &ClusterDir, spec: &Spec) -> Result<(Process, OwnedFd), String> {
+    let node = &spec.node.name;
+    let folder = dir.node(node);
+    let in_folder = |error: io::Error| format!("cannot write into {}: {error}", folder.display());
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(in_folder)?;
+    let stdout = output::open(&dir.node_stdout(node)).map_err(in_folder)?;
+    let stderr = output::open(&dir.node_stderr(node)).map_err(in_folder)?;
+    let header = Header {
+        boot_id: boot_id().to_owned(),
+        started_at: seconds_since_epoch(),
+        hash: spec.node.hash.clone(),
+        stderr_from: stderr.metadata().map_err(in_folder)?.len(),
+    };
+    let record_path = record_path(dir, node);
+    let record = begin_record(&record_path, &header).map_err(in_folder)?;
+    let mut command = command(dir, spec);
+    command.current_dir(&folder).stdin(Stdio::null()).stdout(stdout).stderr(stderr);
+    become_a_node(&mut command, record, cpu_set(&spec.node.pin_cpus));
+    let mut child = command.spawn().map_err(|error| spawn_error(&command, spec, &error))?;
+    // The child is not reaped before `Running::reap`, so its pid cannot be anyone else's here.
+    let pidfd = open_pidfd(child.id()).map_err(|error| {
+        // What cannot be watched must not run; it is our child and a moment old, so neither can fail in a way that matters.
+        let _ = child.kill().and_then(|()| child.wait());
+        format!("cannot watch process {}: {error}", child.id())
+    })?;
+    match read_record(&record_path) {
+        Some(process) if process.pid == child.id() => Ok((Process { adopted: false, ..process }, pidfd)),
+        _ => Ok((Process { pid: child.id(), start_ticks: 0, header, adopted: false }, pidfd)),
+    }
+}
+
+fn seconds_since_epoch() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+}
+
+fn begin_record(path: &Path, header: &Header) -> io::Result<File> {
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    let mut line = serde_json::to_vec(header)?;
+    line.push(b'\n');
+    file.write_all(&line)?;
+    Ok(file)
+}
+
+fn command(dir: &ClusterDir, spec: &Spec) -> Command {
+    let mut command = match spec.node.command.as_deref() {
+        Some([program, arguments @ ..]) => {
+            let mut command = Command::new(program);
+            command.args(arguments);
+            command
+        }
+        _ => {
+            let mut command = Command::new(dir.binary(&spec.binary));
+            command.args(["node", "run", &spec.node.name, "--dir"]).arg(dir.path());
+            command
+        }
+    };
+    command.env_remove(READY_FD_VARIABLE).envs(&spec.node.env);
+    command
+}
+
+fn cpu_set(cpus: &[u32]) -> Option<CpuSet> {
+    let mut set = CpuSet::new();
+    cpus.iter().map(|cpu| *cpu as usize).filter(|cpu| *cpu < CpuSet::MAX_CPU).for_each(|cpu| set.set(cpu));
+    (!cpus.is_empty()).then_some(set)
+}
+
+fn become_a_node(command: &mut Command, record: File, cpus: Option<CpuSet>) {
+    let in_child = move || {
+        rustix::process::setsid()?;
+        if let Some(cpus) = &cpus {
+            sched_setaffinity(None, cpus)?;
+        }
+        let stat = rustix::fs::open(c"/proc/self/stat", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+        let mut buffer = [0; 1024];
+        let length = rustix::io::read(&stat, &mut buffer)?;
+        rustix::io::write(record.as_fd(), &buffer[..length])?;
+        Ok(())
+    };
+    // SAFETY: between fork and exec the closure only makes system calls; it neither allocates nor takes a lock.
+    unsafe { command.pre_exec(in_child) };
+}
+
+fn spawn_error(command: &Command, spec: &Spec, error: &io::Error) -> String {
+    let program = Path::new(command.get_program()).display();
+    if error.raw_os_error() == Some(libc::EINVAL) && !spec.node.pin_cpus.is_empty() {
+        return format!(
+            "cannot start {program}: none of the CPUs {:?} of pin_cpus is on this host",
+            spec.node.pin_cpus
+        );
+    }
+    format!("cannot start {program}: {error}")
+}
+
+impl Running {
+    /// Must be called within a runtime.
+    pub fn new(process: Process, pidfd: OwnedFd) -> io::Result<Running> {
+        // SAFETY: an `OwnedFd` stays open and keeps its number as long as it lives, which is as long as the `AsyncFd`.
+        let pidfd = unsafe { AsyncFd::register_with_interest(pidfd, tokio::io::Interest::READABLE)? };
+        Ok(Running { process, pidfd })
+    }
+
+    /// Waits until it ended. Cancel safe.
+    pub async fn ended(&self) -> io::Result<()> {
+        self.pidfd.readable().await.map(|mut ready| ready.retain_ready())
+    }
+
+    /// How it ended, in words; call after [`Running::ended`].
+    pub fn reap(&self) -> String {
+        if self.process.adopted {
+            return "exit status unknown (adopted)".into();
+        }
+        match waitid(WaitId::PidFd(self.pidfd.as_fd()), WaitIdOptions::EXITED | WaitIdOptions::NOHANG) {
+            Ok(Some(status)) => match (status.exit_status(), status.terminating_signal()) {
+                (Some(code), _) => format!("exited with status {code}"),
+                (None, Some(signal)) => format!("killed by signal {signal}{}", signal_name(signal)),
+                (None, None) => "exit status unknown".into(),
+            },
+            _ => "exit status unknown".into(),
+        }
+    }
+
+    /// Sends a signal to its process group; that it ended meanwhile is no error.
+    ///
+    /// A pid is free for reuse when its process was reaped: for a child of ours that is our doing, for an adopted one the
+    /// descriptor is asked right before.
+    pub fn signal_group(&self, signal: Signal) -> io::Result<()> {
+        if self.process.adopted && self.has_ended()? {
+            return Ok(());
+        }
+        let Some(group) = i32::try_from(self.process.pid).ok().and_then(Pid::from_raw) else {
+            return Ok(());
+        };
+        match kill_process_group(group, signal) {
+            Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn has_ended(&self) -> io::Result<bool> {
+        let mut ended = [PollFd::from_borrowed_fd(self.pidfd.as_fd(), PollFlags::IN)];
+        Ok(poll(&mut ended, Some(&Timespec::default()))? > 0)
+    }
+}
+
+fn signal_name(signal: i32) -> &'static str {
+    match signal {
+        libc::SIGHUP => " (SIGHUP)",
+        libc::SIGINT => " (SIGINT)",
+        libc::SIGQUIT => " (SIGQUIT)",
+        libc::SIGILL => " (SIGILL)",
+        libc::SIGABRT => " (SIGABRT)",
+        libc::SIGBUS => " (SIGBUS)",
+        libc::SIGFPE => " (SIGFPE)",
+        libc::SIGKILL => " (SIGKILL)",
+        libc::SIGSEGV => " (SIGSEGV)",
+        libc::SIGPIPE => " (SIGPIPE)",
+        libc::SIGTERM => " (SIGTERM)",
+        libc::SIGXFSZ => " (SIGXFSZ)",
+        _ => "",
+    }
+}

@@ -1,0 +1,328 @@
+//! The only loop that touches a node's process: it feeds the [`Machine`] and does what the machine says.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use rustix::process::Signal;
+use tokio::sync::{mpsc, watch};
+use tokio::task::block_in_place;
+
+use super::crash;
+use super::fatal::fatal_line;
+use super::job::JobView;
+use super::link::{Link, NodeClient, Seen};
+use super::messages::Message;
+use super::output;
+use super::process::{Process, boot_id, read_record};
+use super::saved::{Desired, Saved, Spec};
+use super::spawn::{self, Running, record_path};
+use super::state::{Effect, ExitNote, Input, Machine, Timing};
+use crate::api::agent::NodeStatus;
+use crate::api::paths::ClusterDir;
+
+/// How often the sizes of standard output and error are looked at.
+const BOUND_EVERY: Duration = Duration::from_secs(30);
+
+/// The owner of one node's process.
+pub struct Task {
+    dir: ClusterDir,
+    spec: Spec,
+    machine: Machine,
+    running: Option<Running>,
+    link: Option<Link>,
+    client: NodeClient,
+    killed: bool,
+    saved: Option<Saved>,
+    view: watch::Sender<JobView>,
+    changes: watch::Sender<u64>,
+    /// The end of the last standard error, between an exit and its crash report.
+    last_words: Vec<u8>,
+    last_exit: ExitNote,
+    ended_process: Option<Process>,
+}
+
+/// What woke the task.
+enum Woken {
+    Message(Option<Message>),
+    Ended,
+    Seen(Option<Seen>),
+    Tick,
+    Bound,
+}
+
+impl Task {
+    /// Adopts the node's process if it still runs. Must be called within a runtime.
+    pub fn new(
+        dir: ClusterDir,
+        spec: Spec,
+        saved: Option<Saved>,
+        timing: Timing,
+        client: NodeClient,
+        changes: watch::Sender<u64>,
+    ) -> Task {
+        let desired = saved.as_ref().map_or(Desired::New, |saved| saved.desired);
+        let mut machine = Machine::new(timing, desired);
+        if let Some(saved) = &saved {
+            machine.recall(saved.restarts, saved.failed && saved.boot_id == boot_id(), saved.error.clone());
+        }
+        let (view, _) = watch::channel(view_of(&machine, &spec, false, Instant::now()));
+        let mut task = Task {
+            dir,
+            spec,
+            machine,
+            running: None,
+            link: None,
+            client,
+            killed: false,
+            saved,
+            view,
+            changes,
+            last_words: Vec::new(),
+            last_exit: ExitNote::default(),
+            ended_process: None,
+        };
+        task.adopt();
+        task.publish();
+        task
+    }
+
+    /// Where the node's state is published.
+    pub fn subscribe(&self) -> watch::Receiver<JobView> {
+        self.view.subscribe()
+    }
+
+    /// Until no handle is left.
+    pub async fn run(mut self, mut messages: mpsc::Receiver<Message>) {
+        let mut bound = tokio::time::interval(BOUND_EVERY);
+        loop {
+            let woken = tokio::select! {
+                message = messages.recv() => Woken::Message(message),
+                () = ended(self.running.as_ref()) => Woken::Ended,
+                seen = next_seen(self.link.as_mut()) => Woken::Seen(seen),
+                () = sleep_until(self.machine.wake_at(Instant::now())) => Woken::Tick,
+                _ = bound.tick() => Woken::Bound,
+            };
+            match woken {
+                Woken::Message(None) => return,
+                Woken::Message(Some(message)) => self.receive(message),
+                Woken::Ended => self.process_ended(),
+                Woken::Seen(Some(Seen::View(view))) => self.feed(Input::Seen(view)),
+                Woken::Seen(Some(Seen::Silence(why))) => self.feed(Input::Unseen(why)),
+                Woken::Seen(None) => self.link = None,
+                Woken::Tick => self.feed(Input::Tick),
+                Woken::Bound => self.bound_output(),
+            }
+        }
+    }
+
+    fn receive(&mut self, message: Message) {
+        match message {
+            Message::Configure(spec) => {
+                self.spec = *spec;
+                self.publish();
+            }
+            Message::Ask(verb, reply) => {
+                let (answer, effects) = self.machine.ask(verb, &self.spec.node.hash, self.spec.grace(), Instant::now());
+                self.perform(effects);
+                // Published first, so that whoever waits for the outcome does not see what was before it. Whoever asked
+                // may have left; what they asked for is done all the same.
+                let _ = reply.send(answer);
+            }
+        }
+    }
+
+    fn feed(&mut self, input: Input) {
+        let effects = self.machine.step(input, Instant::now());
+        self.perform(effects);
+    }
+
+    fn perform(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Spawn => self.spawn(),
+                Effect::Terminate => self.signal(Signal::TERM),
+                Effect::Kill => {
+                    self.killed = true;
+                    tracing::warn!(node = %self.spec.node.name, "still runs after the grace period, sending SIGKILL");
+                    self.signal(Signal::KILL);
+                }
+                Effect::ReportCrash => self.report_crash(),
+            }
+        }
+        self.save();
+        self.publish();
+    }
+
+    fn adopt(&mut self) {
+        let Some(process) = read_record(&record_path(&self.dir, &self.spec.node.name)) else { return };
+        let Some(pidfd) = process.open() else { return };
+        let now = Instant::now();
+        let age = (seconds_since_epoch() - process.header.started_at).max(0.0);
+        let since = now.checked_sub(Duration::from_secs_f64(age)).unwrap_or(now);
+        tracing::info!(node = %self.spec.node.name, pid = process.pid, "adopted");
+        self.machine.adopt(process.clone(), self.spec.is_foreign(), since, now);
+        self.own(process, pidfd);
+    }
+
+    fn spawn(&mut self) {
+        self.killed = false;
+        let (dir, spec) = (&self.dir, &self.spec);
+        let input = match block_in_place(|| spawn::spawn(dir, spec)) {
+            Ok((process, pidfd)) => {
+                tracing::info!(node = %spec.node.name, pid = process.pid, "started");
+                let input = Input::Spawned { process: process.clone(), foreign: spec.is_foreign() };
+                self.own(process, pidfd);
+                input
+            }
+            Err(why) => {
+                tracing::error!(node = %spec.node.name, "{why}");
+                Input::SpawnFailed(why)
+            }
+        };
+        self.machine.step(input, Instant::now());
+    }
+
+    fn own(&mut self, process: Process, pidfd: OwnedFd) {
+        let pid = (!self.spec.is_foreign()).then_some(process.pid);
+        self.link = Some(Link::open(self.client.clone(), pid));
+        self.running = Some(Running::new(process, pidfd).expect("the agent's runtime takes one more descriptor"));
+    }
+
+    fn signal(&self, signal: Signal) {
+        if let Some(running) = &self.running
+            && let Err(error) = running.signal_group(signal)
+        {
+            tracing::error!(node = %self.spec.node.name, pid = running.process.pid, %error, "cannot be signalled");
+        }
+    }
+
+    fn process_ended(&mut self) {
+        let Some(running) = self.running.take() else { return };
+        self.link = None;
+        let how = running.reap();
+        let from = running.process.header.stderr_from;
+        self.last_words = block_in_place(|| crash::last_words(&self.dir, &self.spec.node.name, from));
+        let line = fatal_line(&String::from_utf8_lossy(&self.last_words));
+        tracing::info!(node = %self.spec.node.name, pid = running.process.pid, "{how}");
+        self.last_exit = ExitNote { how, line };
+        // A record of a process that is gone only costs the next agent a look.
+        let _ = std::fs::remove_file(record_path(&self.dir, &self.spec.node.name));
+        self.ended_process = Some(running.process);
+        self.feed(Input::Exited(self.last_exit.clone()));
+    }
+
+    fn report_crash(&mut self) {
+        let Some(process) = self.ended_process.take() else { return };
+        let status = view_of(&self.machine, &self.spec, self.killed, Instant::now()).status;
+        let report = crash::Report {
+            exit: &self.last_exit.how,
+            ended_at: seconds_since_epoch(),
+            pid: process.pid,
+            started_at: process.header.started_at,
+            state: &status,
+            command: self.spec.node.command.as_deref(),
+        };
+        let (dir, node, words) = (&self.dir, &self.spec.node.name, &self.last_words);
+        if let Err(error) = block_in_place(|| crash::keep(dir, node, &report, words, jiff::Timestamp::now())) {
+            tracing::warn!(node = %node, %error, "the crash report cannot be written");
+        }
+    }
+
+    fn bound_output(&self) {
+        let node = &self.spec.node.name;
+        for path in [self.dir.node_stdout(node), self.dir.node_stderr(node)] {
+            if let Err(error) = block_in_place(|| output::bound(&path)) {
+                tracing::warn!(path = %path.display(), %error, "cannot be bounded");
+            }
+        }
+    }
+
+    /// Writes `state.json` when it would differ from what was written last.
+    fn save(&mut self) {
+        let now = Saved {
+            desired: self.machine.desired(),
+            failed: self.machine.has_failed(),
+            boot_id: boot_id().to_owned(),
+            restarts: self.machine.restarts(),
+            error: self.machine.last_exit().map(str::to_owned),
+            spec: self.spec.clone(),
+        };
+        if self.saved.as_ref() == Some(&now) {
+            return;
+        }
+        let path = self.dir.node_state(&self.spec.node.name);
+        match block_in_place(|| make_folder(&path).and_then(|()| now.write(&path))) {
+            Ok(()) => self.saved = Some(now),
+            // The node is more important than the note about it; the next change tries again.
+            Err(error) => tracing::error!(path = %path.display(), %error, "cannot be written"),
+        }
+    }
+
+    fn publish(&self) {
+        let now = view_of(&self.machine, &self.spec, self.killed, Instant::now());
+        let visible = self.view.borrow().status != now.status;
+        self.view.send_replace(now);
+        if visible {
+            self.changes.send_modify(|n| *n += 1);
+        }
+    }
+}
+
+fn make_folder(file: &std::path::Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    let folder = file.parent().ok_or(std::io::ErrorKind::InvalidInput)?;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+fn view_of(machine: &Machine, spec: &Spec, killed: bool, now: Instant) -> JobView {
+    let process = machine.process();
+    let view = machine.view();
+    JobView {
+        status: NodeStatus {
+            name: spec.node.name.clone(),
+            node_type: spec.node.node_type,
+            state: machine.state(now),
+            pid: process.map(|process| process.pid),
+            restarts: machine.restarts(),
+            started_at: process.map(|process| process.header.started_at),
+            error: machine.error(now),
+            running_hash: process.map(|process| process.header.hash.clone()),
+            peers_up: view
+                .map(|view| (view.peers.iter().filter(|peer| peer.up).count() as u64, view.peers.len() as u64)),
+            id: view.map(|view| view.id.clone()),
+        },
+        ready: machine.is_ready(now),
+        exits: machine.exits(),
+        killed,
+        view: view.cloned().map(Arc::new),
+        foreign: spec.is_foreign(),
+    }
+}
+
+fn seconds_since_epoch() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+}
+
+async fn ended(running: Option<&Running>) {
+    let Some(running) = running else { return std::future::pending().await };
+    if let Err(error) = running.ended().await {
+        // Cannot happen short of a broken runtime; without an answer the node counts as running.
+        tracing::error!(pid = running.process.pid, %error, "cannot be watched");
+        std::future::pending::<()>().await;
+    }
+}
+
+async fn next_seen(link: Option<&mut Link>) -> Option<Seen> {
+    match link {
+        Some(link) => link.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,47 @@
+//! What tests of this room share.
+
+use std::collections::BTreeMap;
+
+use sha2::{Digest, Sha256};
+
+use super::durable::hex;
+use crate::api::agent::{FileEntry, Manifest, ManifestNode};
+use crate::data::NodeType;
+
+/// A hash as the manifest has it.
+pub fn sha256(content: &[u8]) -> String {
+    hex(Sha256::new_with_prefix(content))
+}
+
+/// A file of a release.
+pub fn file(path: &str, content: &[u8]) -> FileEntry {
+    FileEntry { path: path.into(), hash: sha256(content), bytes: content.len() as u64, mode: 0o600 }
+}
+
+/// A worker that runs a command; its configuration has its name as content.
+pub fn node(name: &str, command: &[&str]) -> ManifestNode {
+    ManifestNode {
+        name: name.into(),
+        node_type: NodeType::Worker,
+        config: format!("nodes/{name}.yaml").into(),
+        hash: sha256(format!("{name} {command:?}").as_bytes()),
+        command: Some(command.iter().map(|word| (*word).to_owned()).collect()),
+        env: BTreeMap::new(),
+        pin_cpus: Vec::new(),
+    }
+}
+
+/// A release of these nodes, with a grace period of one second.
+pub fn manifest(id: &str, nodes: Vec<ManifestNode>) -> Manifest {
+    Manifest {
+        id: id.into(),
+        cluster: "campus".into(),
+        host: "head".into(),
+        created_at: 1.0,
+        created_by: "someone@somewhere".into(),
+        binary: sha256(b"binary"),
+        stop_grace_ms: 1000,
+        files: nodes.iter().map(|node| file(&format!("nodes/{}.yaml", node.name), node.name.as_bytes())).collect(),
+        nodes,
+    }
+}
