@@ -1,1 +1,27 @@
-//! To be filled.
+//! One node process: reads its configuration, wires transport, core and logs together, serves its API socket, ends in order.
+//!
+//! Locking: `run/NAME/node.sock` belongs to the one process of that node; a second one refuses to start.
+//! Performance: one task thread, the transport's thread, and on a logger the writers' threads; nothing polls.
+//! Failure: a part that dies takes the whole process down, and the reason is its last line on standard error.
+
+mod api;
+mod config;
+mod core_task;
+mod error;
+mod identity;
+mod log_sink;
+mod memory;
+mod observe;
+mod options;
+mod reports;
+mod roles;
+mod run;
+mod shutdown;
+mod view;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::NodeError;
+pub use observe::{ObserveOptions, ObservedEvent, Observer, SeenNode};
+pub use run::{NodeOptions, run};

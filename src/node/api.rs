@@ -1,0 +1,162 @@
+//! `run/NAME/node.sock`: the node's own HTTP and JSON socket (`api::node` has the table of requests).
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use futures_util::stream;
+use tokio::net::UnixListener;
+use tokio::sync::{oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::core_task::{Request, Requests};
+use super::error::NodeError;
+use crate::api::config::NodeEntry;
+use crate::api::node::{NodeView, OptionView};
+use crate::api::outcome::ErrorInfo;
+
+/// Longest path of a Unix socket on Linux.
+const MAX_SOCKET_PATH: usize = 107;
+/// A layout of 10,000 nodes has about 2 MiB.
+const MAX_BODY: usize = 16 << 20;
+/// The core answers within microseconds, unless it hangs.
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+
+/// What the requests are answered from.
+#[derive(Clone)]
+pub(super) struct Api {
+    pub(super) core: Requests,
+    pub(super) views: watch::Receiver<NodeView>,
+    pub(super) options: Arc<BTreeMap<String, OptionView>>,
+    pub(super) stop: CancellationToken,
+}
+
+/// The socket, ready to be served; its file is removed when this is dropped.
+pub(super) struct Socket {
+    listener: Option<UnixListener>,
+    path: PathBuf,
+}
+
+impl Socket {
+    /// Makes the socket with mode 0600 in a folder of mode 0700. One that a dead process left behind is replaced.
+    pub(super) fn bind(path: &Path) -> Result<Socket, NodeError> {
+        let length = path.as_os_str().len() + ".new".len();
+        if length > MAX_SOCKET_PATH {
+            return Err(NodeError::SocketPath { path: path.to_owned(), length });
+        }
+        if UnixStream::connect(path).is_ok() {
+            return Err(NodeError::AlreadyRuns { path: path.to_owned() });
+        }
+        let listener = listen(path).map_err(|source| NodeError::Socket { path: path.to_owned(), source })?;
+        Ok(Socket { listener: Some(listener), path: path.to_owned() })
+    }
+
+    /// Answers until told to stop.
+    pub(super) async fn serve(mut self, api: Api) -> Result<(), NodeError> {
+        let stop = api.stop.clone();
+        let router = Router::new()
+            .route("/v1/node", get(node))
+            .route("/v1/watch", get(watch_node))
+            .route("/v1/options", get(options))
+            .route("/v1/layout", post(layout))
+            .layer(DefaultBodyLimit::max(MAX_BODY))
+            .with_state(api);
+        let Some(listener) = self.listener.take() else { return Ok(()) };
+        let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
+        served.await.map_err(|source| NodeError::Socket { path: self.path.clone(), source })
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        // It may be gone already, with the whole folder.
+        let _gone = fs::remove_file(&self.path);
+    }
+}
+
+/// Nobody can connect before the mode is right: the socket gets its name only then.
+fn listen(path: &Path) -> io::Result<UnixListener> {
+    if let Some(folder) = path.parent() {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".new");
+    match fs::remove_file(&temporary) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(&temporary)?;
+    fs::set_permissions(&temporary, Permissions::from_mode(0o600))?;
+    fs::rename(&temporary, path)?;
+    Ok(listener)
+}
+
+/// What a request is refused with.
+struct Refusal(StatusCode, ErrorInfo);
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        (self.0, Json(self.1)).into_response()
+    }
+}
+
+fn hangs() -> Refusal {
+    let what = format!("the node's core gave no answer within {} s", ANSWER_WITHIN.as_secs());
+    let hint = Some("see its output, and restart it".to_owned());
+    Refusal(StatusCode::SERVICE_UNAVAILABLE, ErrorInfo { what, hint })
+}
+
+async fn ask<T>(api: &Api, request: impl FnOnce(oneshot::Sender<T>) -> Request) -> Result<T, Refusal> {
+    let (reply, answer) = oneshot::channel();
+    let asked = async {
+        api.core.send(request(reply)).await.ok()?;
+        answer.await.ok()
+    };
+    tokio::time::timeout(ANSWER_WITHIN, asked).await.ok().flatten().ok_or_else(hangs)
+}
+
+async fn node(State(api): State<Api>) -> Result<Json<NodeView>, Refusal> {
+    ask(&api, Request::View).await.map(Json)
+}
+
+async fn options(State(api): State<Api>) -> Json<BTreeMap<String, OptionView>> {
+    Json((*api.options).clone())
+}
+
+async fn layout(State(api): State<Api>, Json(nodes): Json<Vec<NodeEntry>>) -> Result<StatusCode, Refusal> {
+    let mut names: Vec<&str> = nodes.iter().map(|entry| entry.name.as_str()).collect();
+    names.sort_unstable();
+    if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+        let what = format!("the layout names '{}' twice", twice[0]);
+        return Err(Refusal(StatusCode::UNPROCESSABLE_ENTITY, ErrorInfo { what, hint: None }));
+    }
+    ask(&api, |reply| Request::Layout(nodes, reply)).await.map(|()| StatusCode::NO_CONTENT)
+}
+
+/// One view a line: the first at once, then one at each change. A slow client misses views in between, never the last.
+async fn watch_node(State(api): State<Api>) -> Response {
+    let mut views = api.views.clone();
+    views.mark_changed();
+    let lines = stream::unfold((views, api.stop.clone()), |(mut views, stop)| async move {
+        tokio::select! {
+            () = stop.cancelled() => return None,
+            changed = views.changed() => changed.ok()?,
+        }
+        let mut line = serde_json::to_vec(&*views.borrow_and_update()).ok()?;
+        line.push(b'\n');
+        Some((Ok::<Bytes, Infallible>(line.into()), (views, stop)))
+    });
+    ([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response()
+}

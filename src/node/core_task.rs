@@ -1,0 +1,275 @@
+//! Drives the core: brings it what happens, does what it says.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::sleep_until;
+use tokio_util::sync::CancellationToken;
+
+use super::error::NodeError;
+use super::log_sink::LogSink;
+use super::reports::Reports;
+use super::view::{Viewer, wall_clock};
+use crate::api::config::NodeEntry;
+use crate::api::node::NodeView;
+use crate::cluster::{ClusterEvent, Core, Effect, Input, Now};
+use crate::transport::{Inbound, Inbox, SendError, Transport, zeromq::ZeromqTransport};
+
+/// Things taken from the inbox in one go.
+const BATCH: usize = 128;
+/// When a subscription found the queue to the sockets full.
+const RETRY: Duration = Duration::from_millis(20);
+
+/// What other tasks of the node ask of the core.
+pub(super) enum Request {
+    /// The current view.
+    View(oneshot::Sender<NodeView>),
+    /// A new layout.
+    Layout(Vec<NodeEntry>, oneshot::Sender<()>),
+}
+
+/// Asks for room at the core; bounded, the asker waits.
+pub(super) type Requests = mpsc::Sender<Request>;
+
+/// The core and all that it acts on.
+pub(super) struct CoreTask {
+    core: Core,
+    transport: Arc<ZeromqTransport>,
+    inbox: Inbox,
+    requests: mpsc::Receiver<Request>,
+    logs: LogSink,
+    views: watch::Sender<NodeView>,
+    viewer: Viewer,
+    reports: Reports,
+    began: Instant,
+    /// Subscriptions that found the queue full, in order; nothing may overtake them.
+    unsent: VecDeque<Effect>,
+    publishes_lost: u64,
+    /// What the published view depends on.
+    shown: Option<(u64, Option<String>)>,
+    generation: u64,
+}
+
+/// What a [`CoreTask`] is made of.
+pub(super) struct Parts {
+    pub(super) core: Core,
+    pub(super) transport: Arc<ZeromqTransport>,
+    pub(super) inbox: Inbox,
+    pub(super) logs: LogSink,
+}
+
+impl CoreTask {
+    /// The task, where to ask it, and the view that it keeps up to date.
+    pub(super) fn new(parts: Parts) -> (CoreTask, Requests, watch::Receiver<NodeView>) {
+        let Parts { core, transport, inbox, logs } = parts;
+        let (asking, requests) = mpsc::channel(32);
+        let mut viewer = Viewer::new(wall_clock());
+        let (views, watching) = watch::channel(viewer.view(&core, BTreeMap::new(), wall_clock()));
+        let task = CoreTask {
+            core,
+            transport,
+            inbox,
+            requests,
+            logs,
+            views,
+            viewer,
+            reports: Reports::new(),
+            began: Instant::now(),
+            unsent: VecDeque::new(),
+            publishes_lost: 0,
+            shown: None,
+            generation: 0,
+        };
+        (task, asking, watching)
+    }
+
+    /// Works until told to stop; then hands over what is left and closes the sockets.
+    pub(super) async fn run(mut self, stop: CancellationToken) -> Result<(), NodeError> {
+        self.input(Input::Start);
+        let mut batch = Vec::with_capacity(BATCH);
+        while !stop.is_cancelled() {
+            let room = self.logs.room().min(BATCH);
+            let deadline = self.deadline();
+            tokio::select! {
+                () = stop.cancelled() => break,
+                taken = self.inbox.recv_many(&mut batch, room), if room > 0 => {
+                    if taken == 0 {
+                        return Err(NodeError::TaskDied { task: "transport", reason: "its thread has ended".to_owned() });
+                    }
+                    batch.drain(..).for_each(|inbound| self.inbound(inbound));
+                }
+                () = self.logs.has_room(), if room == 0 => {}
+                Some(request) = self.requests.recv() => self.answer(request),
+                () = wait_until(deadline) => self.timer(),
+            }
+            self.show();
+        }
+        self.finish().await
+    }
+
+    /// The earliest of everything that waits for a time.
+    fn deadline(&self) -> Option<Instant> {
+        let core = self.core.next_deadline().map(|elapsed| self.began + elapsed);
+        let retry = (!self.unsent.is_empty()).then(|| Instant::now() + RETRY);
+        [core, self.logs.due(), retry].into_iter().flatten().min()
+    }
+
+    fn timer(&mut self) {
+        while let Some(effect) = self.unsent.pop_front() {
+            if !self.send_interest(&effect) {
+                self.unsent.push_front(effect);
+                break;
+            }
+        }
+        self.logs.flush_due(Instant::now(), &*self.transport);
+        self.input(Input::Timer);
+    }
+
+    fn inbound(&mut self, inbound: Inbound) {
+        match inbound {
+            Inbound::Log(frame) => self.logs.receive(frame),
+            other => self.input(Input::Inbound(other)),
+        }
+    }
+
+    fn answer(&mut self, request: Request) {
+        // Whoever asked may have gone meanwhile.
+        match request {
+            Request::View(reply) => {
+                let view = self.view();
+                let _gone = reply.send(view);
+            }
+            Request::Layout(nodes, reply) => {
+                tracing::info!("the layout changed: {} nodes", nodes.len());
+                self.generation += 1;
+                self.input(Input::Layout(nodes));
+                let _gone = reply.send(());
+            }
+        }
+    }
+
+    fn input(&mut self, input: Input) {
+        let now = Now { elapsed: self.began.elapsed(), wall: wall_clock() };
+        for effect in self.core.step(input, now) {
+            self.perform(effect, now);
+        }
+    }
+
+    fn perform(&mut self, effect: Effect, now: Now) {
+        match effect {
+            Effect::Subscribe(_) | Effect::Unsubscribe(_) => {
+                if !self.unsent.is_empty() || !self.send_interest(&effect) {
+                    self.unsent.push_back(effect);
+                }
+            }
+            Effect::Publish(frame) => {
+                if self.transport.publish(frame).is_err() {
+                    self.publishes_lost += 1;
+                }
+            }
+            Effect::Log(record) => self.logs.record(&record, Instant::now(), &*self.transport),
+            Effect::Raise(event) => self.raised(&event),
+            Effect::Report(report) => self.reports.tell(&report, now.elapsed),
+        }
+    }
+
+    /// Whether the subscription was taken, or the transport takes nothing any more.
+    fn send_interest(&self, effect: &Effect) -> bool {
+        let sent = match effect {
+            Effect::Subscribe(topic) => self.transport.subscribe(topic.as_bytes()),
+            Effect::Unsubscribe(topic) => self.transport.unsubscribe(topic.as_bytes()),
+            _ => Ok(()),
+        };
+        sent != Err(SendError::Full)
+    }
+
+    fn raised(&mut self, event: &ClusterEvent) {
+        match event {
+            ClusterEvent::NodeUp { name, id } => {
+                self.generation += 1;
+                tracing::info!(peer = %name, %id, "node up");
+            }
+            ClusterEvent::NodeDown { name, id } => {
+                self.generation += 1;
+                tracing::info!(peer = %name, %id, "node down");
+            }
+            ClusterEvent::Hello { .. } | ClusterEvent::Remote { .. } => {}
+        }
+    }
+
+    fn view(&mut self) -> NodeView {
+        let counters = self.counters();
+        self.viewer.view(&self.core, counters, wall_clock())
+    }
+
+    /// Publishes the view if anything but a counter changed.
+    fn show(&mut self) {
+        let now = (self.generation, self.core.not_joined_because());
+        if self.shown.as_ref() != Some(&now) {
+            self.shown = Some(now);
+            let view = self.view();
+            self.views.send_replace(view);
+        }
+    }
+
+    fn counters(&self) -> BTreeMap<String, u64> {
+        let (socket, core) = (self.transport.counters(), self.core.counters());
+        let figures = [
+            ("events_sent", socket.events_sent),
+            ("events_received", socket.events_received),
+            ("xpub_drops", socket.xpub_drops),
+            ("onloop_drops", socket.onloop_drops),
+            ("msg_errors", socket.msg_errors),
+            ("logs_sent", socket.logs_sent),
+            ("logs_received", socket.logs_received),
+            ("log_drops", socket.log_drops + self.logs.dropped()),
+            ("queue_drops", socket.queue_drops),
+            ("publishes_lost", self.publishes_lost),
+            ("reconnects", socket.reconnects),
+            ("bad_events", core.bad_events),
+            ("forgotten_strangers", core.forgotten_strangers),
+            ("node_ups", core.node_ups),
+            ("node_downs", core.node_downs),
+            ("reports_left_out", self.reports.total_left_out()),
+        ];
+        figures.into_iter().map(|(name, figure)| (name.to_owned(), figure)).collect()
+    }
+
+    /// Hands over what is left. The sockets close while the inbox is still read: batches of others may be on their way.
+    async fn finish(mut self) -> Result<(), NodeError> {
+        self.input(Input::Shutdown);
+        self.logs.flush(&*self.transport);
+        let transport = Arc::clone(&self.transport);
+        let mut closing = tokio::task::spawn_blocking(move || transport.close());
+        loop {
+            let room = self.logs.room() > 0;
+            tokio::select! {
+                biased;
+                inbound = self.inbox.recv(), if room => match inbound {
+                    Some(Inbound::Log(frame)) => self.logs.receive(frame),
+                    Some(_) => {}
+                    None => break,
+                },
+                () = self.logs.has_room(), if !room => {}
+                closed = &mut closing => {
+                    let died = |error: tokio::task::JoinError| NodeError::TaskDied { task: "transport", reason: error.to_string() };
+                    closed.map_err(died)?;
+                    while self.logs.room() > 0 && let Ok(inbound) = self.inbox.try_recv() {
+                        self.inbound(inbound);
+                    }
+                    return Ok(());
+                }
+            }
+        }
+        closing.await.map_err(|error| NodeError::TaskDied { task: "transport", reason: error.to_string() })
+    }
+}
+
+async fn wait_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(at) => sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,221 @@
+//! Turns the layout's options into what transport and core obey, and tells the effective values.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::error::NodeError;
+use crate::api::config::{NodeConfig, OptionValue};
+use crate::api::node::OptionView;
+use crate::cluster::{self, EventSerializer};
+use crate::layout::options::{self, Effective};
+use crate::transport::zeromq;
+
+/// Module of the backend's options.
+const ZEROMQ: &str = "Cluster::Backend::ZeroMQ::";
+
+/// The effective value of every option, each taken by whoever obeys it.
+pub(super) struct Redefs {
+    effective: BTreeMap<&'static str, Effective>,
+}
+
+impl Redefs {
+    /// What the layout says, the environment where the reference lets it speak, else the defaults.
+    pub(super) fn new(config: &NodeConfig) -> Redefs {
+        let effective = options::effective(&config.options, &|variable| std::env::var(variable).ok());
+        Redefs { effective: effective.into_iter().map(|option| (option.name, option)).collect() }
+    }
+
+    /// All options, in Zeek's script syntax; those that follow from the rest of the layout as they are here.
+    pub(super) fn views(&self, config: &NodeConfig) -> BTreeMap<String, OptionView> {
+        let shown =
+            |option: &Effective| OptionView { value: option.text.clone(), origin: option.origin.as_str().to_owned() };
+        let mut views: BTreeMap<String, OptionView> =
+            self.effective.iter().map(|(name, option)| ((*name).to_owned(), shown(option))).collect();
+        let endpoints = &config.zeromq;
+        let quoted = |text: &str| format!("{text:?}");
+        let derived = [
+            ("connect_xpub_endpoint", Some(quoted(&endpoints.connect_xpub_endpoint))),
+            ("connect_xsub_endpoint", Some(quoted(&endpoints.connect_xsub_endpoint))),
+            ("listen_xpub_endpoint", endpoints.listen_xpub_endpoint.as_deref().map(quoted)),
+            ("listen_xsub_endpoint", endpoints.listen_xsub_endpoint.as_deref().map(quoted)),
+            ("listen_log_endpoint", endpoints.listen_log_endpoint.as_deref().map(quoted)),
+            ("run_proxy_thread", Some(if endpoints.run_proxy_thread { "T" } else { "F" }.to_owned())),
+        ];
+        for (name, value) in derived {
+            if let (Some(view), Some(value)) = (views.get_mut(&format!("{ZEROMQ}{name}")), value) {
+                *view = OptionView { value, origin: "layout".to_owned() };
+            }
+        }
+        views
+    }
+
+    /// Options of the core.
+    pub(super) fn cluster(&self) -> Result<cluster::Options, NodeError> {
+        let mut options = cluster::Options::default();
+        let topics = &mut options.topics;
+        for (name, topic) in [
+            ("Cluster::logger_topic", &mut topics.logger),
+            ("Cluster::manager_topic", &mut topics.manager),
+            ("Cluster::proxy_topic", &mut topics.proxy),
+            ("Cluster::worker_topic", &mut topics.worker),
+        ] {
+            self.text(name, topic)?;
+        }
+        for (name, prefix) in
+            [("node_topic_prefix", &mut topics.node_prefix), ("nodeid_topic_prefix", &mut topics.nodeid_prefix)]
+        {
+            // The option stands without the separator that the functions put behind it.
+            let mut bare = prefix.trim_end_matches(topics.separator).to_owned();
+            self.text(&format!("{ZEROMQ}{name}"), &mut bare)?;
+            *prefix = format!("{bare}{}", topics.separator);
+        }
+        self.interval(&format!("{ZEROMQ}hello_expiration"), &mut options.hello_expiration)?;
+        options.event_serializer = self.event_serializer()?;
+        Ok(options)
+    }
+
+    /// Options of the sockets, over the defaults that are there already.
+    pub(super) fn sockets(&self, options: &mut zeromq::Options) -> Result<(), NodeError> {
+        let mut linger = i64::try_from(options.linger.as_millis()).unwrap_or(i64::MAX);
+        self.number("linger_ms", &mut linger, -1..=3_600_000)?;
+        // Closing always ends here; Zeek's -1, for ever, becomes the longest time that shutting down may take.
+        options.linger = if linger < 0 { super::shutdown::DEADLINE } else { Duration::from_millis(linger as u64) };
+        for (name, value) in [
+            ("xpub_sndhwm", &mut options.xpub_sndhwm),
+            ("xpub_sndbuf", &mut options.xpub_sndbuf),
+            ("xsub_rcvhwm", &mut options.xsub_rcvhwm),
+            ("xsub_rcvbuf", &mut options.xsub_rcvbuf),
+            ("log_sndhwm", &mut options.log_sndhwm),
+            ("log_sndbuf", &mut options.log_sndbuf),
+            ("log_rcvhwm", &mut options.log_rcvhwm),
+            ("log_rcvbuf", &mut options.log_rcvbuf),
+        ] {
+            let mut number = i64::from(*value);
+            self.number(name, &mut number, -1..=i64::from(i32::MAX))?;
+            *value = number as i32;
+        }
+        for (name, value) in
+            [("onloop_queue_hwm", &mut options.onloop_queue_hwm), ("poll_max_messages", &mut options.poll_max_messages)]
+        {
+            let mut number = *value as i64;
+            self.number(name, &mut number, 0..=10_000_000)?;
+            *value = number as usize;
+        }
+        self.switch("log_immediate", &mut options.log_immediate)?;
+        self.switch("connect_xpub_nodrop", &mut options.connect_xpub_nodrop)
+    }
+
+    /// Options of the forwarder.
+    pub(super) fn hub(&self, options: &mut zeromq::HubOptions) -> Result<(), NodeError> {
+        let mut threads = i64::from(options.io_threads);
+        self.number("proxy_io_threads", &mut threads, 1..=64)?;
+        options.io_threads = threads as i32;
+        self.switch("listen_xpub_nodrop", &mut options.xpub_nodrop)
+    }
+
+    fn event_serializer(&self) -> Result<EventSerializer, NodeError> {
+        let name = "Cluster::event_serializer";
+        let mut tag = "Cluster::EVENT_SERIALIZER_BROKER_BIN_V1".to_owned();
+        self.text(name, &mut tag)?;
+        match tag.trim_start_matches("Cluster::") {
+            "EVENT_SERIALIZER_BROKER_BIN_V1" => Ok(EventSerializer::BrokerBinV1),
+            "EVENT_SERIALIZER_BROKER_JSON_V1" => Ok(EventSerializer::BrokerJsonV1),
+            _ => Err(wrong(name, "one of Cluster::EVENT_SERIALIZER_BROKER_BIN_V1, …_BROKER_JSON_V1")),
+        }
+    }
+
+    fn value(&self, name: &str) -> Option<&OptionValue> {
+        self.effective.get(name).map(|option| &option.value)
+    }
+
+    fn text(&self, name: &str, value: &mut String) -> Result<(), NodeError> {
+        match self.value(name) {
+            Some(OptionValue::Text(text)) => value.clone_from(text),
+            Some(_) => return Err(wrong(name, "a text")),
+            None => {}
+        }
+        Ok(())
+    }
+
+    fn number(&self, name: &str, value: &mut i64, range: std::ops::RangeInclusive<i64>) -> Result<(), NodeError> {
+        let name = &format!("{ZEROMQ}{name}");
+        match self.value(name) {
+            Some(OptionValue::Int(number)) if range.contains(number) => *value = *number,
+            Some(_) => return Err(wrong(name, &format!("a number from {} to {}", range.start(), range.end()))),
+            None => {}
+        }
+        Ok(())
+    }
+
+    fn switch(&self, name: &str, value: &mut bool) -> Result<(), NodeError> {
+        let name = &format!("{ZEROMQ}{name}");
+        match self.value(name) {
+            Some(OptionValue::Bool(switch)) => *value = *switch,
+            Some(OptionValue::Text(text)) if text == "T" || text == "F" => *value = text == "T",
+            Some(_) => return Err(wrong(name, "T or F")),
+            None => {}
+        }
+        Ok(())
+    }
+
+    fn interval(&self, name: &str, value: &mut Duration) -> Result<(), NodeError> {
+        let seconds = match self.value(name) {
+            None => return Ok(()),
+            Some(OptionValue::Int(seconds)) => Some(*seconds as f64),
+            Some(OptionValue::Real(seconds)) => Some(*seconds),
+            Some(OptionValue::Text(text)) => options::interval(text),
+            Some(_) => None,
+        };
+        let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        *value = duration.ok_or_else(|| wrong(name, "an interval such as 10sec"))?;
+        Ok(())
+    }
+}
+
+fn wrong(option: &str, expected: &str) -> NodeError {
+    NodeError::Option { option: option.to_owned(), reason: format!("expected {expected}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::zeromq::{HubOptions, Options};
+
+    fn redefs(layout: &[(&str, OptionValue)]) -> Redefs {
+        let layout = layout.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        let effective = options::effective(&layout, &|_| None);
+        Redefs { effective: effective.into_iter().map(|option| (option.name, option)).collect() }
+    }
+
+    #[test]
+    fn without_redefs_everything_is_as_in_zeek() {
+        let redefs = redefs(&[]);
+        assert_eq!(redefs.cluster().unwrap(), cluster::Options::default());
+        let (mut sockets, mut hub) = (Options::new("x"), HubOptions::default());
+        redefs.sockets(&mut sockets).unwrap();
+        redefs.hub(&mut hub).unwrap();
+        assert_eq!(format!("{sockets:?}{hub:?}"), format!("{:?}{:?}", Options::new("x"), HubOptions::default()));
+    }
+
+    #[test]
+    fn redefs_reach_core_and_sockets() {
+        let redefs = redefs(&[
+            ("Cluster::Backend::ZeroMQ::hello_expiration", OptionValue::Text("3sec".to_owned())),
+            ("Cluster::Backend::ZeroMQ::nodeid_topic_prefix", OptionValue::Text("my.id".to_owned())),
+            ("Cluster::Backend::ZeroMQ::xpub_sndhwm", OptionValue::Int(7)),
+        ]);
+        let core = redefs.cluster().unwrap();
+        assert_eq!(core.hello_expiration, Duration::from_secs(3));
+        assert_eq!(core.topics.nodeid_topic("a"), "my.id.a.");
+        let mut sockets = Options::new("x");
+        redefs.sockets(&mut sockets).unwrap();
+        assert_eq!(sockets.xpub_sndhwm, 7);
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_type_names_the_option() {
+        let redefs = redefs(&[("Cluster::Backend::ZeroMQ::xpub_sndhwm", OptionValue::Bool(true))]);
+        let error = redefs.sockets(&mut Options::new("x")).unwrap_err().to_string();
+        assert_eq!(error, "option Cluster::Backend::ZeroMQ::xpub_sndhwm: expected a number from -1 to 2147483647");
+    }
+}

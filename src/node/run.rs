@@ -1,0 +1,166 @@
+//! Wires the rooms together into one node, and sees that it ends as a whole.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::{JoinError, JoinHandle};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::api::{Api, Socket};
+use super::config;
+use super::core_task::{CoreTask, Parts};
+use super::error::NodeError;
+use super::identity;
+use super::log_sink::{Feeder, LogSink};
+use super::memory;
+use super::options::Redefs;
+use super::roles;
+use super::shutdown::{DEADLINE, stop_on_signals};
+use crate::api::config::NodeConfig;
+use crate::api::paths::ClusterDir;
+use crate::cluster::{Core, Hooks, Limits, Settings};
+use crate::logs::{Logger, LoggerOptions};
+use crate::transport::zeromq;
+
+/// How long clients of the socket may take to read the rest of an answer at the end.
+const CLIENTS_LEAVE: Duration = Duration::from_secs(1);
+
+/// Which node to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeOptions {
+    /// The cluster's folder on this host.
+    pub dir: ClusterDir,
+    /// `Cluster::node`: a key of the current release's layout.
+    pub name: String,
+}
+
+/// Runs one node in the foreground: blocks until SIGTERM or SIGINT, or until a part of it fails.
+///
+/// # Errors
+/// Everything that keeps the node from starting or working, told in one line.
+pub fn run(options: NodeOptions) -> Result<(), NodeError> {
+    memory::use_one_heap();
+    run_until(options, |stop| stop_on_signals(stop.clone()).map(|()| stop))
+}
+
+/// [`run`] with another way to be told to stop.
+pub(super) fn run_until(
+    options: NodeOptions,
+    stop: impl FnOnce(CancellationToken) -> Result<CancellationToken, NodeError>,
+) -> Result<(), NodeError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| NodeError::System { what: "start the task runtime", source })?;
+    let ended = runtime.block_on(async {
+        let stop = stop(CancellationToken::new())?;
+        let config = config::read(&options.dir, &options.name)?;
+        Node::start(&config, &options.dir, &stop)?.work(stop).await
+    });
+    // A thread that is stuck in a system call must not keep the process.
+    runtime.shutdown_background();
+    ended
+}
+
+/// The tasks of a running node.
+struct Node {
+    core: JoinHandle<Result<(), NodeError>>,
+    socket: JoinHandle<Result<(), NodeError>>,
+    feeder: Option<Feeder>,
+}
+
+impl Node {
+    /// Starts everything; nothing waits for a connection.
+    fn start(config: &NodeConfig, dir: &ClusterDir, stop: &CancellationToken) -> Result<Node, NodeError> {
+        let socket = Socket::bind(&dir.node_socket(&config.name))?;
+        let id = identity::node_id(&config.name)?;
+        let redefs = Redefs::new(config);
+        let core = Core::new(settings(config, &id, &redefs)?, Hooks::default());
+        let (logs, feeder) = log_sink(config, dir, &id)?;
+        let sockets = config::transport(config, dir, &id, &redefs)?;
+        let (transport, inbox) = zeromq::start(sockets).map_err(|error| NodeError::transport(&error, config))?;
+        tracing::info!(node = %config.name, %id, "started");
+        let (core, requests, views) = CoreTask::new(Parts { core, transport: Arc::new(transport), inbox, logs });
+        let api = Api { core: requests, views, options: Arc::new(redefs.views(config)), stop: stop.clone() };
+        Ok(Node { core: tokio::spawn(core.run(stop.clone())), socket: tokio::spawn(socket.serve(api)), feeder })
+    }
+
+    /// Works until told to stop. Whatever ends before that takes all the rest along.
+    async fn work(mut self, stop: CancellationToken) -> Result<(), NodeError> {
+        let feeding = async {
+            match self.feeder.as_mut() {
+                Some(feeder) => feeder.await.map(drop),
+                None => std::future::pending().await,
+            }
+        };
+        let ended = tokio::select! {
+            biased;
+            () = stop.cancelled() => None,
+            ended = &mut self.core => Some(unasked("cluster core", flatten("cluster core", ended))),
+            ended = &mut self.socket => Some(unasked("API socket", flatten("API socket", ended))),
+            ended = feeding => Some(unasked("log writer", flatten("log writer", ended.map(Ok)))),
+        };
+        match ended {
+            None => timeout(DEADLINE, self.end()).await.unwrap_or(Err(NodeError::TooLate { after: DEADLINE })),
+            Some(error) => Err(error),
+        }
+    }
+
+    /// The way out, after the token was cancelled: the core hands over its logs and closes the sockets, then the writer
+    /// finishes its files.
+    async fn end(self) -> Result<(), NodeError> {
+        flatten("cluster core", self.core.await)?;
+        if let Some(feeder) = self.feeder {
+            let logger = feeder.await.map_err(|error| died("log writer", &error))?;
+            let closed = tokio::task::spawn_blocking(move || logger.close()).await;
+            closed.map_err(|error| died("log writer", &error))?;
+        }
+        // Clients that do not read their answer must not hold up the rest.
+        let mut socket = self.socket;
+        match timeout(CLIENTS_LEAVE, &mut socket).await {
+            Ok(ended) => flatten("API socket", ended)?,
+            Err(_) => socket.abort(),
+        }
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+/// What the core is made with.
+fn settings(config: &NodeConfig, id: &str, redefs: &Redefs) -> Result<Settings, NodeError> {
+    let options = redefs.cluster()?;
+    let limits = Limits { hello_expiration: options.hello_expiration, ..Limits::default() };
+    Ok(Settings {
+        pool_topics: options.topics.pools_of(config.node_type, config.manager_is_logger),
+        options,
+        limits,
+        ..Settings::new(&config.name, id, config.nodes.clone(), config.manager_is_logger)
+    })
+}
+
+/// Where logs go: to the writer of this process, or to the loggers.
+fn log_sink(config: &NodeConfig, dir: &ClusterDir, id: &str) -> Result<(LogSink, Option<Feeder>), NodeError> {
+    if !roles::of(config).writes_logs {
+        return Ok((LogSink::push(id), None));
+    }
+    let options =
+        LoggerOptions::from_config(config, dir).map_err(|error| NodeError::LogOption { reason: error.to_string() })?;
+    let path = dir.logs_current(&config.name);
+    let logger = Logger::start(options).map_err(|source| NodeError::Logger { path, source })?;
+    let (sink, feeder) = LogSink::write(id, logger);
+    Ok((sink, Some(feeder)))
+}
+
+fn flatten(task: &'static str, ended: Result<Result<(), NodeError>, JoinError>) -> Result<(), NodeError> {
+    ended.map_err(|error| died(task, &error))?
+}
+
+/// A task that ended although nobody asked it to.
+fn unasked(task: &'static str, ended: Result<(), NodeError>) -> NodeError {
+    ended.err().unwrap_or_else(|| NodeError::TaskDied { task, reason: "it stopped working".to_owned() })
+}
+
+fn died(task: &'static str, error: &JoinError) -> NodeError {
+    NodeError::TaskDied { task, reason: error.to_string() }
+}
