@@ -1,1 +1,34 @@
-//! To be filled.
+//! Reaching hosts: this machine through the agent's socket, others through SSH.
+//!
+//! Owns how a host is reached, that its agent runs, and the upload of the program. Does not know what a release is for:
+//! that is said to the agent, through [`Session::agent`]. It never prints and never asks; whoever may ask hands in a
+//! [`Prompt`].
+//!
+//! Invariants: every step has a deadline; a host that gives no answer costs nothing but its own result; one named thread
+//! owns each SSH session, and only the files that it runs through (`login.rs`, `tunnel.rs`, `upload.rs`) know libssh2;
+//! host keys are judged by [`known_hosts`] alone.
+
+mod error;
+mod fault;
+mod host;
+mod keys;
+pub mod known_hosts;
+mod local;
+mod login;
+mod parallel;
+mod presence;
+mod probe;
+mod settings;
+mod ssh;
+mod ssh_config;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod tunnel;
+mod upload;
+
+pub use error::{ReachError, ReachKind, Step};
+pub use host::{Binary, ExecOutput, Host, Presence, Session, hosts};
+pub use parallel::each;
+pub use settings::{Deadlines, Prompt, Question, Settings};

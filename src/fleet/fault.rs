@@ -1,0 +1,105 @@
+//! A failed step before the host is known, and the clock that each step runs against.
+
+use std::sync::{Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use super::error::{ReachError, ReachKind, Step};
+
+/// What went wrong in which step; [`Reached::error`] adds where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Fault {
+    pub step: Step,
+    pub kind: ReachKind,
+    pub what: String,
+    pub hint: Option<String>,
+}
+
+impl Fault {
+    pub fn failed(step: Step, what: impl Into<String>) -> Fault {
+        Fault { step, kind: ReachKind::Failed, what: what.into(), hint: None }
+    }
+
+    pub fn unreachable(step: Step, what: impl Into<String>) -> Fault {
+        Fault { step, kind: ReachKind::Unreachable, what: what.into(), hint: None }
+    }
+
+    pub fn timed_out(step: Step, what: impl Into<String>) -> Fault {
+        Fault { step, kind: ReachKind::TimedOut, what: what.into(), hint: None }
+    }
+
+    pub fn hint(mut self, hint: impl Into<String>) -> Fault {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// Where a fault happened, and since when the host is being tried.
+#[derive(Clone, Debug)]
+pub(super) struct Reached {
+    pub host: String,
+    pub address: String,
+    pub port: u16,
+    pub since: Instant,
+}
+
+impl Reached {
+    pub fn error(&self, fault: Fault) -> ReachError {
+        ReachError {
+            host: self.host.clone(),
+            address: self.address.clone(),
+            port: self.port,
+            step: fault.step,
+            kind: fault.kind,
+            elapsed: self.since.elapsed(),
+            what: fault.what,
+            hint: fault.hint,
+        }
+    }
+}
+
+/// The step that a session's thread is in, and when it has to be over. Shared with whoever waits for that thread, so
+/// that a call without a deadline of its own (the resolver, the SSH agent) cannot make anybody wait longer.
+pub(super) struct Progress(Mutex<(Step, Option<Instant>)>);
+
+impl Progress {
+    pub fn new(step: Step, until: Instant) -> Progress {
+        Progress(Mutex::new((step, Some(until))))
+    }
+
+    /// Goes on to another step under the same deadline.
+    pub fn enter(&self, step: Step) {
+        self.state().0 = step;
+    }
+
+    /// Goes on to another step with a deadline of its own.
+    pub fn begin(&self, step: Step, until: Instant) {
+        *self.state() = (step, Some(until));
+    }
+
+    /// The step, and its deadline unless the clock stands still.
+    pub fn now(&self) -> (Step, Option<Instant>) {
+        *self.state()
+    }
+
+    /// What is left of the deadline; at least a millisecond, because libssh2 takes 0 for "wait for ever".
+    pub fn remaining(&self) -> Duration {
+        let left = self.state().1.map(|until| until.saturating_duration_since(Instant::now()));
+        left.unwrap_or_default().max(Duration::from_millis(1))
+    }
+
+    pub fn is_over(&self) -> bool {
+        self.state().1.is_some_and(|until| until <= Instant::now())
+    }
+
+    /// Does something that is not the host's fault (waiting for the operator, for our own queue) with the clock stopped.
+    pub fn paused<T>(&self, work: impl FnOnce() -> T) -> T {
+        let (from, until) = (Instant::now(), self.state().1.take());
+        let done = work();
+        self.state().1 = until.map(|until| until + from.elapsed());
+        done
+    }
+
+    fn state(&self) -> MutexGuard<'_, (Step, Option<Instant>)> {
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}

@@ -1,0 +1,166 @@
+//! A host, whichever way it is reached, and the session that was opened on it.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use sha2::{Digest, Sha256};
+
+use super::error::ReachError;
+use super::local::LocalHost;
+use super::settings::{Deadlines, Settings};
+use super::ssh::SshHost;
+use crate::agent::client::AgentClient;
+use crate::api::paths::ClusterDir;
+use crate::layout::{Layout, Reach};
+
+/// A machine that runs nodes, and the way to its agent.
+pub trait Host: Send + Sync {
+    /// Its name in the layout.
+    fn name(&self) -> &str;
+
+    /// Where it is, for messages: `address:port`, or `this machine`.
+    fn place(&self) -> String;
+
+    /// Reaches it and sees to it that its agent is as `presence` asks. Each step ends at its deadline.
+    fn open(&self, presence: Presence, deadlines: Deadlines) -> BoxFuture<'_, Result<Session, ReachError>>;
+}
+
+/// The hosts of a layout, in its order. Raises this process's soft limit of open files to the hard one: each host takes
+/// a few.
+pub fn hosts(layout: &Layout, settings: &Settings) -> Vec<Arc<dyn Host>> {
+    raise_open_files();
+    let settings = Arc::new(settings.clone());
+    layout
+        .hosts
+        .iter()
+        .map(|host| match &host.reach {
+            Reach::Local => Arc::new(LocalHost::new(layout, host, &settings)) as Arc<dyn Host>,
+            Reach::Ssh(ssh) => Arc::new(SshHost::new(layout, host, ssh, &settings)) as Arc<dyn Host>,
+        })
+        .collect()
+}
+
+/// What must be true of a host's agent for a session to be opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// It runs already; nothing on the host is changed.
+    Running,
+    /// It is started if its program is there.
+    Started,
+    /// This program is brought to the host if it is missing; the agent is started, or replaced if it is of another
+    /// program. Its nodes run on meanwhile.
+    Installed(Binary),
+}
+
+/// A program file and its hash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Binary {
+    /// On this machine.
+    pub path: PathBuf,
+    /// SHA-256 of its content, lower-case hex.
+    pub hash: String,
+}
+
+impl Binary {
+    /// The program that runs now. Reads it whole.
+    pub fn own() -> io::Result<Binary> {
+        // The link rather than its target: it still opens when the file was replaced meanwhile.
+        let running = Path::new("/proc/self/exe");
+        Ok(Binary { path: running.to_owned(), hash: hash_of(running)? })
+    }
+}
+
+/// SHA-256 of a file, lower-case hex.
+pub(super) fn hash_of(path: &Path) -> io::Result<String> {
+    let mut hasher = Sha256::new();
+    io::copy(&mut File::open(path)?, &mut hasher)?;
+    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// An open way to one host's agent. Dropping it closes the way; agent and nodes run on.
+pub struct Session {
+    pub(super) host: String,
+    pub(super) dir: ClusterDir,
+    pub(super) agent: AgentClient,
+    pub(super) ground: Arc<dyn Ground>,
+}
+
+impl Session {
+    /// The host's name in the layout.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The cluster's folder on the host.
+    pub fn dir(&self) -> &ClusterDir {
+        &self.dir
+    }
+
+    /// The agent of the host; several requests may be under way at once.
+    pub fn agent(&self) -> &AgentClient {
+        &self.agent
+    }
+
+    /// Runs a command on the host, its arguments passed as they are, its standard input empty. A status other than 0 is
+    /// not an error here. Of each output stream the first MiB is kept.
+    pub async fn exec(&self, argv: &[String], deadline: Duration) -> Result<ExecOutput, ReachError> {
+        self.ground.exec(argv, deadline).await
+    }
+
+    /// Why the way to the host is gone, when it is: explains an error of [`Session::agent`].
+    pub fn broken(&self) -> Option<ReachError> {
+        self.ground.broken()
+    }
+}
+
+/// What a command on a host left behind.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExecOutput {
+    /// Exit status; none when a signal ended it.
+    pub status: Option<i32>,
+    /// The signal's name without `SIG`, when one ended it.
+    pub signal: Option<String>,
+    /// Standard output, at most [`ExecOutput::LIMIT`] bytes.
+    pub stdout: Vec<u8>,
+    /// Standard error, at most [`ExecOutput::LIMIT`] bytes.
+    pub stderr: Vec<u8>,
+    /// Whether a stream was longer than what was kept.
+    pub truncated: bool,
+}
+
+impl ExecOutput {
+    /// How much of each stream is kept.
+    pub const LIMIT: usize = 1 << 20;
+
+    /// Whether it ended with status 0.
+    pub fn success(&self) -> bool {
+        self.status == Some(0)
+    }
+
+    /// The last line of standard error that says something, trimmed; bounded to 500 characters.
+    pub fn last_error_line(&self) -> Option<String> {
+        let text = String::from_utf8_lossy(&self.stderr);
+        let line = text.lines().rev().map(str::trim).find(|line| !line.is_empty())?;
+        Some(line.chars().take(500).collect())
+    }
+}
+
+/// What lies below a session: this machine, or an SSH session.
+pub(super) trait Ground: Send + Sync {
+    fn exec<'a>(&'a self, argv: &'a [String], deadline: Duration) -> BoxFuture<'a, Result<ExecOutput, ReachError>>;
+    fn broken(&self) -> Option<ReachError>;
+}
+
+/// Each host takes a socket, a tunnel and its streams; the usual soft limit of 1024 is met at some hundred hosts.
+fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        // Without it some hundred hosts still work, and the one that does not says "too many open files".
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+    }
+}

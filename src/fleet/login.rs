@@ -1,0 +1,609 @@
+//! From an address to an authenticated libssh2 session: TCP, banner, key exchange, host key, login. Blocks; runs on the
+//! thread that will own the session. Every wait is bounded by the deadline of [`Progress`].
+
+use std::collections::HashMap;
+use std::fs::{self, OpenOptions};
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, Write};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ssh2::{Error, ErrorCode, KeyboardInteractivePrompt, MethodType, Session};
+
+use super::error::Step;
+use super::fault::{Fault, Progress};
+use super::keys::KeyFile;
+use super::known_hosts::{self, Known, KnownHosts, Verdict};
+use super::settings::{Secret, Settings};
+use crate::layout::HostKeyChecking;
+
+/// Types of host key to ask for, best first. No certificates: a server that shows one would not match its plain line.
+const HOST_KEYS: [&str; 6] = [
+    "ssh-ed25519",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "rsa-sha2-512",
+    "rsa-sha2-256",
+];
+
+/// Handshakes under way at one address and port. From 10 unauthenticated connections on, sshd refuses at random
+/// (`MaxStartups 10:30:100`, sshd_config(5)); at 8 none was refused (measured with OpenSSH 9.2).
+const UNFINISHED_HANDSHAKES: usize = 8;
+
+/// How often a server that closed during its banner is tried again.
+const BANNER_ATTEMPTS: u32 = 6;
+
+/// Public keys to offer before giving up: sshd closes after 6 failures (`MaxAuthTries`).
+const KEY_ATTEMPTS: usize = 6;
+
+/// One machine to log in on: a host, or a jump host on the way.
+#[derive(Clone, Debug)]
+pub(super) struct Hop {
+    /// What known_hosts calls it: its address, or its alias.
+    pub name: String,
+    /// The port that belongs to that name.
+    pub name_port: u16,
+    /// What is dialled.
+    pub address: String,
+    pub port: u16,
+    pub user: String,
+    pub identity_files: Vec<PathBuf>,
+    /// Whether the files were named by the operator; then they come before other keys of the agent.
+    pub identities_named: bool,
+    pub identities_only: bool,
+    pub ssh_agent: Option<PathBuf>,
+    pub known_hosts: Vec<PathBuf>,
+    pub checking: HostKeyChecking,
+}
+
+/// How bytes reach the server.
+pub(super) enum Stream {
+    Tcp(TcpStream),
+    /// The near end of a channel through a jump host.
+    Jump(UnixStream),
+}
+
+/// An authenticated session, and a descriptor of its socket to wait on.
+pub(super) struct LoggedIn {
+    pub session: Session,
+    pub socket: OwnedFd,
+}
+
+/// Logs in. `dial` is called for each attempt.
+pub(super) fn login(
+    hop: &Hop,
+    settings: &Settings,
+    progress: &Progress,
+    step_deadline: Duration,
+    mut dial: impl FnMut() -> Result<Stream, Fault>,
+) -> Result<LoggedIn, Fault> {
+    // Not the host's time: others of this command are ahead in the queue.
+    let _admitted = progress.paused(|| Admission::to(format!("{}:{}", hop.address, hop.port)));
+    let known = read_known_hosts(&hop.known_hosts);
+    let mut attempt = 0;
+    let LoggedIn { session, socket } = loop {
+        attempt += 1;
+        progress.enter(Step::Connect);
+        let stream = dial()?;
+        match handshake(hop, &known, progress, stream) {
+            Ok(done) => break done,
+            Err((fault, Retry::Yes)) if attempt < BANNER_ATTEMPTS => {
+                let pause = jitter(Duration::from_millis(100) * attempt);
+                if pause >= progress.remaining() {
+                    return Err(fault);
+                }
+                tracing::debug!(host = hop.name, attempt, "banner refused, trying again in {pause:?}");
+                thread::sleep(pause);
+            }
+            Err((fault, _)) => return Err(fault),
+        }
+    };
+    progress.enter(Step::HostKey);
+    check_host_key(hop, &known, &session)?;
+    progress.begin(Step::Auth, Instant::now() + step_deadline);
+    Login { hop, settings, progress, session: &session, tried: Vec::new() }.run()?;
+    Ok(LoggedIn { session, socket })
+}
+
+/// Connects to the first of all resolved addresses that answers, all of them within the deadline.
+pub(super) fn dial_tcp(hop: &Hop, progress: &Progress) -> Result<Stream, Fault> {
+    progress.enter(Step::Resolve);
+    let resolved = (hop.address.as_str(), hop.port).to_socket_addrs();
+    let addresses: Vec<SocketAddr> = match resolved {
+        Ok(found) => found.collect(),
+        Err(error) => {
+            let what = format!("{} does not resolve: {error}", hop.address);
+            return Err(
+                Fault::unreachable(Step::Resolve, what).hint("correct its address in the layout, or the name service")
+            );
+        }
+    };
+    progress.enter(Step::Connect);
+    let mut last = Fault::unreachable(Step::Connect, format!("{} has no address", hop.address));
+    for (index, address) in addresses.iter().enumerate() {
+        // The later addresses get their share when the first ones swallow packets.
+        let share = progress.remaining() / (addresses.len() - index) as u32;
+        match TcpStream::connect_timeout(address, share.max(Duration::from_millis(1))) {
+            Ok(stream) => {
+                // Requests and answers are small, and each one waits for the other.
+                stream.set_nodelay(true).map_err(|e| Fault::failed(Step::Connect, e.to_string()))?;
+                return Ok(Stream::Tcp(stream));
+            }
+            Err(error) => last = tcp_fault(&error, address),
+        }
+    }
+    Err(last)
+}
+
+fn tcp_fault(error: &io::Error, address: &SocketAddr) -> Fault {
+    match error.kind() {
+        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => {
+            Fault::timed_out(Step::Connect, format!("no answer to TCP from {address}"))
+                .hint("is the host up, and does a firewall drop the port?")
+        }
+        io::ErrorKind::ConnectionRefused => {
+            Fault::unreachable(Step::Connect, format!("{address} refused the connection"))
+                .hint("is sshd running there, and is this its port?")
+        }
+        _ => Fault::unreachable(Step::Connect, format!("{address}: {error}")),
+    }
+}
+
+enum Retry {
+    Yes,
+    No,
+}
+
+fn handshake(hop: &Hop, known: &KnownHosts, progress: &Progress, stream: Stream) -> Result<LoggedIn, (Fault, Retry)> {
+    let broken = |error: &dyn std::fmt::Display| (Fault::failed(Step::Connect, error.to_string()), Retry::No);
+    let mut session = Session::new().map_err(|e| broken(&e))?;
+    session.set_timeout(millis(progress.remaining()));
+    session.method_pref(MethodType::HostKey, &host_key_preference(hop, known)).map_err(|e| broken(&e))?;
+    let socket = match stream {
+        Stream::Tcp(stream) => {
+            let copy = stream.as_fd().try_clone_to_owned();
+            session.set_tcp_stream(stream);
+            copy
+        }
+        Stream::Jump(stream) => {
+            let copy = stream.as_fd().try_clone_to_owned();
+            session.set_tcp_stream(stream);
+            copy
+        }
+    };
+    let socket = socket.map_err(|e| broken(&e))?;
+    progress.enter(Step::Banner);
+    match session.handshake() {
+        Ok(()) => Ok(LoggedIn { session, socket }),
+        Err(error) => Err(handshake_fault(&session, &error, progress)),
+    }
+}
+
+/// Tells a server that says nothing from one that closes and one that has no method in common.
+fn handshake_fault(session: &Session, error: &Error, progress: &Progress) -> (Fault, Retry) {
+    // libssh2 keeps whatever line came last, and sshd says "Exceeded MaxStartups" before it closes.
+    let greeted = session.banner().is_some_and(|line| line.starts_with("SSH-"));
+    let step = if greeted { Step::Kex } else { Step::Banner };
+    progress.enter(step);
+    if code(error) == libssh2_sys::LIBSSH2_ERROR_TIMEOUT || progress.is_over() {
+        let what = if greeted { "the key exchange did not end" } else { "took the connection and says nothing" };
+        return (Fault::timed_out(step, what).hint("is it an SSH server, and is it overloaded?"), Retry::No);
+    }
+    let closed = [libssh2_sys::LIBSSH2_ERROR_SOCKET_RECV, libssh2_sys::LIBSSH2_ERROR_SOCKET_DISCONNECT];
+    if closed.contains(&code(error)) {
+        let what =
+            if greeted { "closed the connection during the key exchange" } else { "closed the connection at once" };
+        let hint = "sshd refuses at random above MaxStartups, and punishes addresses that failed to log in; try later";
+        let retry = if greeted { Retry::No } else { Retry::Yes };
+        return (Fault::unreachable(step, what).hint(hint), retry);
+    }
+    (Fault::failed(step, error.message()), Retry::No)
+}
+
+/// The types known for this host first, so that the server shows a key that can be compared.
+fn host_key_preference(hop: &Hop, known: &KnownHosts) -> String {
+    let known_types = known.key_types(&hop.name, hop.name_port);
+    let is_known = |method: &str| match method {
+        "rsa-sha2-512" | "rsa-sha2-256" => known_types.contains(&"ssh-rsa"),
+        method => known_types.contains(&method),
+    };
+    let (first, then): (Vec<&str>, Vec<&str>) = HOST_KEYS.iter().partition(|method| is_known(method));
+    [first, then].concat().join(",")
+}
+
+fn read_known_hosts(files: &[PathBuf]) -> KnownHosts {
+    let texts: Vec<(PathBuf, String)> = files
+        .iter()
+        .filter_map(|file| Some((file.clone(), String::from_utf8_lossy(&fs::read(file).ok()?).into_owned())))
+        .collect();
+    KnownHosts::parse(texts.iter().map(|(file, text)| (file.as_path(), text.as_str())))
+}
+
+fn check_host_key(hop: &Hop, known: &KnownHosts, session: &Session) -> Result<(), Fault> {
+    let Some((key, _)) = session.host_key() else {
+        return Err(Fault::failed(Step::HostKey, "the server showed no key"));
+    };
+    let shown = format!("{} {}", known_hosts::key_type(key).unwrap_or("unknown"), known_hosts::fingerprint(key));
+    let name = known_hosts::name_of(&hop.name, hop.name_port);
+    match known.judge(&hop.name, hop.name_port, key) {
+        Verdict::Match => Ok(()),
+        Verdict::Revoked(line) => {
+            let what = format!("its key {shown} is revoked by {}", place(&line));
+            Err(Fault::failed(Step::HostKey, what).hint("do not log in there before its keys were replaced"))
+        }
+        Verdict::Mismatch(line) => {
+            let what = format!(
+                "host key changed: {} has {} {}, the server sent {shown}",
+                place(&line),
+                line.key_type,
+                line.fingerprint
+            );
+            let forget = format!("ssh-keygen -f {} -R {}", shell_word(&line.file.to_string_lossy()), shell_word(&name));
+            Err(Fault::failed(Step::HostKey, what).hint(format!("if this is expected: {forget}")))
+        }
+        Verdict::Unknown { .. } if hop.checking == HostKeyChecking::AcceptNew => remember(hop, key, &shown),
+        Verdict::Unknown { authority } => {
+            let mut what = format!("host key of {name} is not known: the server sent {shown}");
+            if let Some(line) = authority {
+                what.push_str(&format!("; {} is a certificate authority, which is not supported", place(&line)));
+            }
+            let port = if hop.port == 22 { String::new() } else { format!("-p {} ", hop.port) };
+            let login = shell_word(&format!("{}@{}", hop.user, hop.address));
+            let hint = format!(
+                "compare the fingerprint and accept it: ssh {port}{login} true (or host_key_checking: accept-new)"
+            );
+            Err(Fault::failed(Step::HostKey, what).hint(hint))
+        }
+    }
+}
+
+fn place(known: &Known) -> String {
+    format!("{} line {}", known.file.display(), known.line)
+}
+
+fn shell_word(word: &str) -> String {
+    // Brackets are patterns of the shell; the rest is for the odd folder name.
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:@%+".contains(c);
+    if word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+}
+
+/// Writes an accepted key to the operator's known_hosts: one line in one write, so that neither another thread nor
+/// another program can be interleaved with it.
+fn remember(hop: &Hop, key: &[u8], shown: &str) -> Result<(), Fault> {
+    let failed = |what: String| Fault::failed(Step::HostKey, what);
+    let file = hop.known_hosts.first().ok_or_else(|| failed("there is no known_hosts file to write to".into()))?;
+    let line =
+        known_hosts::line_for(&hop.name, hop.name_port, key).ok_or_else(|| failed("a key without a type".into()))?;
+    append(file, &line).map_err(|error| failed(format!("writing {}: {error}", file.display())))?;
+    tracing::info!(host = hop.name, key = shown, "new host key accepted and written to {}", file.display());
+    Ok(())
+}
+
+fn append(file: &Path, line: &str) -> io::Result<()> {
+    static WRITING: Mutex<()> = Mutex::new(());
+    let _one_at_a_time = WRITING.lock();
+    if let Some(folder) = file.parent() {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
+    let text = fs::read(file).unwrap_or_default();
+    let start = if text.last().is_some_and(|&c| c != b'\n') { "\n" } else { "" };
+    let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(file)?;
+    file.write_all(format!("{start}{line}").as_bytes())?;
+    file.sync_all()
+}
+
+/// The login of one session.
+struct Login<'a> {
+    hop: &'a Hop,
+    settings: &'a Settings,
+    progress: &'a Progress,
+    session: &'a Session,
+    tried: Vec<String>,
+}
+
+/// How one attempt ended that did not fail altogether.
+#[derive(PartialEq, Eq)]
+enum Attempt {
+    In,
+    Refused,
+}
+
+impl Login<'_> {
+    fn run(mut self) -> Result<(), Fault> {
+        self.set_timeout();
+        let methods = match self.session.auth_methods(&self.hop.user) {
+            Ok(methods) => methods.to_owned(),
+            Err(_) if self.session.authenticated() => return Ok(()),
+            Err(error) => return Err(self.fault(&error)),
+        };
+        let offers = |method: &str| methods.split(',').any(|offered| offered == method);
+        if offers("publickey") && self.with_keys()? == Attempt::In {
+            return Ok(());
+        }
+        if offers("keyboard-interactive") && self.interactively()? == Attempt::In {
+            return Ok(());
+        }
+        if offers("password") && self.with_password()? == Attempt::In {
+            return Ok(());
+        }
+        let tried = if self.tried.is_empty() { "no key found".to_owned() } else { self.tried.join(", ") };
+        let what = format!("login as {} refused: {tried} (the server takes {methods})", self.hop.user);
+        let port = if self.hop.port == 22 { String::new() } else { format!("-p {} ", self.hop.port) };
+        let hint = format!(
+            "name the right key with identity_file, or bring one there: ssh-copy-id {port}{}",
+            shell_word(&format!("{}@{}", self.hop.user, self.hop.address))
+        );
+        Err(Fault::failed(Step::Auth, what).hint(hint))
+    }
+
+    /// Keys of the agent and of files: those that need nobody's passphrase first.
+    fn with_keys(&mut self) -> Result<Attempt, Fault> {
+        let files = self.key_files();
+        let agent = self.connect_agent();
+        let (named, others) = match &agent {
+            Some((_, keys)) => {
+                let is_named = |key: &&ssh2::PublicKey| files.iter().any(|f| f.public.as_deref() == Some(key.blob()));
+                let (named, others): (Vec<_>, Vec<_>) = keys.iter().partition(is_named);
+                (named, others)
+            }
+            None => Default::default(),
+        };
+        let in_agent = |file: &&KeyFile| named.iter().any(|key| file.public.as_deref() == Some(key.blob()));
+        let files: Vec<&KeyFile> = files.iter().filter(|file| !in_agent(file)).collect();
+        let (locked, open): (Vec<&KeyFile>, Vec<&KeyFile>) = files.into_iter().partition(|file| file.encrypted);
+
+        let mut offers: Vec<Offer<'_>> = named.into_iter().map(Offer::Agent).collect();
+        let others = others.into_iter().map(Offer::Agent).filter(|_| !self.hop.identities_only);
+        let open = open.into_iter().map(Offer::File);
+        if self.hop.identities_named {
+            offers.extend(open);
+            offers.extend(others);
+        } else {
+            offers.extend(others);
+            offers.extend(open);
+        }
+        offers.extend(locked.into_iter().map(Offer::File));
+        for offer in offers.into_iter().take(KEY_ATTEMPTS) {
+            let attempt = match (offer, &agent) {
+                (Offer::Agent(key), Some((agent, _))) => self.with_agent_key(agent, key)?,
+                (Offer::Agent(_), None) => Attempt::Refused,
+                (Offer::File(file), _) => self.with_file(file)?,
+            };
+            if attempt == Attempt::In {
+                return Ok(Attempt::In);
+            }
+        }
+        Ok(Attempt::Refused)
+    }
+
+    fn key_files(&mut self) -> Vec<KeyFile> {
+        let mut files = Vec::new();
+        for path in &self.hop.identity_files {
+            match KeyFile::read(path) {
+                Ok(file) => files.push(file),
+                // A default that is not there is no news; one that was named is.
+                Err(what) if self.hop.identities_named => self.tried.push(what),
+                Err(_) => {}
+            }
+        }
+        files
+    }
+
+    fn connect_agent(&mut self) -> Option<(ssh2::Agent, Vec<ssh2::PublicKey>)> {
+        let path = self.hop.ssh_agent.as_ref()?;
+        let connect = || {
+            let mut agent = self.session.agent()?;
+            agent.set_identity_path(path)?;
+            agent.connect()?;
+            agent.list_identities()?;
+            let keys = agent.identities()?;
+            Ok::<_, Error>((agent, keys))
+        };
+        match connect() {
+            Ok(found) => Some(found),
+            Err(error) => {
+                self.tried.push(format!("the SSH agent at {}: {}", path.display(), error.message()));
+                None
+            }
+        }
+    }
+
+    fn with_agent_key(&mut self, agent: &ssh2::Agent, key: &ssh2::PublicKey) -> Result<Attempt, Fault> {
+        self.set_timeout();
+        let done = agent.userauth(&self.hop.user, key);
+        self.attempt(done, &format!("agent key {}", key.comment()))
+    }
+
+    fn with_file(&mut self, file: &KeyFile) -> Result<Attempt, Fault> {
+        let name = file.path.display().to_string();
+        let secret = match file.encrypted {
+            false => None,
+            true => match self.progress.paused(|| self.settings.passphrase(&file.path)) {
+                Some(secret) => Some(secret),
+                None => {
+                    self.tried.push(format!("{name} needs a passphrase and there is nobody to ask"));
+                    return Ok(Attempt::Refused);
+                }
+            },
+        };
+        let passphrase = secret.as_ref().map(|Secret(text)| text.as_str());
+        if let Some(certificate) = &file.certificate {
+            self.set_timeout();
+            let done = self.session.userauth_pubkey_file(&self.hop.user, Some(certificate), &file.path, passphrase);
+            if self.attempt(done, &format!("{name} with its certificate"))? == Attempt::In {
+                return Ok(Attempt::In);
+            }
+        }
+        self.set_timeout();
+        // Without the public file: libssh2 then opens the private one before it asks the server, and a wrong passphrase
+        // costs no attempt there.
+        let done = self.session.userauth_pubkey_file(&self.hop.user, None, &file.path, passphrase);
+        match done {
+            Err(error) if file.encrypted && is_local(&error) => {
+                self.tried.push(format!("wrong passphrase for {name}"));
+                Ok(Attempt::Refused)
+            }
+            Err(error) if is_local(&error) => {
+                self.tried.push(format!("{name} cannot be used: {}", error.message()));
+                Ok(Attempt::Refused)
+            }
+            done => self.attempt(done, &name),
+        }
+    }
+
+    fn interactively(&mut self) -> Result<Attempt, Fault> {
+        if self.settings.prompt.is_none() {
+            return Ok(Attempt::Refused);
+        }
+        self.set_timeout_for_typing();
+        let mut asker = Asker { hop: self.hop, settings: self.settings, progress: self.progress };
+        let done = self.session.userauth_keyboard_interactive(&self.hop.user, &mut asker);
+        self.attempt(done, "what was typed")
+    }
+
+    fn with_password(&mut self) -> Result<Attempt, Fault> {
+        let Some(prompt) = &self.settings.prompt else { return Ok(Attempt::Refused) };
+        let text = format!("password of {}@{}: ", self.hop.user, self.hop.name);
+        let Some(Secret(password)) = self.progress.paused(|| prompt.ask(&text, false)) else {
+            return Ok(Attempt::Refused);
+        };
+        self.set_timeout();
+        let done = self.session.userauth_password(&self.hop.user, &password);
+        self.attempt(done, "a password")
+    }
+
+    fn attempt(&mut self, done: Result<(), Error>, with: &str) -> Result<Attempt, Fault> {
+        match done {
+            Ok(()) => Ok(Attempt::In),
+            Err(error) if is_refusal(&error) => {
+                self.tried.push(with.to_owned());
+                Ok(Attempt::Refused)
+            }
+            Err(error) => Err(self.fault(&error)),
+        }
+    }
+
+    fn fault(&self, error: &Error) -> Fault {
+        if code(error) == libssh2_sys::LIBSSH2_ERROR_TIMEOUT || self.progress.is_over() {
+            return Fault::timed_out(Step::Auth, "the login did not end").hint("is its PAM or name service slow?");
+        }
+        let what = format!("the login as {} broke after {}: {}", self.hop.user, self.tried.len(), error.message());
+        Fault::failed(Step::Auth, what)
+            .hint("sshd closes after MaxAuthTries keys: name the right one with identity_file")
+    }
+
+    fn set_timeout(&self) {
+        self.session.set_timeout(millis(self.progress.remaining()));
+    }
+
+    /// The operator types while libssh2 counts.
+    fn set_timeout_for_typing(&self) {
+        self.session.set_timeout(millis(self.progress.remaining() + Duration::from_secs(120)));
+    }
+}
+
+/// A key to try.
+enum Offer<'a> {
+    Agent(&'a ssh2::PublicKey),
+    File(&'a KeyFile),
+}
+
+/// Hands the server's questions to the operator.
+struct Asker<'a> {
+    hop: &'a Hop,
+    settings: &'a Settings,
+    progress: &'a Progress,
+}
+
+impl KeyboardInteractivePrompt for Asker<'_> {
+    fn prompt<'b>(&mut self, _: &str, _: &str, prompts: &[ssh2::Prompt<'b>]) -> Vec<String> {
+        let ask = |question: &ssh2::Prompt<'b>| {
+            let text = format!("{}@{}: {}", self.hop.user, self.hop.name, question.text);
+            let answer = self.settings.prompt.as_ref().and_then(|prompt| prompt.ask(&text, question.echo));
+            answer.map(|Secret(text)| text).unwrap_or_default()
+        };
+        self.progress.paused(|| prompts.iter().map(ask).collect())
+    }
+}
+
+fn is_refusal(error: &Error) -> bool {
+    let refusals = [
+        libssh2_sys::LIBSSH2_ERROR_AUTHENTICATION_FAILED,
+        libssh2_sys::LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED,
+        libssh2_sys::LIBSSH2_ERROR_METHOD_NONE,
+        libssh2_sys::LIBSSH2_ERROR_METHOD_NOT_SUPPORTED,
+        libssh2_sys::LIBSSH2_ERROR_ALGO_UNSUPPORTED,
+        libssh2_sys::LIBSSH2_ERROR_AGENT_PROTOCOL,
+        libssh2_sys::LIBSSH2_ERROR_FILE,
+    ];
+    refusals.contains(&code(error))
+}
+
+/// Whether the server was not even asked: the private key did not open.
+fn is_local(error: &Error) -> bool {
+    let local = [
+        libssh2_sys::LIBSSH2_ERROR_FILE,
+        libssh2_sys::LIBSSH2_ERROR_KEYFILE_AUTH_FAILED,
+        libssh2_sys::LIBSSH2_ERROR_METHOD_NONE,
+    ];
+    local.contains(&code(error)) || error.message().contains("Callback returned error")
+}
+
+pub(super) fn code(error: &Error) -> i32 {
+    match error.code() {
+        ErrorCode::Session(code) | ErrorCode::SFTP(code) => code,
+    }
+}
+
+pub(super) fn millis(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX).max(1)
+}
+
+/// Between half of a duration and one and a half of it, so that many clients do not come back together.
+fn jitter(duration: Duration) -> Duration {
+    let random = RandomState::new().hash_one(Instant::now()) % 1000;
+    duration / 2 + duration.mul_f64(random as f64 / 1000.0)
+}
+
+/// A place among the [`UNFINISHED_HANDSHAKES`] of one address and port, given back when the login is over.
+struct Admission {
+    address: String,
+}
+
+type Counts = Mutex<HashMap<String, usize>>;
+
+static ADMITTED: std::sync::LazyLock<Arc<(Counts, Condvar)>> = std::sync::LazyLock::new(Arc::default);
+
+impl Admission {
+    /// Waits for a place. Whoever holds one is bound to deadlines, so this ends.
+    fn to(address: String) -> Admission {
+        let (counts, given_back) = &**ADMITTED;
+        let counts = counts.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let full =
+            |counts: &mut HashMap<String, usize>| counts.get(&address).is_some_and(|&n| n >= UNFINISHED_HANDSHAKES);
+        let mut counts = given_back.wait_while(counts, full).unwrap_or_else(|poisoned| poisoned.into_inner());
+        *counts.entry(address.clone()).or_default() += 1;
+        Admission { address }
+    }
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        let (counts, given_back) = &**ADMITTED;
+        let mut counts = counts.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if let Some(count) = counts.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.address);
+            }
+        }
+        given_back.notify_all();
+    }
+}

@@ -1,0 +1,141 @@
+//! Seeing to it that a host's agent is as asked: the same decisions for this machine and for one behind SSH.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+
+use super::error::{ReachKind, Step};
+use super::fault::Fault;
+use super::host::{Binary, ExecOutput, Presence};
+use super::probe::{self, Probe};
+use super::settings::Deadlines;
+use crate::agent::client::{AgentClient, ClientError};
+use crate::api::paths::ClusterDir;
+
+/// How often an agent that was told to end is looked for.
+const RETIRE_POLL: Duration = Duration::from_millis(25);
+
+/// What can be done on a host before its agent can be asked.
+pub(super) trait Site: Sync {
+    /// The cluster's folder, where it is known without asking the host.
+    fn known_dir(&self) -> Option<ClusterDir>;
+    /// Looks around; `hash` is the program that is looked for.
+    fn probe<'a>(&'a self, hash: Option<&'a str>) -> BoxFuture<'a, Result<Probe, Fault>>;
+    /// A Unix socket on this machine whose connections end at the agent of `dir`; fails when nobody listens there.
+    /// `program`, where it is given, may be run on the host to get through.
+    fn way<'a>(&'a self, dir: &'a ClusterDir, program: Option<&'a Path>) -> BoxFuture<'a, Result<PathBuf, Fault>>;
+    /// Brings the program into `bin/` of `dir`, whole or not at all.
+    fn install<'a>(&'a self, binary: &'a Binary, dir: &'a ClusterDir) -> BoxFuture<'a, Result<(), Fault>>;
+    /// Starts the agent and returns when it listens.
+    fn start<'a>(&'a self, dir: &'a ClusterDir, program: &'a Path) -> BoxFuture<'a, Result<(), Fault>>;
+}
+
+/// The cluster's folder on the host, and a client of an agent that listens there.
+pub(super) async fn settle(
+    site: &dyn Site,
+    presence: &Presence,
+    deadlines: Deadlines,
+) -> Result<(ClusterDir, AgentClient), Fault> {
+    // The usual case first, in one round trip: the agent is there, and it is the right one.
+    if let Some(dir) = site.known_dir() {
+        probe::check_socket_path(&dir)?;
+        if let Ok(way) = site.way(&dir, None).await {
+            let agent = client(way, deadlines);
+            match presence {
+                Presence::Running | Presence::Started => return Ok((dir, agent)),
+                Presence::Installed(binary) if is_of(&agent, binary).await => return Ok((dir, agent)),
+                Presence::Installed(_) => {}
+            }
+        }
+    }
+    let wanted = match presence {
+        Presence::Installed(binary) => Some(binary.hash.as_str()),
+        Presence::Running | Presence::Started => None,
+    };
+    let probe = site.probe(wanted).await?;
+    let dir = ClusterDir::new(&probe.dir);
+    probe::check_socket_path(&dir)?;
+    let program = program(site, presence, &probe, &dir).await?;
+    if probe.socket
+        && let Ok(way) = site.way(&dir, program.as_deref()).await
+    {
+        let agent = client(way, deadlines);
+        match (presence, agent.status().await) {
+            (Presence::Installed(binary), Ok(status)) if status.binary != binary.hash => {
+                retire(&agent, deadlines.step).await?
+            }
+            (_, Ok(_)) => return Ok((dir, agent)),
+            // A socket that nobody listens on is what a killed agent leaves behind.
+            (_, Err(_)) => {}
+        }
+    }
+    let Some(program) = program.filter(|_| *presence != Presence::Running) else {
+        return Err(not_running(&dir, presence));
+    };
+    site.start(&dir, &program).await?;
+    let way = site.way(&dir, Some(&program)).await?;
+    Ok((dir, client(way, deadlines)))
+}
+
+fn client(way: PathBuf, deadlines: Deadlines) -> AgentClient {
+    AgentClient::new(way).with_deadline(deadlines.step)
+}
+
+async fn is_of(agent: &AgentClient, binary: &Binary) -> bool {
+    agent.status().await.is_ok_and(|status| status.binary == binary.hash)
+}
+
+/// The program on the host that the agent is, or has to be; brought there where that was asked.
+async fn program(
+    site: &dyn Site,
+    presence: &Presence,
+    probe: &Probe,
+    dir: &ClusterDir,
+) -> Result<Option<PathBuf>, Fault> {
+    let Presence::Installed(binary) = presence else {
+        return Ok(Some(PathBuf::from(&probe.program)).filter(|path| !path.as_os_str().is_empty()));
+    };
+    if !probe.installed {
+        probe::check_program(probe, &binary.path)?;
+        site.install(binary, dir).await?;
+    }
+    Ok(Some(dir.binary(&binary.hash)))
+}
+
+/// Ends an agent of another program and waits until it is gone; its nodes run on, and the next agent adopts them.
+async fn retire(agent: &AgentClient, deadline: Duration) -> Result<(), Fault> {
+    let failed =
+        |error: ClientError| Fault::failed(Step::Agent, format!("ending the agent of another version: {error}"));
+    agent.exit().await.map_err(failed)?;
+    let gone = async {
+        while agent.status().await.is_ok() {
+            tokio::time::sleep(RETIRE_POLL).await;
+        }
+    };
+    let late = |_| Fault::timed_out(Step::Agent, "the agent of another version was told to end and still answers");
+    tokio::time::timeout(deadline, gone).await.map_err(late)
+}
+
+/// The fault of an agent that was started and ended; it says why on standard error.
+pub(super) fn not_started(dir: &ClusterDir, output: &ExecOutput) -> Fault {
+    let said = output.last_error_line().unwrap_or_else(|| match (output.status, &output.signal) {
+        (Some(status), _) => format!("it ended with status {status}"),
+        (None, Some(signal)) => format!("it was ended by signal {signal}"),
+        (None, None) => "it ended without a status".to_owned(),
+    });
+    let hint = format!("see {} there", dir.agent_log().display());
+    Fault::failed(Step::Agent, format!("the agent did not start: {said}")).hint(hint)
+}
+
+fn not_running(dir: &ClusterDir, presence: &Presence) -> Fault {
+    let what = match presence {
+        Presence::Running => format!("no agent runs for {}", dir.path().display()),
+        _ => format!("nothing is installed in {}", dir.path().display()),
+    };
+    let (next, kind) = match presence {
+        Presence::Running => ("start", ReachKind::NoAgent),
+        _ => ("deploy", ReachKind::NotDeployed),
+    };
+    Fault { kind, ..Fault::failed(Step::Agent, what) }.hint(format!("zeek-cluster {next}"))
+}

@@ -1,0 +1,113 @@
+//! What an operator says about reaching hosts, beside the layout.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// Settings of one command, shared by all its hosts.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How many hosts are worked on at once (`--parallel`).
+    pub parallel: usize,
+    /// `~` of the operator: where `.ssh/` is looked for.
+    pub home: PathBuf,
+    /// The operator's own login name, the last resort for the name on the host.
+    pub operator: String,
+    /// Socket of the operator's SSH agent (`SSH_AUTH_SOCK`).
+    pub ssh_agent: Option<PathBuf>,
+    /// Whether the operator's and the system's `ssh_config` count.
+    pub ssh_config: bool,
+    /// Asks the operator; none where nobody can be asked, and then nothing is.
+    pub prompt: Option<Prompt>,
+    /// Passphrases given in this command, by key file: each is asked for once.
+    pub(super) passphrases: Arc<Mutex<HashMap<PathBuf, Option<Secret>>>>,
+}
+
+impl Settings {
+    /// How many hosts are worked on at once unless told otherwise.
+    pub const PARALLEL: usize = 64;
+
+    /// Settings from the environment (`HOME`, `USER` or `LOGNAME`, `SSH_AUTH_SOCK`); nobody is asked.
+    pub fn from_env() -> Settings {
+        let path = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+        let operator = ["LOGNAME", "USER"].iter().find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()));
+        Settings {
+            parallel: Settings::PARALLEL,
+            home: path("HOME").unwrap_or_else(|| PathBuf::from("/")),
+            operator: operator.unwrap_or_else(|| "root".to_owned()),
+            ssh_agent: path("SSH_AUTH_SOCK"),
+            ssh_config: true,
+            prompt: None,
+            passphrases: Arc::default(),
+        }
+    }
+
+    /// `user@machine`, as an agent's history names the operator.
+    pub(super) fn operator_at(&self) -> String {
+        let system = rustix::system::uname();
+        format!("{}@{}", self.operator, system.nodename().to_string_lossy())
+    }
+}
+
+/// How long the steps of reaching a host may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadlines {
+    /// For TCP and the key exchange together; none: what the layout or `ssh_config` says, else 10 s.
+    pub connect: Option<Duration>,
+    /// For each later step: login, a channel, a short command, starting the agent.
+    pub step: Duration,
+    /// For bringing the program to the host.
+    pub upload: Duration,
+}
+
+impl Default for Deadlines {
+    fn default() -> Deadlines {
+        Deadlines { connect: None, step: Duration::from_secs(20), upload: Duration::from_secs(600) }
+    }
+}
+
+/// Something that only the operator knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Question<'a> {
+    /// The text to show, such as `passphrase of /home/ana/.ssh/id_ed25519: `.
+    pub text: &'a str,
+    /// Whether the answer may be shown while it is typed.
+    pub echo: bool,
+}
+
+/// Asks the operator and waits for the answer; none when there is no answer. Called from any thread, one at a time.
+#[derive(Clone)]
+pub struct Prompt(Arc<Mutex<Ask>>);
+
+type Ask = dyn FnMut(Question<'_>) -> Option<String> + Send;
+
+impl Prompt {
+    /// A prompt that calls `ask`.
+    pub fn new(ask: impl FnMut(Question<'_>) -> Option<String> + Send + 'static) -> Prompt {
+        Prompt(Arc::new(Mutex::new(ask)))
+    }
+
+    /// Blocks until the operator has answered.
+    pub(super) fn ask(&self, text: &str, echo: bool) -> Option<Secret> {
+        let mut ask = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        ask(Question { text, echo }).map(Secret)
+    }
+}
+
+impl fmt::Debug for Prompt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Prompt")
+    }
+}
+
+/// A passphrase or password; its `Debug` says nothing.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Secret(pub(super) String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}

@@ -1,0 +1,392 @@
+//! A host behind SSH: one session for all that is done there, held by a thread of its own.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use futures_util::future::BoxFuture;
+use tokio::sync::oneshot;
+
+use super::error::{ReachError, Step};
+use super::fault::{Fault, Progress, Reached};
+use super::host::{Binary, ExecOutput, Ground, Host, Presence, Session};
+use super::keys;
+use super::login::{self, Hop, LoggedIn, Stream};
+use super::presence::{self, Site};
+use super::probe::{self, Place, Probe};
+use super::settings::{Deadlines, Settings};
+use super::ssh_config::{self, SshConfig, expand_home};
+use super::tunnel::{self, Mailbox, Request, Target};
+use super::upload::Upload;
+use crate::api::paths::ClusterDir;
+use crate::layout;
+
+/// For TCP and the key exchange, where neither the layout nor `ssh_config` nor the operator says anything.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Enough for libssh2, and small enough for a thousand hosts.
+const STACK: usize = 512 << 10;
+
+/// How much longer than its deadline a thread is waited for: calls into the resolver or the SSH agent have none.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// Files that OpenSSH reads where `ssh_config` names none.
+const SYSTEM_KNOWN_HOSTS: [&str; 2] = ["/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2"];
+
+/// A host of the layout that is reached through SSH.
+pub(super) struct SshHost {
+    name: String,
+    address: String,
+    ssh: layout::Ssh,
+    place: Place,
+    settings: Arc<Settings>,
+}
+
+impl SshHost {
+    pub(super) fn new(
+        layout: &layout::Layout,
+        host: &layout::Host,
+        ssh: &layout::Ssh,
+        settings: &Arc<Settings>,
+    ) -> SshHost {
+        let base = layout.base_dir.as_ref().map(|base| base.to_string_lossy().into_owned());
+        SshHost {
+            name: host.name.clone(),
+            address: host.address.clone(),
+            ssh: ssh.clone(),
+            place: Place { base, cluster: layout.name.clone() },
+            settings: settings.clone(),
+        }
+    }
+
+    /// The machines to log in on, jump hosts first, and the time for TCP and the key exchange of each.
+    async fn route(&self, deadlines: Deadlines) -> Result<(Vec<Hop>, Duration), Fault> {
+        let config = ssh_config::ask(&self.address, &self.settings).await;
+        let jumps = if self.ssh.jump.is_empty() { &config.jump } else { &self.ssh.jump };
+        let mut hops = Vec::new();
+        for jump in jumps {
+            hops.push(self.jump_hop(jump).await?);
+        }
+        if let Some(command) = config.proxy_command.as_ref().filter(|_| jumps.is_empty()) {
+            let what = format!("ssh_config reaches it through ProxyCommand ({command}), which is not supported");
+            return Err(Fault::failed(Step::Resolve, what).hint("name the machine in between as `jump` in the layout"));
+        }
+        let connect = deadlines.connect.or(config.connect_timeout);
+        hops.push(self.hop(&self.address, self.ssh.user.as_ref(), self.ssh.port, config));
+        Ok((
+            hops,
+            connect.unwrap_or(if self.ssh.connect_timeout.is_zero() {
+                CONNECT_TIMEOUT
+            } else {
+                self.ssh.connect_timeout
+            }),
+        ))
+    }
+
+    async fn jump_hop(&self, jump: &str) -> Result<Hop, Fault> {
+        let (user, name, port) = split_jump(jump).ok_or_else(|| {
+            Fault::failed(Step::Resolve, format!("{jump:?} is not of the form [user@]host[:port]"))
+                .hint("correct `jump` in the layout")
+        })?;
+        let config = ssh_config::ask(name, &self.settings).await;
+        Ok(self.hop(name, user.as_ref(), port, config))
+    }
+
+    /// One machine: what the layout says, else what `ssh_config` says, else what OpenSSH would do.
+    fn hop(&self, name: &str, user: Option<&String>, port: Option<u16>, config: SshConfig) -> Hop {
+        let home = &self.settings.home;
+        let identities_named = !self.ssh.identity_files.is_empty();
+        let identity_files = match (identities_named, config.identity_files.is_empty()) {
+            (true, _) => self.ssh.identity_files.iter().map(|path| expand_home(path, home)).collect(),
+            (false, false) => config.identity_files,
+            (false, true) => keys::USUAL_NAMES.iter().map(|name| home.join(".ssh").join(name)).collect(),
+        };
+        let mut known_hosts: Vec<PathBuf> = match self.ssh.known_hosts_files.is_empty() {
+            true => config.known_hosts,
+            false => self.ssh.known_hosts_files.iter().map(|path| expand_home(path, home)).collect(),
+        };
+        if known_hosts.is_empty() {
+            known_hosts.extend(["known_hosts", "known_hosts2"].map(|name| home.join(".ssh").join(name)));
+            known_hosts.extend(SYSTEM_KNOWN_HOSTS.map(PathBuf::from));
+        }
+        let address = config.host_name.unwrap_or_else(|| name.to_owned());
+        let port = port.or(config.port).unwrap_or(22);
+        // HostKeyAlias stands without a port (ssh_config(5)).
+        let (name_in_known_hosts, name_port) = match config.host_key_alias {
+            Some(alias) => (alias, 22),
+            None => (address.clone(), port),
+        };
+        let ssh_agent = match config.identity_agent.as_deref() {
+            None | Some("SSH_AUTH_SOCK") => self.settings.ssh_agent.clone(),
+            Some("none") => None,
+            Some(path) => Some(expand_home(Path::new(path), home)),
+        };
+        Hop {
+            name: name_in_known_hosts,
+            name_port,
+            address,
+            port,
+            user: user.cloned().or(config.user).unwrap_or_else(|| self.settings.operator.clone()),
+            identity_files,
+            identities_named,
+            identities_only: config.identities_only,
+            ssh_agent,
+            known_hosts,
+            checking: self.ssh.host_key_checking,
+        }
+    }
+
+    pub(super) async fn connect(&self, deadlines: Deadlines, since: Instant) -> Result<Ssh, ReachError> {
+        let mut reached = Reached {
+            host: self.name.clone(),
+            address: self.address.clone(),
+            port: self.ssh.port.unwrap_or(22),
+            since,
+        };
+        let (hops, connect) = self.route(deadlines).await.map_err(|fault| reached.error(fault))?;
+        let (last, mut via) = (hops.len() - 1, None);
+        let mut user = String::new();
+        for (index, hop) in hops.into_iter().enumerate() {
+            (reached.address, reached.port, user) = (hop.address.clone(), hop.port, hop.user.clone());
+            let opened = open_session(hop, via.take(), &self.settings, connect, deadlines.step).await;
+            let through = |mut fault: Fault| {
+                if index < last {
+                    fault.what = format!("jump host: {}", fault.what);
+                }
+                reached.error(fault)
+            };
+            via = Some(opened.map_err(through)?);
+        }
+        let mailbox = via.expect("a route ends at the host");
+        Ok(Ssh { mailbox, reached, place: self.place.clone(), deadlines, is_root: user == "root" })
+    }
+}
+
+/// Parts of `[user@]host[:port]`; an IPv6 address with a port is in brackets.
+fn split_jump(jump: &str) -> Option<(Option<String>, &str, Option<u16>)> {
+    let jump = jump.strip_prefix("ssh://").unwrap_or(jump);
+    let (user, rest) = match jump.rsplit_once('@') {
+        Some((user, rest)) => (Some(user.to_owned()), rest),
+        None => (None, jump),
+    };
+    let (host, port) = match rest.strip_prefix('[') {
+        Some(bracketed) => {
+            let (host, after) = bracketed.split_once(']')?;
+            (host, after.strip_prefix(':').map(str::parse).transpose().ok()?)
+        }
+        None if rest.matches(':').count() == 1 => {
+            let (host, port) = rest.split_once(':')?;
+            (host, Some(port.parse().ok()?))
+        }
+        None => (rest, None),
+    };
+    (!host.is_empty()).then_some((user, host, port))
+}
+
+impl Host for SshHost {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn place(&self) -> String {
+        match self.ssh.port {
+            Some(port) if self.address.contains(':') => format!("[{}]:{port}", self.address),
+            Some(port) => format!("{}:{port}", self.address),
+            None => self.address.clone(),
+        }
+    }
+
+    fn open(&self, presence: Presence, deadlines: Deadlines) -> BoxFuture<'_, Result<Session, ReachError>> {
+        Box::pin(async move {
+            let ssh = self.connect(deadlines, Instant::now()).await?;
+            let settled = presence::settle(&ssh, &presence, deadlines).await;
+            let (dir, agent) = settled.map_err(|fault| ssh.reached.error(fault))?;
+            let agent = agent.with_operator(&self.settings.operator_at());
+            Ok(Session { host: self.name.clone(), dir, agent, ground: Arc::new(ssh) })
+        })
+    }
+}
+
+/// Starts the thread of one session and waits until it is logged in.
+async fn open_session(
+    hop: Hop,
+    via: Option<Mailbox>,
+    settings: &Arc<Settings>,
+    connect: Duration,
+    step: Duration,
+) -> Result<Mailbox, Fault> {
+    let progress = Arc::new(Progress::new(Step::Resolve, Instant::now() + connect));
+    let (mailbox, inbox) = tunnel::mailbox().map_err(|error| Fault::failed(Step::Connect, error.to_string()))?;
+    let (ready, mut opened) = oneshot::channel();
+    let name = format!("ssh {}", hop.name);
+    let work = {
+        let (progress, settings) = (progress.clone(), settings.clone());
+        move || match log_in(&hop, via.as_ref(), &settings, &progress, step) {
+            Ok(logged_in) => {
+                if ready.send(Ok(())).is_ok() {
+                    tunnel::serve(logged_in, inbox);
+                }
+                // The jump host's session ends after the one that goes through it.
+                drop(via);
+            }
+            Err(fault) => drop(ready.send(Err(fault))),
+        }
+    };
+    let spawned = thread::Builder::new().name(name).stack_size(STACK).spawn(work);
+    spawned.map_err(|error| Fault::failed(Step::Connect, format!("no thread for the session: {error}")))?;
+    loop {
+        let (step, until) = progress.now();
+        // With the clock stopped there is no telling when it goes on; the look costs nothing.
+        let until = until.map_or_else(|| Instant::now() + GRACE, |until| until + GRACE);
+        match tokio::time::timeout_at(until.into(), &mut opened).await {
+            Ok(Ok(Ok(()))) => return Ok(mailbox),
+            Ok(Ok(Err(fault))) => return Err(fault),
+            Ok(Err(_)) => return Err(Fault::failed(step, "the session's thread ended")),
+            Err(_) if progress.is_over() => return Err(Fault::timed_out(step, "no answer within the deadline")),
+            Err(_) => {}
+        }
+    }
+}
+
+fn log_in(
+    hop: &Hop,
+    via: Option<&Mailbox>,
+    settings: &Settings,
+    progress: &Progress,
+    step: Duration,
+) -> Result<LoggedIn, Fault> {
+    login::login(hop, settings, progress, step, || match via {
+        None => login::dial_tcp(hop, progress),
+        Some(jump) => {
+            let (host, port, until) = (hop.address.clone(), hop.port, Instant::now() + progress.remaining());
+            jump.ask_blocking(|reply| Request::Dial { host, port, until, reply }).map(Stream::Jump)
+        }
+    })
+}
+
+/// An SSH session that is logged in.
+pub(super) struct Ssh {
+    mailbox: Mailbox,
+    reached: Reached,
+    place: Place,
+    deadlines: Deadlines,
+    is_root: bool,
+}
+
+impl Ssh {
+    /// Runs a script and gives its output without the noise of start-up files.
+    pub(super) async fn run(&self, body: &str, deadline: Duration) -> Result<ExecOutput, Fault> {
+        let (input, until) = (probe::with_magic(body), Instant::now() + deadline);
+        let command = "/bin/sh -s".to_owned();
+        let mut output = self.mailbox.ask(|reply| Request::Exec { command, input, until, reply }).await?;
+        let Some(told) = probe::after_magic(&output.stdout) else {
+            let said = output
+                .last_error_line()
+                .unwrap_or_else(|| String::from_utf8_lossy(&output.stdout).trim().chars().take(200).collect());
+            let what = format!("no shell answers there: {said}");
+            return Err(
+                Fault::failed(Step::Channel, what).hint("has the user a login shell, and is there no ForceCommand?")
+            );
+        };
+        output.stdout = told.to_vec();
+        if let Some(own) = probe::after_magic_on_stderr(&output.stderr) {
+            output.stderr = own.to_vec();
+        }
+        Ok(output)
+    }
+}
+
+impl Site for Ssh {
+    fn known_dir(&self) -> Option<ClusterDir> {
+        self.place.dir(self.is_root)
+    }
+
+    fn probe<'a>(&'a self, hash: Option<&'a str>) -> BoxFuture<'a, Result<Probe, Fault>> {
+        Box::pin(async move {
+            let output = self.run(&probe::script(&self.place, hash), self.deadlines.step).await?;
+            Ok(probe::parse(&output.stdout))
+        })
+    }
+
+    fn way<'a>(&'a self, dir: &'a ClusterDir, program: Option<&'a Path>) -> BoxFuture<'a, Result<PathBuf, Fault>> {
+        Box::pin(async move {
+            let until = Instant::now() + self.deadlines.step;
+            let target = Target::Socket(dir.agent_socket().to_string_lossy().into_owned());
+            let direct = self.mailbox.ask(|reply| Request::Listen { target, until, reply }).await;
+            let (Err(refused), Some(program)) = (&direct, program) else { return direct };
+            tracing::debug!(host = self.reached.host, "direct-streamlocal: {}", refused.what);
+            let words = [program, Path::new("agent"), Path::new("connect"), Path::new("--dir"), dir.path()];
+            let command = words.map(|word| probe::quote(&word.to_string_lossy())).join(" ");
+            let target = Target::Command(command);
+            self.mailbox.ask(|reply| Request::Listen { target, until, reply }).await
+        })
+    }
+
+    fn install<'a>(&'a self, binary: &'a Binary, dir: &'a ClusterDir) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(async move {
+            let upload = Upload::program(&binary.path, &binary.hash, dir);
+            let finish = upload.finish_script(&binary.hash, dir);
+            let until = Instant::now() + self.deadlines.upload;
+            self.mailbox.ask(|reply| Request::Upload { upload, until, reply }).await?;
+            let output = self.run(&finish, self.deadlines.step).await?;
+            let told = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+            match told.as_str() {
+                "done" => Ok(()),
+                "" => Err(Fault::failed(Step::Upload, output.last_error_line().unwrap_or_default())),
+                wrong => Err(Fault::failed(Step::Upload, format!("the program was brought over, but {wrong}"))),
+            }
+        })
+    }
+
+    fn start<'a>(&'a self, dir: &'a ClusterDir, program: &'a Path) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(async move {
+            let words =
+                [program, Path::new("agent"), Path::new("run"), Path::new("--dir"), dir.path(), Path::new("--detach")];
+            let argv = words.map(|word| word.to_string_lossy().into_owned());
+            let output = self.run(&probe::exec_script(&argv), self.deadlines.step).await.map_err(|mut fault| {
+                fault.step = Step::Agent;
+                fault
+            })?;
+            if output.success() { Ok(()) } else { Err(presence::not_started(dir, &output)) }
+        })
+    }
+}
+
+impl Ground for Ssh {
+    fn exec<'a>(&'a self, argv: &'a [String], deadline: Duration) -> BoxFuture<'a, Result<ExecOutput, ReachError>> {
+        Box::pin(async move {
+            let done = self.run(&probe::exec_script(argv), deadline).await;
+            done.map_err(|fault| self.reached.error(fault))
+        })
+    }
+
+    fn broken(&self) -> Option<ReachError> {
+        let refused = || {
+            let what = self.mailbox.refusal()?;
+            Some(Fault::failed(Step::Channel, format!("no way to the agent: {what}")))
+        };
+        self.mailbox.broken().or_else(refused).map(|fault| self.reached.error(fault))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jump_hosts_are_taken_apart() {
+        let check = |text: &str, expected: Option<(Option<&str>, &str, Option<u16>)>| {
+            let found = split_jump(text);
+            let found = found.as_ref().map(|(user, host, port)| (user.as_deref(), *host, *port));
+            assert_eq!(found, expected, "{text}");
+        };
+        check("gate", Some((None, "gate", None)));
+        check("ana@gate:2222", Some((Some("ana"), "gate", Some(2222))));
+        check("ana@[2001:db8::1]:2222", Some((Some("ana"), "2001:db8::1", Some(2222))));
+        check("2001:db8::1", Some((None, "2001:db8::1", None)));
+        check("ssh://gate:22", Some((None, "gate", Some(22))));
+        check("gate:ssh", None);
+        check("", None);
+    }
+}
