@@ -1,5 +1,4 @@
-//! zeek-cluster: deploys, supervises and is a Zeek cluster.
-
+#![doc = include_str!("../ARCHITECTURE.md")]
 // floors 1 and 2: pure
 pub mod api;
 pub mod data;

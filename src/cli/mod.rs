@@ -1,1 +1,22 @@
-//! To be filled.
+//! The command line: one file per command, which parses, calls one verb, and hands its report to the printer.
+//!
+//! What an operator typed becomes typed values here and nowhere else; what the verbs return becomes text in `output/`
+//! and nowhere else; every way to fail becomes an exit status in `exit.rs` and nowhere else. The runtime is built by the
+//! commands that need one: `--help` and completion never pay for it.
+
+mod args;
+mod commands;
+mod exit;
+
+mod complete;
+mod context;
+mod environment;
+mod failure;
+mod manual;
+mod output;
+mod run;
+mod trace;
+mod values;
+
+pub use complete::answer_completion_request;
+pub use run::{command, parse, report_usage, run};

@@ -1,1 +1,32 @@
-//! To be filled.
+//! Verbs that change the cluster: what is to be done is decided as data (`plan.rs`), done step by step on all hosts at
+//! once (`rollout.rs`, `steps/`), and answered with exactly one [`Outcome`](crate::api::outcome::Outcome) per target.
+//!
+//! Never prints, asks or exits. A host that gives no answer costs its own targets only; every remote step has a deadline.
+
+mod check;
+#[expect(clippy::module_inception, reason = "verbs are files with the command's name")]
+mod deploy;
+mod error;
+mod install;
+pub mod keys;
+mod ledger;
+mod nodes;
+mod plan;
+mod progress;
+mod release;
+mod remove;
+mod rollout;
+mod site;
+mod steps;
+
+pub use check::check;
+pub use deploy::{Options, Report, deploy};
+pub use error::DeployError;
+pub use install::install;
+pub use nodes::{restart, start, stop};
+pub use plan::{HostWork, Phase, Plan, Step};
+pub use progress::{Event, Progress, Silent};
+pub use remove::remove;
+
+pub use crate::agent::client::Keep;
+pub use crate::fleet::{Prompt, Question, Settings};

@@ -1,1 +1,32 @@
-//! To be filled.
+//! Verbs that ask: each returns a report with a row for everything that was asked for, whatever happened to its host.
+//!
+//! They change nothing, but that a deployed host's agent is started where it does not run. Never prints, asks or exits.
+//! JSON shapes are types of their own beside each report.
+
+mod agents;
+mod ask;
+mod count;
+mod log;
+mod nodes;
+mod output;
+mod peers;
+mod settings;
+mod status;
+mod view;
+mod wait;
+mod watch;
+
+pub use agents::{AgentRow, AgentsReport, agents};
+pub use ask::Silent;
+pub use count::{CountReport, Counted, Counts, count, defined};
+pub use log::{LogOptions, log, log_writers};
+pub use nodes::{NodeRow, NodesReport, nodes};
+pub use output::{OutputStream, output};
+pub use peers::{PeerRow, PeersReport, peers};
+pub use status::{StatusReport, StatusRow, status};
+pub use wait::{Condition, wait};
+pub use watch::watch;
+
+pub use crate::agent::client::Follow;
+pub use crate::render::{layout_json, layout_yaml, layout_zeek};
+pub use settings::Settings;

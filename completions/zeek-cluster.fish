@@ -1,0 +1,471 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_zeek_cluster_global_optspecs
+    string join \n l/layout= o/output= q/quiet v/verbose parallel= timeout= yes h/help V/version
+end
+
+function __fish_zeek_cluster_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_zeek_cluster_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_zeek_cluster_using_subcommand
+    set -l cmd (__fish_zeek_cluster_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+json\t'One JSON document'
+jsonl\t'One JSON object a line, as soon as it is known'
+tsv\t'Tab-separated columns without a header line, for cut and awk'
+name\t'Names only, one a line'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -s q -l quiet -d 'Say less on standard error: errors only'
+complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -l yes -d 'Answer every question with yes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -s V -l version -d 'Print version'
+complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "deploy" -d 'Bring the cluster to what the layout says'
+complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "check" -d 'Check the layout and every host without changing anything'
+complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "install" -d 'Install the layout on its hosts without starting anything'
+complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "start" -d 'Start nodes that were deployed before'
+complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "stop" -d 'Stop nodes, and keep them stopped'
+complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "restart" -d 'Stop nodes and start them again'
+complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "remove" -d 'Stop the cluster and delete it from its hosts'
+complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "status" -d 'Show the state of each node'
+complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "wait" -d 'Wait until nodes are as expected'
+complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "nodes" -d 'List the nodes, with their addresses and whether they are active'
+complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "count" -d 'Count the nodes by type: how many are defined, how many are active'
+complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "peers" -d 'Show which other nodes each node sees'
+complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "log" -d 'Show the cluster\'s log: who joined, who left, and why'
+complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "output" -d 'Show what a node wrote to its standard output and error'
+complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "layout" -d 'Check or print the layout file, without asking any host'
+complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "keys" -d 'Make or show the keys that encrypt the traffic between nodes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "agent" -d 'Run the agent of a host, or ask for it'
+complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "node" -d 'Run one node of a deployed cluster in the foreground'
+complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "man" -d 'Print the manual page of a command, for man'
+complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "help" -d 'Print the help of a command, or of the topic exit-status'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand deploy" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand deploy" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+json\t'One JSON document'
+jsonl\t'One JSON object a line, as soon as it is known'
+tsv\t'Tab-separated columns without a header line, for cut and awk'
+name\t'Names only, one a line'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand deploy" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand deploy" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand deploy" -s q -l quiet -d 'Say less on standard error: errors only'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand deploy" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand deploy" -l yes -d 'Answer every question with yes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand deploy" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand check" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand check" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+json\t'One JSON document'
+jsonl\t'One JSON object a line, as soon as it is known'
+tsv\t'Tab-separated columns without a header line, for cut and awk'
+name\t'Names only, one a line'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand check" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand check" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand check" -s q -l quiet -d 'Say less on standard error: errors only'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand check" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand check" -l yes -d 'Answer every question with yes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand install" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand install" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+json\t'One JSON document'
+jsonl\t'One JSON object a line, as soon as it is known'
+tsv\t'Tab-separated columns without a header line, for cut and awk'
+name\t'Names only, one a line'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand install" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand install" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand install" -s q -l quiet -d 'Say less on standard error: errors only'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand install" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand install" -l yes -d 'Answer every question with yes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand install" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand start" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand start" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+json\t'One JSON document'
+jsonl\t'One JSON object a line, as soon as it is known'
+tsv\t'Tab-separated columns without a header line, for cut and awk'
+name\t'Names only, one a line'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand start" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand start" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand start" -s q -l quiet -d 'Say less on standard error: errors only'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand start" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand start" -l yes -d 'Answer every question with yes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand start" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand stop" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand stop" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+json\t'One JSON document'
+jsonl\t'One JSON object a line, as soon as it is known'
+tsv\t'Tab-separated columns without a header line, for cut and awk'
+name\t'Names only, one a line'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand stop" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand stop" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand stop" -s q -l quiet -d 'Say less on standard error: errors only'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand stop" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand stop" -l yes -d 'Answer every question with yes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand stop" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand restart" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand restart" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+json\t'One JSON document'
+jsonl\t'One JSON object a line, as soon as it is known'
+tsv\t'Tab-separated columns without a header line, for cut and awk'
+name\t'Names only, one a line'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand restart" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand restart" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand restart" -s q -l quiet -d 'Say less on standard error: errors only'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand restart" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand restart" -l yes -d 'Answer every question with yes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand restart" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand remove" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand remove" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+json\t'One JSON document'
+jsonl\t'One JSON object a line, as soon as it is known'
+tsv\t'Tab-separated columns without a header line, for cut and awk'
+name\t'Names only, one a line'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand remove" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand remove" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand remove" -l keep-logs -d 'Leave logs and stores on the hosts'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand remove" -s q -l quiet -d 'Say less on standard error: errors only'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand remove" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand remove" -l yes -d 'Answer every question with yes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand remove" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand status" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand status" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+json\t'One JSON document'
+jsonl\t'One JSON object a line, as soon as it is known'
+tsv\t'Tab-separated columns without a header line, for cut and awk'
+name\t'Names only, one a line'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand status" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand status" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand status" -s w -l watch -d 'Keep watching: show every change as it happens, until Ctrl-C'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand status" -s q -l quiet -d 'Say less on standard error: errors only'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand status" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand status" -l yes -d 'Answer every question with yes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand wait" -l for -d 'What to wait for: active=all, active=N (at least N of them), or stopped=all' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand wait" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand wait" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+json\t'One JSON document'
+jsonl\t'One JSON object a line, as soon as it is known'
+tsv\t'Tab-separated columns without a header line, for cut and awk'
+name\t'Names only, one a line'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand wait" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand wait" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand wait" -s q -l quiet -d 'Say less on standard error: errors only'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand wait" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand wait" -l yes -d 'Answer every question with yes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand wait" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand nodes" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand nodes" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+json\t'One JSON document'
+jsonl\t'One JSON object a line, as soon as it is known'
+tsv\t'Tab-separated columns without a header line, for cut and awk'
+name\t'Names only, one a line'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand nodes" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand nodes" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand nodes" -s q -l quiet -d 'Say less on standard error: errors only'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand nodes" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand nodes" -l yes -d 'Answer every question with yes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand nodes" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand count" -s n -l type -d 'Count nodes of this type only' -r -f -a "manager\t''
+logger\t''
+proxy\t''
+worker\t''"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand count" -s e -l expect -d 'Exit with status 1 unless this many are active (or defined, with `--defined`)' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand count" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand count" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+json\t'One JSON document'
+jsonl\t'One JSON object a line, as soon as it is known'
+tsv\t'Tab-separated columns without a header line, for cut and awk'
+name\t'Names only, one a line'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand count" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand count" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand count" -s a -l active -d 'Print how many are active, as the cluster itself sees it'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand count" -s d -l defined -d 'Print how many the layout defines; asks no host'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand count" -s q -l quiet -d 'Say less on standard error: errors only'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand count" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand count" -l yes -d 'Answer every question with yes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand count" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand peers" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand peers" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+json\t'One JSON document'
+jsonl\t'One JSON object a line, as soon as it is known'
+tsv\t'Tab-separated columns without a header line, for cut and awk'
+name\t'Names only, one a line'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand peers" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand peers" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand peers" -l down -d 'Show only peers that are not up'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand peers" -s q -l quiet -d 'Say less on standard error: errors only'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand peers" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand peers" -l yes -d 'Answer every question with yes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand peers" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand log" -s n -l lines -d 'Show the last N lines [default: 50, or all with --since]' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand log" -l since -d 'Show lines from this time on, such as 10m (ago), 2026-03-01T12:00:00Z or @1772366400' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand log" -l until -d 'Show lines before this time' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand log" -l node -d 'Show lines of these nodes only (can be repeated)' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand log" -l grep -d 'Show lines whose message matches this regular expression only' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand log" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand log" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+json\t'One JSON document'
+jsonl\t'One JSON object a line, as soon as it is known'
+tsv\t'Tab-separated columns without a header line, for cut and awk'
+name\t'Names only, one a line'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand log" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand log" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand log" -s f -l follow -d 'Keep showing new lines as they are written, until Ctrl-C'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand log" -s q -l quiet -d 'Say less on standard error: errors only'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand log" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand log" -l yes -d 'Answer every question with yes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand log" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand output" -s s -l stream -d 'Which stream' -r -f -a "stdout\t'Standard output'
+stderr\t'Standard error'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand output" -s n -l lines -d 'Show the last N lines' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand output" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand output" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+json\t'One JSON document'
+jsonl\t'One JSON object a line, as soon as it is known'
+tsv\t'Tab-separated columns without a header line, for cut and awk'
+name\t'Names only, one a line'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand output" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand output" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand output" -s f -l follow -d 'Keep showing new lines as they are written, until Ctrl-C; for one node'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand output" -s q -l quiet -d 'Say less on standard error: errors only'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand output" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand output" -l yes -d 'Answer every question with yes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand output" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and not __fish_seen_subcommand_from check show schema" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and not __fish_seen_subcommand_from check show schema" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+json\t'One JSON document'
+jsonl\t'One JSON object a line, as soon as it is known'
+tsv\t'Tab-separated columns without a header line, for cut and awk'
+name\t'Names only, one a line'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and not __fish_seen_subcommand_from check show schema" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and not __fish_seen_subcommand_from check show schema" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and not __fish_seen_subcommand_from check show schema" -s q -l quiet -d 'Say less on standard error: errors only'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and not __fish_seen_subcommand_from check show schema" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and not __fish_seen_subcommand_from check show schema" -l yes -d 'Answer every question with yes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and not __fish_seen_subcommand_from check show schema" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and not __fish_seen_subcommand_from check show schema" -f -a "check" -d 'Check the layout file and name everything that is wrong with it'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and not __fish_seen_subcommand_from check show schema" -f -a "show" -d 'Print the layout as it was understood'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and not __fish_seen_subcommand_from check show schema" -f -a "schema" -d 'Print a JSON Schema of the layout file, for editors'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from check" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from check" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+json\t'One JSON document'
+jsonl\t'One JSON object a line, as soon as it is known'
+tsv\t'Tab-separated columns without a header line, for cut and awk'
+name\t'Names only, one a line'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from check" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from check" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from check" -s q -l quiet -d 'Say less on standard error: errors only'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from check" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from check" -l yes -d 'Answer every question with yes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from show" -s f -l format -d 'In which form' -r -f -a "yaml\t'The layout\'s own language'
+json\t'JSON'
+zeek\t'Zeek\'s cluster-layout.zeek'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from show" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from show" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+json\t'One JSON document'
+jsonl\t'One JSON object a line, as soon as it is known'
+tsv\t'Tab-separated columns without a header line, for cut and awk'
+name\t'Names only, one a line'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from show" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from show" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Say less on standard error: errors only'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from show" -l yes -d 'Answer every question with yes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from schema" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from schema" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+json\t'One JSON document'
+jsonl\t'One JSON object a line, as soon as it is known'
+tsv\t'Tab-separated columns without a header line, for cut and awk'
+name\t'Names only, one a line'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from schema" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from schema" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from schema" -s q -l quiet -d 'Say less on standard error: errors only'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from schema" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from schema" -l yes -d 'Answer every question with yes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from schema" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and not __fish_seen_subcommand_from generate rotate show-public" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and not __fish_seen_subcommand_from generate rotate show-public" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+json\t'One JSON document'
+jsonl\t'One JSON object a line, as soon as it is known'
+tsv\t'Tab-separated columns without a header line, for cut and awk'
+name\t'Names only, one a line'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and not __fish_seen_subcommand_from generate rotate show-public" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and not __fish_seen_subcommand_from generate rotate show-public" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and not __fish_seen_subcommand_from generate rotate show-public" -s q -l quiet -d 'Say less on standard error: errors only'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and not __fish_seen_subcommand_from generate rotate show-public" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and not __fish_seen_subcommand_from generate rotate show-public" -l yes -d 'Answer every question with yes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and not __fish_seen_subcommand_from generate rotate show-public" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and not __fish_seen_subcommand_from generate rotate show-public" -f -a "generate" -d 'Make the keys now, unless there are some'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and not __fish_seen_subcommand_from generate rotate show-public" -f -a "rotate" -d 'Replace the keys by new ones'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and not __fish_seen_subcommand_from generate rotate show-public" -f -a "show-public" -d 'Print the public keys, as Z85 text'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from generate" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from generate" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+json\t'One JSON document'
+jsonl\t'One JSON object a line, as soon as it is known'
+tsv\t'Tab-separated columns without a header line, for cut and awk'
+name\t'Names only, one a line'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from generate" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from generate" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from generate" -s q -l quiet -d 'Say less on standard error: errors only'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from generate" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from generate" -l yes -d 'Answer every question with yes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from generate" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from rotate" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from rotate" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+json\t'One JSON document'
+jsonl\t'One JSON object a line, as soon as it is known'
+tsv\t'Tab-separated columns without a header line, for cut and awk'
+name\t'Names only, one a line'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from rotate" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from rotate" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from rotate" -s q -l quiet -d 'Say less on standard error: errors only'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from rotate" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from rotate" -l yes -d 'Answer every question with yes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from rotate" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from show-public" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from show-public" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+json\t'One JSON document'
+jsonl\t'One JSON object a line, as soon as it is known'
+tsv\t'Tab-separated columns without a header line, for cut and awk'
+name\t'Names only, one a line'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from show-public" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from show-public" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from show-public" -s q -l quiet -d 'Say less on standard error: errors only'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from show-public" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from show-public" -l yes -d 'Answer every question with yes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from show-public" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and not __fish_seen_subcommand_from run connect status" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and not __fish_seen_subcommand_from run connect status" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+json\t'One JSON document'
+jsonl\t'One JSON object a line, as soon as it is known'
+tsv\t'Tab-separated columns without a header line, for cut and awk'
+name\t'Names only, one a line'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and not __fish_seen_subcommand_from run connect status" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and not __fish_seen_subcommand_from run connect status" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and not __fish_seen_subcommand_from run connect status" -s q -l quiet -d 'Say less on standard error: errors only'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and not __fish_seen_subcommand_from run connect status" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and not __fish_seen_subcommand_from run connect status" -l yes -d 'Answer every question with yes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and not __fish_seen_subcommand_from run connect status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and not __fish_seen_subcommand_from run connect status" -f -a "run" -d 'Run the agent of a cluster\'s folder in the foreground'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and not __fish_seen_subcommand_from run connect status" -f -a "connect" -d 'Join standard input and output to an agent\'s socket'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and not __fish_seen_subcommand_from run connect status" -f -a "status" -d 'Show the agent of each host of the layout'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from run" -l dir -d 'The cluster\'s folder on this host, `BASE/CLUSTER`' -r -f -a "(__fish_complete_directories)"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from run" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from run" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+json\t'One JSON document'
+jsonl\t'One JSON object a line, as soon as it is known'
+tsv\t'Tab-separated columns without a header line, for cut and awk'
+name\t'Names only, one a line'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from run" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from run" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from run" -l detach -d 'Run it in the background, and return when it listens; it writes `run/agent.log` in the folder'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from run" -s q -l quiet -d 'Say less on standard error: errors only'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from run" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from run" -l yes -d 'Answer every question with yes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from run" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from connect" -l dir -d 'The cluster\'s folder on this host, `BASE/CLUSTER`' -r -f -a "(__fish_complete_directories)"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from connect" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from connect" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+json\t'One JSON document'
+jsonl\t'One JSON object a line, as soon as it is known'
+tsv\t'Tab-separated columns without a header line, for cut and awk'
+name\t'Names only, one a line'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from connect" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from connect" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from connect" -s q -l quiet -d 'Say less on standard error: errors only'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from connect" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from connect" -l yes -d 'Answer every question with yes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from connect" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from status" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from status" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+json\t'One JSON document'
+jsonl\t'One JSON object a line, as soon as it is known'
+tsv\t'Tab-separated columns without a header line, for cut and awk'
+name\t'Names only, one a line'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from status" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from status" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from status" -s q -l quiet -d 'Say less on standard error: errors only'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from status" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from status" -l yes -d 'Answer every question with yes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and not __fish_seen_subcommand_from run" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and not __fish_seen_subcommand_from run" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+json\t'One JSON document'
+jsonl\t'One JSON object a line, as soon as it is known'
+tsv\t'Tab-separated columns without a header line, for cut and awk'
+name\t'Names only, one a line'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and not __fish_seen_subcommand_from run" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and not __fish_seen_subcommand_from run" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and not __fish_seen_subcommand_from run" -s q -l quiet -d 'Say less on standard error: errors only'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and not __fish_seen_subcommand_from run" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and not __fish_seen_subcommand_from run" -l yes -d 'Answer every question with yes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and not __fish_seen_subcommand_from run" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and not __fish_seen_subcommand_from run" -f -a "run" -d 'Run a node until SIGTERM or SIGINT'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from run" -l dir -d 'The cluster\'s folder on this host, `BASE/CLUSTER`' -r -f -a "(__fish_complete_directories)"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from run" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from run" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+json\t'One JSON document'
+jsonl\t'One JSON object a line, as soon as it is known'
+tsv\t'Tab-separated columns without a header line, for cut and awk'
+name\t'Names only, one a line'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from run" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from run" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from run" -s q -l quiet -d 'Say less on standard error: errors only'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from run" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from run" -l yes -d 'Answer every question with yes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from run" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand completions" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand completions" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+json\t'One JSON document'
+jsonl\t'One JSON object a line, as soon as it is known'
+tsv\t'Tab-separated columns without a header line, for cut and awk'
+name\t'Names only, one a line'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand completions" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand completions" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand completions" -s q -l quiet -d 'Say less on standard error: errors only'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand completions" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand completions" -l yes -d 'Answer every question with yes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand man" -l dir -d 'Write every page into this folder instead' -r -f -a "(__fish_complete_directories)"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand man" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand man" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+json\t'One JSON document'
+jsonl\t'One JSON object a line, as soon as it is known'
+tsv\t'Tab-separated columns without a header line, for cut and awk'
+name\t'Names only, one a line'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand man" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand man" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand man" -s q -l quiet -d 'Say less on standard error: errors only'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand man" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand man" -l yes -d 'Answer every question with yes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand help" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand help" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+json\t'One JSON document'
+jsonl\t'One JSON object a line, as soon as it is known'
+tsv\t'Tab-separated columns without a header line, for cut and awk'
+name\t'Names only, one a line'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand help" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand help" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand help" -s q -l quiet -d 'Say less on standard error: errors only'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand help" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand help" -l yes -d 'Answer every question with yes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand help" -s h -l help -d 'Print help (see more with \'--help\')'

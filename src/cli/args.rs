@@ -1,0 +1,107 @@
+//! What every command shares: the program's name and description, the global options, and the groups of arguments that
+//! several commands flatten in.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+use clap_complete::engine::ArgValueCompleter;
+
+use super::commands::Command;
+use super::{complete, values};
+
+/// The name under which the program is installed.
+pub const PROGRAM: &str = "zeek-cluster";
+
+/// Deploy, supervise and watch a Zeek cluster
+///
+/// Reads a layout (a YAML file that says which node runs on which host), brings the cluster up on this machine or on many
+/// hosts over SSH, keeps it up, and answers what runs and who sees whom. Nothing but SSH is opened on the network for it,
+/// and nothing needs root.
+///
+/// Every command reads the layout anew and asks the hosts that it names; no state is kept here but the cluster's keys.
+/// Data goes to standard output, everything else to standard error.
+#[derive(Debug, Parser)]
+#[command(
+    name = PROGRAM,
+    version,
+    disable_help_subcommand = true,
+    max_term_width = 100,
+    after_help = "Start with `zeek-cluster layout check`, then `zeek-cluster deploy`. Exit statuses: `zeek-cluster help exit-status`"
+)]
+pub struct Args {
+    /// Options that every command takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options that every command takes, before or after its name.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// The layout file to read
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "ZEEK_CLUSTER_LAYOUT",
+        default_value = "cluster.yaml"
+    )]
+    #[arg(value_hint = clap::ValueHint::FilePath)]
+    pub layout: PathBuf,
+
+    /// How to write the answer [default: table on a terminal, else tsv]
+    #[arg(short, long, global = true, value_name = "FORMAT", value_enum)]
+    pub output: Option<Format>,
+
+    /// Say less on standard error: errors only
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+
+    /// Say more on standard error; twice for every decision, three times for all traffic
+    ///
+    /// The environment variable ZEEK_CLUSTER_LOG takes a filter such as `debug` or `zeek_cluster::fleet=trace` and wins.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+
+    /// How many hosts to talk to at once
+    #[arg(long, global = true, value_name = "N", default_value = "64", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub parallel: u16,
+
+    /// Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default
+    #[arg(long, global = true, value_name = "TIME", value_parser = values::duration)]
+    pub timeout: Option<Duration>,
+
+    /// Answer every question with yes
+    #[arg(long, global = true)]
+    pub yes: bool,
+}
+
+/// How an answer is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Aligned columns for eyes
+    Table,
+    /// One JSON document
+    Json,
+    /// One JSON object a line, as soon as it is known
+    Jsonl,
+    /// Tab-separated columns without a header line, for cut and awk
+    Tsv,
+    /// Names only, one a line
+    Name,
+}
+
+/// The nodes that a command is about.
+#[derive(Clone, Debug, clap::Args)]
+pub struct NodeArgs {
+    /// The nodes, such as worker-1, worker-[1-4,7], @workers, @host:sensor-1, all, or !worker-3 to leave one out
+    ///
+    /// Several are added up. Without any, all nodes of the layout. (can be repeated)
+    #[arg(value_name = "NODES", add = ArgValueCompleter::new(complete::nodes))]
+    pub nodes: Vec<String>,
+}

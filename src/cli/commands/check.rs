@@ -1,0 +1,26 @@
+//! `check`: would a deploy work?
+
+use crate::cli::context::Context;
+use crate::cli::exit::Status;
+use crate::cli::failure::Failure;
+use crate::deploy;
+
+/// Check the layout and every host without changing anything
+///
+/// Reads the layout, renders each node's files in memory, logs in to every host and asks for its agent, where one runs.
+/// Nothing is written, started or stopped anywhere. `zeek-cluster layout check` does the part that needs no host.
+#[derive(Debug, clap::Args)]
+pub struct Check {}
+
+impl Check {
+    pub fn run(self, cx: &Context) -> Result<Status, Failure> {
+        let layout = cx.layout()?;
+        let settings = cx.reach();
+        let curve = cx.keys_to_check(&layout)?;
+        let progress = cx.printer.progress();
+        let checked = cx.block_on(deploy::check(&layout, &settings, curve.as_ref(), &progress))?;
+        progress.finish();
+        let outcomes = checked.map_err(Failure::deploy)?;
+        Ok(cx.printer.outcomes(&outcomes)?)
+    }
+}

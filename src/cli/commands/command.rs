@@ -1,0 +1,64 @@
+//! The list of all commands.
+
+use super::{
+    agent, check, completions, count, deploy, help, install, keys, layout, log, man, node, nodes, output, peers,
+    remove, restart, start, status, stop, wait,
+};
+use crate::cli::context::Context;
+use crate::cli::exit::Status;
+use crate::cli::failure::Failure;
+
+/// All commands, in the order in which the help lists them: bring up, take down, look, the layout, the rest.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    Deploy(deploy::Deploy),
+    Check(check::Check),
+    Install(install::Install),
+    Start(start::Start),
+    Stop(stop::Stop),
+    Restart(restart::Restart),
+    Remove(remove::Remove),
+    Status(status::StatusCommand),
+    Wait(wait::Wait),
+    Nodes(nodes::Nodes),
+    Count(count::Count),
+    Peers(peers::Peers),
+    Log(log::Log),
+    Output(output::Output),
+    Layout(layout::LayoutCommand),
+    Keys(keys::Keys),
+    Agent(agent::Agent),
+    Node(node::Node),
+    Completions(completions::Completions),
+    Man(man::Man),
+    Help(help::Help),
+}
+
+impl Command {
+    /// Runs the command to its end.
+    pub fn run(self, cx: &Context) -> Result<Status, Failure> {
+        match self {
+            Command::Deploy(command) => command.run(cx),
+            Command::Check(command) => command.run(cx),
+            Command::Install(command) => command.run(cx),
+            Command::Start(command) => command.run(cx),
+            Command::Stop(command) => command.run(cx),
+            Command::Restart(command) => command.run(cx),
+            Command::Remove(command) => command.run(cx),
+            Command::Status(command) => command.run(cx),
+            Command::Wait(command) => command.run(cx),
+            Command::Nodes(command) => command.run(cx),
+            Command::Count(command) => command.run(cx),
+            Command::Peers(command) => command.run(cx),
+            Command::Log(command) => command.run(cx),
+            Command::Output(command) => command.run(cx),
+            Command::Layout(command) => command.run(cx),
+            Command::Keys(command) => command.run(cx),
+            Command::Agent(command) => command.run(cx),
+            Command::Node(command) => command.run(cx),
+            Command::Completions(command) => command.run(cx),
+            Command::Man(command) => command.run(cx),
+            Command::Help(command) => command.run(cx),
+        }
+    }
+}

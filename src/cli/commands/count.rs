@@ -1,0 +1,141 @@
+//! `count`: how many nodes there are, and how many are active.
+
+use clap::ValueEnum;
+use serde::Serialize;
+
+use crate::cli::args::{Format, NodeArgs};
+use crate::cli::context::Context;
+use crate::cli::exit::Status;
+use crate::cli::failure::Failure;
+use crate::cli::output::Record;
+use crate::data::NodeType;
+use crate::layout::nodeset;
+use crate::query::{self, Counted, Counts};
+
+/// Count the nodes by type: how many are defined, how many are active
+///
+/// Without options: one row per node type and one for all. With `--type`, `--active` or `--defined`: the bare number, for
+/// scripts. Changes nothing.
+#[derive(Debug, clap::Args)]
+pub struct Count {
+    #[command(flatten)]
+    nodes: NodeArgs,
+
+    /// Count nodes of this type only
+    #[arg(short, long = "type", value_name = "TYPE", value_enum)]
+    node_type: Option<TypeArg>,
+
+    /// Print how many are active, as the cluster itself sees it
+    #[arg(short, long, conflicts_with = "defined")]
+    active: bool,
+
+    /// Print how many the layout defines; asks no host
+    #[arg(short, long)]
+    defined: bool,
+
+    /// Exit with status 1 unless this many are active (or defined, with `--defined`)
+    #[arg(short, long, value_name = "N")]
+    expect: Option<u64>,
+}
+
+/// The node types that a layout can have.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum TypeArg {
+    Manager,
+    Logger,
+    Proxy,
+    Worker,
+}
+
+impl From<TypeArg> for NodeType {
+    fn from(arg: TypeArg) -> NodeType {
+        match arg {
+            TypeArg::Manager => NodeType::Manager,
+            TypeArg::Logger => NodeType::Logger,
+            TypeArg::Proxy => NodeType::Proxy,
+            TypeArg::Worker => NodeType::Worker,
+        }
+    }
+}
+
+impl Count {
+    pub fn run(self, cx: &Context) -> Result<Status, Failure> {
+        let layout = cx.layout()?;
+        let mut nodes = cx.select(&layout, &self.nodes)?;
+        nodes.retain(|node| self.node_type.is_none_or(|only| NodeType::from(only) == node.node_type));
+        let report = match self.defined {
+            true => query::defined(&nodes),
+            false => cx.block_on(query::count(&layout, &nodes, &cx.asking()))?,
+        };
+        let total = report.counts.total;
+        let number = if self.defined { total.defined } else { total.active };
+        match self.wants_number() {
+            true => self.print_number(cx, number)?,
+            false => print_all(cx, &report.counts)?,
+        }
+        cx.printer.silent_hosts(&report.silent, &nodes);
+        Ok(self.verdict(cx, number, &report.inactive))
+    }
+
+    fn wants_number(&self) -> bool {
+        self.active || self.defined || self.node_type.is_some()
+    }
+
+    fn print_number(&self, cx: &Context, number: u64) -> Result<(), Failure> {
+        Ok(cx.printer.text(&number.to_string())?)
+    }
+
+    fn verdict(&self, cx: &Context, number: u64, inactive: &[String]) -> Status {
+        let Some(expected) = self.expect.filter(|expected| *expected != number) else { return Status::Done };
+        let what = if self.defined { "defined" } else { "active" };
+        let missing = match inactive.is_empty() {
+            true => String::new(),
+            false => format!(", missing: {}", nodeset::fold(inactive.iter().map(String::as_str))),
+        };
+        cx.printer.error(&format!("{number} {what}, expected {expected}{missing}"));
+        Status::Failed
+    }
+}
+
+fn print_all(cx: &Context, counts: &Counts) -> Result<(), Failure> {
+    match cx.printer.format() {
+        Format::Json => cx.printer.json(counts)?,
+        Format::Jsonl => cx.printer.jsonl(counts)?,
+        _ => cx.printer.records(&rows(counts))?,
+    }
+    Ok(())
+}
+
+/// One line of the table: a type, or all of them.
+#[derive(Serialize)]
+struct CountRow {
+    name: String,
+    defined: u64,
+    active: u64,
+}
+
+fn rows(counts: &Counts) -> Vec<CountRow> {
+    let row = |name: &str, counted: &Counted| CountRow {
+        name: name.to_owned(),
+        defined: counted.defined,
+        active: counted.active,
+    };
+    let by_type = counts.by_type.iter().map(|(node_type, counted)| row(node_type.as_str(), counted));
+    by_type.chain([row("total", &counts.total)]).collect()
+}
+
+impl Record for CountRow {
+    const HEADINGS: &'static [&'static str] = &["TYPE", "DEFINED", "ACTIVE"];
+
+    fn cells(&self) -> Vec<String> {
+        self.fields()
+    }
+
+    fn fields(&self) -> Vec<String> {
+        vec![self.name.clone(), self.defined.to_string(), self.active.to_string()]
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+}

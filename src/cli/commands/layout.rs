@@ -1,0 +1,82 @@
+//! `layout`: the layout file itself; no host is asked.
+
+use clap::ValueEnum;
+
+use crate::cli::context::Context;
+use crate::cli::exit::Status;
+use crate::cli::failure::Failure;
+use crate::layout::{self, nodeset};
+use crate::query;
+
+/// Check or print the layout file, without asking any host
+#[derive(Debug, clap::Args)]
+pub struct LayoutCommand {
+    #[command(subcommand)]
+    command: Sub,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Sub {
+    /// Check the layout file and name everything that is wrong with it
+    ///
+    /// All problems are shown at once, each with its place, what was expected, and the nearest known word for a misspelt
+    /// one. Exit status 3 when there is any.
+    Check,
+    /// Print the layout as it was understood
+    ///
+    /// Counts are expanded, defaults filled in, ports assigned. What is printed is itself a layout for the same cluster.
+    Show {
+        /// In which form
+        #[arg(short, long, value_enum, default_value = "yaml")]
+        format: ShowFormat,
+    },
+    /// Print a JSON Schema of the layout file, for editors
+    Schema,
+}
+
+/// Forms in which a layout is shown.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ShowFormat {
+    /// The layout's own language
+    Yaml,
+    /// JSON
+    Json,
+    /// Zeek's cluster-layout.zeek
+    Zeek,
+}
+
+impl LayoutCommand {
+    pub fn run(self, cx: &Context) -> Result<Status, Failure> {
+        match self.command {
+            Sub::Check => check(cx),
+            Sub::Show { format } => show(cx, format),
+            Sub::Schema => Ok(cx.printer.json(&layout::schema()).map(|()| Status::Done)?),
+        }
+    }
+}
+
+fn check(cx: &Context) -> Result<Status, Failure> {
+    let layout = cx.layout()?;
+    let hosts = layout.hosts.iter().map(|host| host.name.as_str());
+    let nodes = layout.nodes.iter().map(|node| node.name.as_str());
+    cx.printer.status(&format!(
+        "{}: cluster `{}`, {} nodes ({}) on {} hosts ({})",
+        cx.global.layout.display(),
+        layout.name,
+        layout.nodes.len(),
+        nodeset::fold(nodes),
+        layout.hosts.len(),
+        nodeset::fold(hosts)
+    ));
+    Ok(Status::Done)
+}
+
+fn show(cx: &Context, format: ShowFormat) -> Result<Status, Failure> {
+    let layout = cx.layout()?;
+    let text = match format {
+        ShowFormat::Yaml => query::layout_yaml(&layout),
+        ShowFormat::Json => query::layout_json(&layout),
+        ShowFormat::Zeek => query::layout_zeek(&layout).map_err(|error| Failure::deploy(error.into()))?,
+    };
+    Ok(cx.printer.text(&text).map(|()| Status::Done)?)
+}

@@ -1,0 +1,27 @@
+//! One file per command: its arguments, whose documentation is its manual, and `run`, which parses, calls one verb and
+//! hands the report to the printer.
+
+mod agent;
+mod check;
+mod command;
+mod completions;
+mod count;
+mod deploy;
+mod help;
+mod install;
+mod keys;
+mod layout;
+mod log;
+mod man;
+mod node;
+mod nodes;
+mod output;
+mod peers;
+mod remove;
+mod restart;
+mod start;
+mod status;
+mod stop;
+mod wait;
+
+pub use command::Command;

@@ -1,0 +1,69 @@
+//! `nodes`: who is in the cluster.
+
+use crate::cli::args::NodeArgs;
+use crate::cli::context::Context;
+use crate::cli::exit::Status;
+use crate::cli::failure::Failure;
+use crate::cli::output::{Record, human, shown};
+use crate::query::{self, NodeRow};
+
+/// List the nodes, with their addresses and whether they are active
+///
+/// The layout says which nodes there are and where they listen; the manager's view of the cluster (or that of another
+/// node, when the manager gives no answer) says which of them are active, under which id, and since when. Changes
+/// nothing.
+///
+/// Columns: name, type, host, ip, port, metrics_port, active, id, since.
+#[derive(Debug, clap::Args)]
+pub struct Nodes {
+    #[command(flatten)]
+    nodes: NodeArgs,
+}
+
+impl Nodes {
+    pub fn run(self, cx: &Context) -> Result<Status, Failure> {
+        let layout = cx.layout()?;
+        let nodes = cx.select(&layout, &self.nodes)?;
+        let report = cx.block_on(query::nodes(&layout, &nodes, &cx.asking()))?;
+        cx.printer.records(&report.rows)?;
+        cx.printer.silent_hosts(&report.silent, &nodes);
+        Ok(if report.silent.is_empty() { Status::Done } else { Status::Failed })
+    }
+}
+
+impl Record for NodeRow {
+    const HEADINGS: &'static [&'static str] =
+        &["NAME", "TYPE", "HOST", "IP", "PORT", "METRICS", "ACTIVE", "SINCE", "ID"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.name.clone(),
+            self.node_type.to_string(),
+            self.host.clone(),
+            shown(self.ip),
+            shown(self.port),
+            shown(self.metrics_port),
+            if self.active { "yes" } else { "no" }.to_owned(),
+            human::ago(self.since),
+            shown(self.id.as_deref()),
+        ]
+    }
+
+    fn fields(&self) -> Vec<String> {
+        vec![
+            self.name.clone(),
+            self.node_type.to_string(),
+            self.host.clone(),
+            shown(self.ip),
+            shown(self.port),
+            shown(self.metrics_port),
+            self.active.to_string(),
+            shown(self.id.as_deref()),
+            shown(self.since),
+        ]
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+}

@@ -1,0 +1,75 @@
+//! `peers`: who sees whom.
+
+use crate::cli::args::NodeArgs;
+use crate::cli::context::Context;
+use crate::cli::exit::Status;
+use crate::cli::failure::Failure;
+use crate::cli::output::{Record, human, shown};
+use crate::layout::nodeset;
+use crate::query::{self, PeerRow};
+
+/// Show which other nodes each node sees
+///
+/// Asks each selected node that runs and shows one row for each other node of the layout: whether it is up for that node,
+/// under which id, and since when. Changes nothing.
+///
+/// Columns: node, peer, type, id, up, since.
+#[derive(Debug, clap::Args)]
+pub struct Peers {
+    #[command(flatten)]
+    nodes: NodeArgs,
+
+    /// Show only peers that are not up
+    #[arg(long)]
+    down: bool,
+}
+
+impl Peers {
+    pub fn run(self, cx: &Context) -> Result<Status, Failure> {
+        let layout = cx.layout()?;
+        let nodes = cx.select(&layout, &self.nodes)?;
+        let mut report = cx.block_on(query::peers(&layout, &nodes, &cx.asking()))?;
+        report.rows.retain(|row| !(self.down && row.up));
+        cx.printer.records(&report.rows)?;
+        cx.printer.silent_hosts(&report.silent, &nodes);
+        let idle = report.not_running.iter().map(String::as_str);
+        match (report.not_running.is_empty(), report.silent.is_empty()) {
+            (true, true) => Ok(Status::Done),
+            (true, false) => Ok(Status::Failed),
+            (false, _) => {
+                cx.printer.error(&format!("{} gave no answer: not running", nodeset::fold(idle)));
+                Ok(Status::Failed)
+            }
+        }
+    }
+}
+
+impl Record for PeerRow {
+    const HEADINGS: &'static [&'static str] = &["NODE", "PEER", "TYPE", "UP", "SINCE", "ID"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.node.clone(),
+            self.peer.clone(),
+            self.node_type.to_string(),
+            if self.up { "yes" } else { "no" }.to_owned(),
+            human::ago(self.since),
+            shown(self.id.as_deref()),
+        ]
+    }
+
+    fn fields(&self) -> Vec<String> {
+        vec![
+            self.node.clone(),
+            self.peer.clone(),
+            self.node_type.to_string(),
+            shown(self.id.as_deref()),
+            self.up.to_string(),
+            shown(self.since),
+        ]
+    }
+
+    fn name(&self) -> &str {
+        &self.peer
+    }
+}

@@ -1,0 +1,33 @@
+//! `restart`: stop and start nodes.
+
+use std::time::Duration;
+
+use crate::cli::args::NodeArgs;
+use crate::cli::context::Context;
+use crate::cli::exit::Status;
+use crate::cli::failure::Failure;
+use crate::deploy;
+
+/// Stop nodes and start them again
+///
+/// Stops the selected nodes and starts them from the release that is current on their hosts, loggers first, then the
+/// manager, the proxies and the workers. A node that does not run is started. It ends when each has joined the cluster
+/// again, or at the deadline (60 s unless `--timeout` says otherwise).
+#[derive(Debug, clap::Args)]
+pub struct Restart {
+    #[command(flatten)]
+    nodes: NodeArgs,
+}
+
+impl Restart {
+    pub fn run(self, cx: &Context) -> Result<Status, Failure> {
+        let layout = cx.layout()?;
+        let nodes = cx.select(&layout, &self.nodes)?;
+        let settings = cx.reach();
+        let progress = cx.printer.progress();
+        let join_within = cx.global.timeout.unwrap_or(Duration::from_secs(60));
+        let outcomes = cx.block_on(deploy::restart(&layout, &nodes, &settings, join_within, &progress))?;
+        progress.finish();
+        Ok(cx.printer.outcomes(&outcomes)?)
+    }
+}

@@ -1,0 +1,126 @@
+//! `status`: what runs where.
+
+use std::cell::RefCell;
+use std::pin::pin;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use crate::api::agent::NodeState;
+use crate::cli::args::NodeArgs;
+use crate::cli::context::Context;
+use crate::cli::exit::Status;
+use crate::cli::failure::Failure;
+use crate::cli::output::{Record, human, shown};
+use crate::layout::{Layout, Node};
+use crate::query::{self, Settings, StatusReport, StatusRow};
+
+/// Show the state of each node
+///
+/// Asks the agent of each host and shows one row for every selected node, whatever happened to its host:
+///
+/// `running` has joined the cluster, `joining` has not yet, `isolated` has not for 30 seconds, `backoff` ended by itself
+/// and will be started again, `failed` ended too often, `stopped` should not run, `unknown` is on a host that gives no
+/// answer; the last column says why.
+///
+/// Changes nothing but that it starts the agent of a deployed host where it does not run. Exit status 0 only when all
+/// selected nodes are running.
+#[derive(Debug, clap::Args)]
+pub struct StatusCommand {
+    #[command(flatten)]
+    nodes: NodeArgs,
+
+    /// Keep watching: show every change as it happens, until Ctrl-C
+    #[arg(short, long)]
+    watch: bool,
+}
+
+impl StatusCommand {
+    pub fn run(self, cx: &Context) -> Result<Status, Failure> {
+        let layout = cx.layout()?;
+        let nodes = cx.select(&layout, &self.nodes)?;
+        let settings = cx.asking();
+        if self.watch {
+            let mut live = cx.printer.live();
+            let watch = query::watch(&layout, &nodes, &settings, |report| live.show(&report.rows));
+            cx.follow(async { Ok(watch.await?) })?;
+            return Ok(Status::Done);
+        }
+        let report = cx.block_on(show_as_they_come(cx, &layout, &nodes, &settings))??;
+        cx.printer.silent_hosts(&report.silent, &nodes);
+        Ok(exit_status(&report))
+    }
+}
+
+/// How long rows wait for those of slower hosts, so that all are shown in the order of the layout.
+const PATIENCE: Duration = Duration::from_millis(400);
+
+/// Shows all rows at once when every host answers soon; else those that are known by then, and the others at the end.
+async fn show_as_they_come(
+    cx: &Context,
+    layout: &Layout,
+    nodes: &[&Node],
+    settings: &Settings,
+) -> std::io::Result<StatusReport> {
+    let arrived = RefCell::new(Vec::new());
+    let mut asked = pin!(query::status(layout, nodes, settings, |rows| arrived.borrow_mut().extend_from_slice(rows)));
+    let mut parts = cx.printer.parts();
+    if let Ok(report) = timeout(PATIENCE, &mut asked).await {
+        parts.show(&report.rows)?;
+        parts.finish(&report.rows)?;
+        return Ok(report);
+    }
+    let mut early = arrived.take();
+    early.sort_by_key(|row| nodes.iter().position(|node| node.name == row.name));
+    parts.show(&early)?;
+    let report = asked.await;
+    let late: Vec<StatusRow> =
+        report.rows.iter().filter(|row| early.iter().all(|shown| shown.name != row.name)).cloned().collect();
+    parts.show(&late)?;
+    parts.finish(&report.rows)?;
+    Ok(report)
+}
+
+/// 0 when all run, 4 when no host answered, else 1.
+fn exit_status(report: &StatusReport) -> Status {
+    match () {
+        () if report.rows.iter().all(|row| row.state == NodeState::Running) => Status::Done,
+        () if report.rows.iter().all(|row| row.state == NodeState::Unknown) => Status::Unreachable,
+        () => Status::Failed,
+    }
+}
+
+impl Record for StatusRow {
+    const HEADINGS: &'static [&'static str] = &["NAME", "TYPE", "HOST", "STATE", "PID", "RESTARTS", "UPTIME", "NOTE"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.name.clone(),
+            self.node_type.to_string(),
+            self.host.clone(),
+            self.state.as_str().to_owned(),
+            shown(self.pid),
+            shown(self.restarts),
+            self.uptime_s.map_or_else(|| "-".to_owned(), human::span),
+            self.error.clone().unwrap_or_default(),
+        ]
+    }
+
+    fn fields(&self) -> Vec<String> {
+        vec![
+            self.name.clone(),
+            self.node_type.to_string(),
+            self.host.clone(),
+            self.state.as_str().to_owned(),
+            shown(self.pid),
+            shown(self.restarts),
+            shown(self.started_at),
+            shown(self.uptime_s),
+            shown(self.error.as_deref()),
+        ]
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+}

@@ -1,0 +1,70 @@
+//! Completion of node names while an operator types, from the layout that the command line names.
+//!
+//! Reads the layout file and nothing else: no name is resolved, no host is asked, and a broken layout completes nothing
+//! and says nothing.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+use clap::CommandFactory;
+use clap_complete::CompleteEnv;
+use clap_complete::engine::CompletionCandidate;
+
+use super::args::{Args, PROGRAM};
+use crate::layout::{self, Environment, Layout};
+
+/// Answers the shell and ends the process when the shell asked for completions (`COMPLETE` in the environment).
+pub fn answer_completion_request() {
+    if std::env::var_os("COMPLETE").is_some() {
+        CompleteEnv::with_factory(Args::command).bin(PROGRAM).complete();
+    }
+}
+
+/// Names and groups of nodes that begin as the operator began.
+pub fn nodes(current: &OsStr) -> Vec<CompletionCandidate> {
+    let Some(current) = current.to_str() else { return Vec::new() };
+    let words: Vec<OsString> = std::env::args_os().skip_while(|word| word != "--").collect();
+    let variable = std::env::var_os("ZEEK_CLUSTER_LAYOUT");
+    let path = layout_file(&words, variable.as_deref());
+    read(&path).map(|layout| candidates(&layout, current)).unwrap_or_default()
+}
+
+/// The layout that a half-typed command line names.
+fn layout_file(words: &[OsString], variable: Option<&OsStr>) -> PathBuf {
+    let mut found = None;
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        let Some(text) = word.to_str() else { continue };
+        if text == "-l" || text == "--layout" {
+            found = words.next().map(PathBuf::from);
+        } else if let Some(file) = text.strip_prefix("--layout=").or_else(|| text.strip_prefix("-l")) {
+            found = Some(PathBuf::from(file));
+        }
+    }
+    found.or_else(|| variable.map(PathBuf::from)).unwrap_or_else(|| PathBuf::from("cluster.yaml"))
+}
+
+/// The layout, when it is readable and right.
+fn read(path: &Path) -> Option<Layout> {
+    let text = std::fs::read_to_string(path).ok()?;
+    let offline = Environment { resolve: &|_| None, is_local: &|_| false };
+    layout::load(&text, path, &offline).ok().map(|loaded| loaded.layout)
+}
+
+/// Everything of the layout that names nodes and starts with `current`; a leading `!` is kept.
+fn candidates(layout: &Layout, current: &str) -> Vec<CompletionCandidate> {
+    let (prefix, typed) = match current.strip_prefix('!') {
+        Some(rest) => ("!", rest),
+        None => ("", current),
+    };
+    let nodes = layout.nodes.iter().map(|node| (node.name.clone(), format!("{} on {}", node.node_type, node.host)));
+    let hosts = layout.hosts.iter().map(|host| (format!("@host:{}", host.name), "all nodes of the host".to_owned()));
+    let groups =
+        ["managers", "loggers", "proxies", "workers"].map(|group| (format!("@{group}"), format!("all {group}")));
+    nodes
+        .chain(hosts)
+        .chain(groups)
+        .filter(|(name, _)| name.starts_with(typed))
+        .map(|(name, help)| CompletionCandidate::new(format!("{prefix}{name}")).help(Some(help.into())))
+        .collect()
+}

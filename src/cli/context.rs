@@ -1,0 +1,163 @@
+//! What a command has at hand: the global options, the printer, and the ways from words to a layout and to nodes.
+
+use std::future::Future;
+use std::path::Path;
+
+use super::args::{Global, NodeArgs};
+use super::environment;
+use super::failure::Failure;
+use super::output::{self, Printer};
+use crate::api::keys::CurveKeys;
+use crate::deploy::keys::{self, KeyStore, KeyStoreError, Made};
+use crate::deploy::{Prompt, Settings};
+use crate::layout::{self, Environment, Layout, Node, nodeset};
+use crate::query;
+
+/// Layouts above this size are refused before they are read.
+const MAX_LAYOUT_BYTES: u64 = 1 << 20;
+
+/// What every command has at hand.
+pub struct Context {
+    /// The global options.
+    pub global: Global,
+    /// Writes the answer and speaks with the operator.
+    pub printer: Printer,
+}
+
+impl Context {
+    /// Reads the layout; says its warnings.
+    pub fn layout(&self) -> Result<Layout, Failure> {
+        let path = &self.global.layout;
+        let text = read_layout(path)?;
+        let environment = Environment { resolve: &environment::resolve, is_local: &environment::is_local };
+        let loaded = layout::load(&text, path, &environment).map_err(Failure::Layout)?;
+        if !loaded.warnings.is_empty() {
+            self.printer.problems(&loaded.warnings, "warning");
+        }
+        Ok(loaded.layout)
+    }
+
+    /// The nodes that the command line names, in the order of the layout; all of them when it names none.
+    pub fn select<'a>(&self, layout: &'a Layout, args: &NodeArgs) -> Result<Vec<&'a Node>, Failure> {
+        select(layout, &args.nodes)
+    }
+
+    /// How hosts are reached.
+    pub fn reach(&self) -> Settings {
+        let mut settings = Settings::from_env();
+        settings.parallel = usize::from(self.global.parallel);
+        settings.prompt = self.printer.is_interactive().then(|| Prompt::new(output::ask_secret));
+        settings
+    }
+
+    /// The keys of an encrypted cluster, made when there are none.
+    pub fn curve_keys(&self, layout: &Layout) -> Result<Option<CurveKeys>, Failure> {
+        if !layout.encrypted {
+            return Ok(None);
+        }
+        let store = KeyStore::of(&layout.name).map_err(Failure::keys)?;
+        let made = store.read_or_make().map_err(Failure::keys)?;
+        if let Made::New(_) = made {
+            self.printer.status(&format!("made the cluster's keys in {}", store.folder().display()));
+        }
+        Ok(Some(made.keys()))
+    }
+
+    /// The keys of an encrypted cluster, for a look only: throw-away ones when there are none yet.
+    pub fn keys_to_check(&self, layout: &Layout) -> Result<Option<CurveKeys>, Failure> {
+        if !layout.encrypted {
+            return Ok(None);
+        }
+        match KeyStore::of(&layout.name).and_then(|store| store.read()) {
+            Err(KeyStoreError::None(_)) => Ok(Some(keys::generate())),
+            read => read.map(Some).map_err(Failure::keys),
+        }
+    }
+
+    /// The `--layout` that whoever types the next command has to repeat; empty when it is the default or set by the
+    /// environment.
+    pub fn layout_option(&self) -> String {
+        let path = &self.global.layout;
+        let set = std::env::var_os("ZEEK_CLUSTER_LAYOUT").is_some_and(|set| set == *path.as_os_str());
+        match set || path == Path::new("cluster.yaml") {
+            true => String::new(),
+            false => format!(" -l {}", path.display()),
+        }
+    }
+
+    /// How hosts are asked: `--timeout` bounds each host's answer.
+    pub fn asking(&self) -> query::Settings {
+        let within = self.global.timeout.unwrap_or(query::Settings::WITHIN);
+        query::Settings { reach: self.reach(), within }
+    }
+
+    /// Asks whether to go on; `--yes` answers for the operator, and without a terminal nothing is done.
+    pub fn confirm(&self, question: &str) -> Result<(), Failure> {
+        if self.global.yes {
+            return Ok(());
+        }
+        match self.printer.ask(&format!("{question} [y/N]")) {
+            Some(answer) if answer.eq_ignore_ascii_case("y") || answer.eq_ignore_ascii_case("yes") => Ok(()),
+            Some(_) => Err(Failure::Interrupted),
+            None => Err(Failure::Usage {
+                what: "this asks for confirmation, and there is no terminal to ask on".into(),
+                hint: Some("say --yes to go on without a question".into()),
+            }),
+        }
+    }
+
+    /// Runs a verb to its end, or to Ctrl-C. Builds the runtime that the verb needs.
+    pub fn block_on<T>(&self, verb: impl Future<Output = T>) -> Result<T, Failure> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::here)?;
+        let ended = runtime.block_on(async {
+            tokio::select! {
+                answer = verb => Ok(answer),
+                _ = tokio::signal::ctrl_c() => Err(Failure::Interrupted),
+            }
+        });
+        // What blocks on a name server or a dead session must not hold up the end of the command.
+        runtime.shutdown_background();
+        ended
+    }
+
+    /// Like [`Context::block_on`], for commands that go on until somebody leaves: also ends when the reader of standard
+    /// output does.
+    pub fn follow<T>(&self, verb: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        let ended = self.block_on(async {
+            tokio::select! {
+                answer = verb => answer,
+                () = output::reader_left() => Err(Failure::ReaderLeft),
+            }
+        });
+        match ended {
+            Err(Failure::Interrupted) => Err(Failure::Ended),
+            ended => ended?,
+        }
+    }
+}
+
+/// The nodes that words name, in the order of the layout; all of them without words.
+pub fn select<'a>(layout: &'a Layout, words: &[String]) -> Result<Vec<&'a Node>, Failure> {
+    if words.is_empty() {
+        return Ok(layout.nodes.iter().collect());
+    }
+    nodeset::select(layout, &words.join(",")).map_err(|error| Failure::Usage { what: error.to_string(), hint: None })
+}
+
+fn read_layout(path: &Path) -> Result<String, Failure> {
+    let missing = |error: &std::io::Error| match error.kind() {
+        std::io::ErrorKind::NotFound => Failure::File {
+            what: format!("there is no layout {}", path.display()),
+            hint: Some("name one with --layout FILE or ZEEK_CLUSTER_LAYOUT; examples/ has some to start from".into()),
+        },
+        _ => Failure::unreadable(path, error),
+    };
+    let metadata = std::fs::metadata(path).map_err(|error| missing(&error))?;
+    if metadata.len() > MAX_LAYOUT_BYTES {
+        return Err(Failure::File {
+            what: format!("{} has {} bytes; a layout has 1 MiB at most", path.display(), metadata.len()),
+            hint: None,
+        });
+    }
+    std::fs::read_to_string(path).map_err(|error| Failure::unreadable(path, &error))
+}

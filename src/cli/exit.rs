@@ -1,0 +1,69 @@
+//! The exit statuses, each documented once: `help exit-status`, the manual page and the program all read this table.
+
+use std::process::ExitCode;
+
+/// What a command's end means to a script.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Status {
+    /// All done.
+    Done = 0,
+    /// A target failed, the others were done.
+    Failed = 1,
+    /// The command line cannot be understood.
+    Usage = 2,
+    /// The layout or another file is invalid.
+    Invalid = 3,
+    /// No target could be reached.
+    Unreachable = 4,
+    /// Waited in vain.
+    TimedOut = 6,
+    /// Ctrl-C.
+    Interrupted = 130,
+}
+
+/// Every status with what it says, in ascending order.
+pub const STATUSES: [(Status, &str); 7] = [
+    (Status::Done, "All done; for `status`, all selected nodes are running."),
+    (
+        Status::Failed,
+        "At least one target failed or could not be reached. Each is named on standard error with its reason; \
+         the others were done.",
+    ),
+    (Status::Usage, "The command line is wrong, or names a node that the layout does not have. Nothing was touched."),
+    (Status::Invalid, "The layout or another file is invalid. Nothing was touched."),
+    (Status::Unreachable, "No target could be reached."),
+    (
+        Status::TimedOut,
+        "Waited in vain: `wait` or `count --expect` at its deadline, or nodes that did not join in time.",
+    ),
+    (Status::Interrupted, "Interrupted by Ctrl-C. What the hosts were told before, they finish."),
+];
+
+impl From<Status> for ExitCode {
+    fn from(status: Status) -> ExitCode {
+        ExitCode::from(status as u8)
+    }
+}
+
+/// The table as text, for `help exit-status` and the manual page.
+pub fn table() -> String {
+    let mut text = String::from("Exit status:\n\n");
+    for (status, meaning) in STATUSES {
+        text.push_str(&format!("  {:>3}  {meaning}\n", status as u8));
+    }
+    text.push_str("  101  The program broke an invariant of its own. This is always a bug.\n");
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_status_is_in_the_table_once_and_in_order() {
+        let numbers: Vec<u8> = STATUSES.iter().map(|(status, _)| *status as u8).collect();
+        assert_eq!(numbers, [0, 1, 2, 3, 4, 6, 130]);
+        assert!(numbers.iter().all(|n| table().contains(&format!("{n:>3}  "))));
+    }
+}

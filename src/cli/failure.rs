@@ -1,0 +1,110 @@
+//! Every way in which a command can end without an answer, and the exit status of each.
+
+use std::io;
+
+use super::exit::Status;
+use crate::deploy::DeployError;
+use crate::deploy::keys::KeyStoreError;
+use crate::layout::Problem;
+
+/// Why a command ended without an answer. Outcomes of single targets are not failures of the command: they are its answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The words on the command line do not fit the layout, or each other.
+    #[error("{what}")]
+    Usage { what: String, hint: Option<String> },
+    /// The layout has problems.
+    #[error("the layout has {} problems", .0.len())]
+    Layout(Vec<Problem>),
+    /// A file cannot be read or is not what it should be.
+    #[error("{what}")]
+    File { what: String, hint: Option<String> },
+    /// Something of this machine failed.
+    #[error("{what}")]
+    Here { what: String, hint: Option<String> },
+    /// Whoever read standard output went away: the quiet end of `log -f | head -1`.
+    #[error("the reader of standard output left")]
+    ReaderLeft,
+    /// Ctrl-C, or a question answered with no.
+    #[error("interrupted; what the hosts were told before, they finish")]
+    Interrupted,
+    /// Ctrl-C, in a command that goes on until then.
+    #[error("ended by Ctrl-C")]
+    Ended,
+}
+
+impl Failure {
+    /// A command line that does not fit.
+    pub fn usage(what: impl Into<String>) -> Failure {
+        Failure::Usage { what: what.into(), hint: None }
+    }
+
+    /// A file that cannot be read.
+    pub fn unreadable(path: &std::path::Path, error: &io::Error) -> Failure {
+        Failure::File { what: format!("cannot read {}: {error}", path.display()), hint: None }
+    }
+
+    /// A file that cannot be written.
+    pub fn unwritable(path: &std::path::Path, error: &io::Error) -> Failure {
+        Failure::Here { what: format!("cannot write {}: {error}", path.display()), hint: None }
+    }
+
+    /// Something of this machine failed.
+    pub fn here(error: impl std::error::Error) -> Failure {
+        Failure::Here { what: chain(&error), hint: None }
+    }
+
+    /// A verb that could not begin.
+    pub fn deploy(error: DeployError) -> Failure {
+        match error {
+            DeployError::Render(_) => Failure::File { what: chain(&error), hint: None },
+            DeployError::OwnBinary(_) => Failure::here(error),
+        }
+    }
+
+    /// Keys that cannot be read or made.
+    pub fn keys(error: KeyStoreError) -> Failure {
+        let hint = matches!(error, KeyStoreError::None(_)).then(|| "zeek-cluster keys generate".to_owned());
+        Failure::File { what: chain(&error), hint }
+    }
+
+    /// The one place where a failure becomes an exit status.
+    pub fn status(&self) -> Status {
+        match self {
+            Failure::Usage { .. } => Status::Usage,
+            Failure::Layout(_) | Failure::File { .. } => Status::Invalid,
+            Failure::Here { .. } => Status::Failed,
+            Failure::ReaderLeft => Status::Done,
+            Failure::Interrupted | Failure::Ended => Status::Interrupted,
+        }
+    }
+
+    /// What to do about it.
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            Failure::Usage { hint, .. } | Failure::File { hint, .. } | Failure::Here { hint, .. } => hint.as_deref(),
+            _ => None,
+        }
+    }
+}
+
+/// An error with its causes, each after a colon.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    text
+}
+
+impl From<io::Error> for Failure {
+    /// Errors of writing the answer; everything else names its file or step itself.
+    fn from(error: io::Error) -> Failure {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Failure::ReaderLeft,
+            _ => Failure::Here { what: format!("cannot write the answer: {error}"), hint: None },
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! The only room that writes to standard output and standard error. Standard output is the answer, in the format that was
+//! asked for; standard error is the conversation: status, warning, hint, error.
+
+pub mod human;
+mod json;
+mod jsonl;
+mod name;
+mod outcomes;
+mod pipe;
+mod printer;
+mod problems;
+mod progress;
+mod record;
+mod table;
+mod tsv;
+
+pub use pipe::reader_left;
+pub use printer::{Printer, ask_secret, colour_allowed};
+pub use record::Record;
+pub use record::shown;

@@ -1,0 +1,326 @@
+//! The printer: which format, how loud, and the four voices of standard error.
+
+use std::io::{self, BufWriter, IsTerminal, Write};
+
+use serde::Serialize;
+
+use super::progress::Bar;
+use super::record::Record;
+use super::{json, jsonl, name, outcomes, problems, table, tsv};
+use crate::api::outcome::Outcome;
+use crate::cli::args::Format;
+use crate::cli::exit::Status;
+use crate::cli::failure::Failure;
+use crate::deploy::Question;
+use crate::layout::{Node, Problem};
+use crate::query::Silent;
+
+/// Whether colours may be used at all: not with `NO_COLOR`, not on a terminal that calls itself dumb.
+pub fn colour_allowed() -> bool {
+    let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    !set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
+
+/// Writes answers and speaks with the operator.
+pub struct Printer {
+    format: Format,
+    quiet: bool,
+    /// Whether standard error is a terminal that understands cursor movement.
+    lively: bool,
+    colour: bool,
+}
+
+impl Printer {
+    /// The printer of one command; without a format it is a table on a terminal, else tsv.
+    pub fn new(format: Option<Format>, quiet: bool) -> Printer {
+        let chosen = match io::stdout().is_terminal() {
+            true => Format::Table,
+            false => Format::Tsv,
+        };
+        let terminal = io::stderr().is_terminal();
+        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        Printer {
+            format: format.unwrap_or(chosen),
+            quiet,
+            lively: terminal && !dumb && !quiet,
+            colour: terminal && colour_allowed(),
+        }
+    }
+
+    /// The format in force.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Whether somebody reads standard error on a terminal.
+    pub fn is_lively(&self) -> bool {
+        self.lively
+    }
+
+    /// Writes rows in the format in force.
+    pub fn records<R: Record>(&self, rows: &[R]) -> io::Result<()> {
+        let mut out = BufWriter::new(io::stdout().lock());
+        match self.format {
+            Format::Table => drop(table::write(&mut out, rows, terminal_width())?),
+            Format::Json => json::write(&mut out, rows)?,
+            _ => {
+                for row in rows {
+                    write_row(&mut out, self.format, row)?;
+                }
+            }
+        }
+        out.flush()
+    }
+
+    /// Writes one row at once, as a stream does: in a table the cells are separated by two blanks.
+    pub fn row<R: Record>(&self, row: &R) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        write_line(&mut out, self.format, row)?;
+        out.flush()
+    }
+
+    /// Writes rows one after the other, each as [`Printer::row`] does.
+    pub fn lines<R: Record>(&self, rows: &[R]) -> io::Result<()> {
+        let mut out = BufWriter::new(io::stdout().lock());
+        rows.iter().try_for_each(|row| write_line(&mut out, self.format, row))?;
+        out.flush()
+    }
+
+    /// Writes one JSON document.
+    pub fn json<T: Serialize + ?Sized>(&self, value: &T) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        json::write(&mut out, value)?;
+        out.flush()
+    }
+
+    /// Writes one JSON object as one line.
+    pub fn jsonl<T: Serialize>(&self, value: &T) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        jsonl::write(&mut out, value)?;
+        out.flush()
+    }
+
+    /// Writes text as it is, with a line end.
+    pub fn text(&self, text: &str) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        writeln!(out, "{}", text.trim_end_matches('\n'))?;
+        out.flush()
+    }
+
+    /// Writes bytes as they are.
+    pub fn bytes(&self, bytes: &[u8]) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        out.write_all(bytes)?;
+        out.flush()
+    }
+
+    /// Rows that come in parts.
+    pub fn parts(&self) -> Parts<'_> {
+        Parts { printer: self, widths: None }
+    }
+
+    /// Rows that are shown again and again.
+    pub fn live(&self) -> Live<'_> {
+        Live { printer: self, in_place: io::stdout().is_terminal() && self.format == Format::Table }
+    }
+
+    /// What a verb did to each target: rows for programs, the reasons and the folded line on standard error. Returns the
+    /// exit status that they amount to.
+    pub fn outcomes(&self, all: &[Outcome]) -> io::Result<Status> {
+        if self.format != Format::Table {
+            self.records(all)?;
+        }
+        for (targets, what, hint) in outcomes::failures(all) {
+            // What is about a host begins with the host's name already.
+            match what.starts_with(&targets) {
+                true => self.error(&what),
+                false => self.error(&format!("{targets}: {what}")),
+            }
+            if let Some(hint) = hint {
+                self.hint(&hint);
+            }
+        }
+        let status = outcomes::exit_status(all);
+        if !all.is_empty() && (!self.quiet || status != Status::Done) {
+            self.say("", "", &outcomes::summary(all));
+        }
+        Ok(status)
+    }
+
+    /// Hosts that gave no answer, each with its reason, and the folded line of what that means for the nodes that were asked
+    /// for; nothing when every host answered.
+    pub fn silent_hosts(&self, hosts: &[Silent], nodes: &[&Node]) {
+        for silent in hosts {
+            self.error(&silent.error.what);
+            if let Some(hint) = &silent.error.hint {
+                self.hint(hint);
+            }
+        }
+        if !hosts.is_empty() {
+            self.say("", "", &outcomes::summary(&outcomes::of_nodes(nodes, hosts)));
+        }
+    }
+
+    /// The line of progress of a verb.
+    pub fn progress(&self) -> Bar {
+        Bar::new(self.lively)
+    }
+
+    /// Something that went as it should.
+    pub fn status(&self, text: &str) {
+        if !self.quiet {
+            self.say("", "", text);
+        }
+    }
+
+    /// Something that may be worth a look.
+    pub fn warning(&self, text: &str) {
+        if !self.quiet {
+            self.say("warning: ", "33", text);
+        }
+    }
+
+    /// What to do about it.
+    pub fn hint(&self, text: &str) {
+        if !self.quiet {
+            self.say("hint: ", "36", text);
+        }
+    }
+
+    /// Something that did not go as it should.
+    pub fn error(&self, text: &str) {
+        self.say("error: ", "31", text);
+    }
+
+    /// A command that ended without an answer.
+    pub fn failure(&self, failure: &Failure) {
+        match failure {
+            Failure::ReaderLeft | Failure::Ended => {}
+            Failure::Layout(found) => self.problems(found, "error"),
+            other => {
+                self.error(&other.to_string());
+                if let Some(hint) = other.hint() {
+                    self.hint(hint);
+                }
+            }
+        }
+    }
+
+    /// Problems of a layout, drawn with their lines.
+    pub fn problems(&self, found: &[Problem], level: &str) {
+        if self.quiet && level != "error" {
+            return;
+        }
+        let text = problems::draw(found, level, self.colour);
+        // Nobody is left to be told that standard error is closed.
+        let _ = writeln!(io::stderr().lock(), "{text}");
+    }
+
+    /// Whether there is somebody who can be asked.
+    pub fn is_interactive(&self) -> bool {
+        io::stdin().is_terminal() && io::stderr().is_terminal()
+    }
+
+    /// Asks a question on the terminal; none where nobody can be asked.
+    pub fn ask(&self, question: &str) -> Option<String> {
+        if !self.is_interactive() {
+            return None;
+        }
+        write!(io::stderr().lock(), "{question} ").ok()?;
+        let mut answer = String::new();
+        io::stdin().read_line(&mut answer).ok()?;
+        Some(answer.trim().to_owned())
+    }
+
+    fn say(&self, label: &str, colour: &str, text: &str) {
+        let mut err = io::stderr().lock();
+        // Nobody is left to be told that standard error is closed.
+        let _ = match self.colour && !label.is_empty() {
+            true => writeln!(err, "\x1b[1;{colour}m{label}\x1b[0m{text}"),
+            false => writeln!(err, "{label}{text}"),
+        };
+    }
+}
+
+/// A row of a stream: no column knows how wide the others will be.
+fn write_line<R: Record>(out: &mut dyn Write, format: Format, row: &R) -> io::Result<()> {
+    match format {
+        Format::Table => writeln!(out, "{}", row.cells().join("  ")),
+        Format::Json => jsonl::write(out, row),
+        format => write_row(out, format, row),
+    }
+}
+
+/// Asks for what only the operator knows, such as the passphrase of a key; what is typed is shown only when it may be.
+pub fn ask_secret(question: Question<'_>) -> Option<String> {
+    write!(io::stderr().lock(), "{}", question.text).ok()?;
+    if !question.echo {
+        return rpassword::read_password().ok();
+    }
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer).ok()?;
+    Some(answer.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+fn write_row<R: Record>(out: &mut dyn Write, format: Format, row: &R) -> io::Result<()> {
+    match format {
+        Format::Jsonl => jsonl::write(out, row),
+        Format::Name => name::write(out, row),
+        _ => tsv::write(out, row),
+    }
+}
+
+/// Columns of the terminal behind standard output; none where it is none.
+fn terminal_width() -> Option<u16> {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+    (size.ws_col > 0).then_some(size.ws_col)
+}
+
+/// Rows that come in parts: each part is written when it is there, a JSON document when all are.
+pub struct Parts<'a> {
+    printer: &'a Printer,
+    widths: Option<Vec<usize>>,
+}
+
+impl Parts<'_> {
+    /// Writes some rows; the first ones with the headings of the table.
+    pub fn show<R: Record>(&mut self, rows: &[R]) -> io::Result<()> {
+        let mut out = BufWriter::new(io::stdout().lock());
+        match (self.printer.format, &self.widths) {
+            (_, _) if rows.is_empty() => {}
+            (Format::Json, _) => {}
+            (Format::Table, None) => self.widths = Some(table::write(&mut out, rows, terminal_width())?),
+            (Format::Table, Some(widths)) => table::write_more(&mut out, rows, widths, terminal_width())?,
+            (format, _) => rows.iter().try_for_each(|row| write_row(&mut out, format, row))?,
+        }
+        out.flush()
+    }
+
+    /// All rows, for formats that are one document.
+    pub fn finish<R: Record>(&self, rows: &[R]) -> io::Result<()> {
+        match self.printer.format {
+            Format::Json => self.printer.json(rows),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A table that is drawn anew in place on a terminal, and appended elsewhere.
+pub struct Live<'a> {
+    printer: &'a Printer,
+    in_place: bool,
+}
+
+impl Live<'_> {
+    /// Shows the rows as they are now.
+    pub fn show<R: Record>(&mut self, rows: &[R]) -> io::Result<()> {
+        if self.in_place {
+            // Home, and clear from there to the end of the screen.
+            io::stdout().lock().write_all(b"\x1b[H\x1b[J")?;
+        }
+        match self.printer.format {
+            Format::Json => rows.iter().try_for_each(|row| self.printer.jsonl(row)),
+            _ => self.printer.records(rows),
+        }
+    }
+}

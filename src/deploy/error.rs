@@ -1,0 +1,16 @@
+//! Why a verb could not even begin.
+
+use std::io;
+
+use crate::render::RenderError;
+
+/// Nothing was touched: what is needed before the first host is missing.
+#[derive(Debug, thiserror::Error)]
+pub enum DeployError {
+    /// The layout cannot be turned into files.
+    #[error("the layout cannot be deployed")]
+    Render(#[from] RenderError),
+    /// The program that is to be installed is this one, and it cannot be read.
+    #[error("cannot read this program")]
+    OwnBinary(#[source] io::Error),
+}

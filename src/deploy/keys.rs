@@ -1,0 +1,261 @@
+//! The cluster's CURVE keys on the operator's side: made once per cluster, kept in files that only their owner can read.
+//!
+//! **Locking**: none; keys appear by renaming a complete folder, so of two operators who make keys at once one wins and
+//! both then read the same ones. **Compatibility**: four files, named and written as zeekctl's. **Failure**: a folder with
+//! missing or damaged files is an error that names the file; nothing is made anew over it.
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::api::keys::{CurveKeys, KEY_FILES, KeyError, Z85Key};
+
+/// Names another folder than the default one for the keys of all clusters.
+pub const KEYS_VARIABLE: &str = "ZEEK_CLUSTER_KEYS";
+
+/// The keys of one cluster on this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyStore {
+    folder: PathBuf,
+}
+
+/// Why keys could not be read or made.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyStoreError {
+    /// Neither `ZEEK_CLUSTER_KEYS` nor `XDG_DATA_HOME` nor `HOME` says where.
+    #[error("no folder for keys is known: {KEYS_VARIABLE}, XDG_DATA_HOME and HOME are all unset")]
+    NoFolder,
+    /// There are none.
+    #[error("there are no keys in {}", .0.display())]
+    None(PathBuf),
+    /// A file or folder cannot be read or written.
+    #[error("cannot {verb} {}", path.display())]
+    Io {
+        /// What was tried.
+        verb: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// Others may read the secret keys.
+    #[error("{} can be read by others (mode {mode:03o}): chmod 600 it, or rotate the keys", path.display())]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// A file does not hold a key.
+    #[error("the keys in {} are damaged", path.display())]
+    Damaged {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong.
+        #[source]
+        source: KeyError,
+    },
+}
+
+/// Whether keys were there already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Made {
+    /// They were.
+    Found(CurveKeys),
+    /// They were made now.
+    New(CurveKeys),
+}
+
+impl Made {
+    /// The keys, new or not.
+    pub fn keys(self) -> CurveKeys {
+        match self {
+            Made::Found(keys) | Made::New(keys) => keys,
+        }
+    }
+}
+
+impl KeyStore {
+    /// The store of a cluster: `ZEEK_CLUSTER_KEYS/CLUSTER`, else `XDG_DATA_HOME/zeek-cluster/keys/CLUSTER`, else the same
+    /// below `~/.local/share`.
+    pub fn of(cluster: &str) -> Result<KeyStore, KeyStoreError> {
+        let path = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let base = path(KEYS_VARIABLE)
+            .or_else(|| path("XDG_DATA_HOME").map(|data| data.join("zeek-cluster/keys")))
+            .or_else(|| path("HOME").map(|home| home.join(".local/share/zeek-cluster/keys")));
+        base.map(|base| KeyStore::at(base.join(cluster))).ok_or(KeyStoreError::NoFolder)
+    }
+
+    /// The store in a folder, which need not exist.
+    pub fn at(folder: impl Into<PathBuf>) -> KeyStore {
+        KeyStore { folder: folder.into() }
+    }
+
+    /// Where the keys are.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Reads the keys. Keys that others may read are refused.
+    pub fn read(&self) -> Result<CurveKeys, KeyStoreError> {
+        if !self.folder.exists() {
+            return Err(KeyStoreError::None(self.folder.clone()));
+        }
+        let mut texts = [const { String::new() }; 4];
+        for (text, name) in texts.iter_mut().zip(KEY_FILES) {
+            *text = read_private(&self.folder.join(name))?;
+        }
+        let texts = texts.each_ref().map(String::as_str);
+        CurveKeys::parse(texts).map_err(|source| KeyStoreError::Damaged { path: self.folder.clone(), source })
+    }
+
+    /// Reads the keys, or makes them when there are none.
+    pub fn read_or_make(&self) -> Result<Made, KeyStoreError> {
+        match self.read() {
+            Err(KeyStoreError::None(_)) => self.make(),
+            found => found.map(Made::Found),
+        }
+    }
+
+    /// Replaces the keys by new ones; the old ones are deleted.
+    pub fn rotate(&self) -> Result<CurveKeys, KeyStoreError> {
+        let old = self.folder.with_extension("old");
+        remove_folder(&old)?;
+        match fs::rename(&self.folder, &old) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(source) => return Err(KeyStoreError::Io { verb: "rename", path: self.folder.clone(), source }),
+        }
+        let made = self.make()?.keys();
+        remove_folder(&old)?;
+        Ok(made)
+    }
+
+    /// Makes keys in a folder beside the final one and renames it: keys are there completely or not at all.
+    fn make(&self) -> Result<Made, KeyStoreError> {
+        let keys = generate();
+        let fresh = self.folder.with_extension(format!("new-{}", std::process::id()));
+        remove_folder(&fresh)?;
+        let mut builder = DirBuilder::new();
+        builder.recursive(true).mode(0o700);
+        builder.create(&fresh).map_err(|source| KeyStoreError::Io { verb: "make", path: fresh.clone(), source })?;
+        for (name, key) in keys.files() {
+            write_private(&fresh.join(name), key.expose())?;
+        }
+        match fs::rename(&fresh, &self.folder) {
+            Ok(()) => Ok(Made::New(keys)),
+            // Another operator was faster: theirs are the cluster's keys.
+            Err(_) if self.folder.exists() => {
+                remove_folder(&fresh)?;
+                self.read().map(Made::Found)
+            }
+            Err(source) => Err(KeyStoreError::Io { verb: "rename", path: fresh, source }),
+        }
+    }
+}
+
+fn read_private(path: &Path) -> Result<String, KeyStoreError> {
+    let failed = |source| KeyStoreError::Io { verb: "read", path: path.to_owned(), source };
+    let mode = fs::metadata(path).map_err(failed)?.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(KeyStoreError::Exposed { path: path.to_owned(), mode });
+    }
+    fs::read_to_string(path).map_err(failed)
+}
+
+fn write_private(path: &Path, text: &str) -> Result<(), KeyStoreError> {
+    let failed = |source| KeyStoreError::Io { verb: "write", path: path.to_owned(), source };
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
+    file.write_all(format!("{text}\n").as_bytes()).and_then(|()| file.sync_all()).map_err(failed)
+}
+
+fn remove_folder(path: &Path) -> Result<(), KeyStoreError> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other.map_err(|source| KeyStoreError::Io { verb: "remove", path: path.to_owned(), source }),
+    }
+}
+
+/// New keys: one pair for the servers, one for the clients. Nothing is written.
+pub fn generate() -> CurveKeys {
+    let (server_public, server_secret) = pair();
+    let (client_public, client_secret) = pair();
+    CurveKeys { server_public, server_secret, client_public, client_secret }
+}
+
+/// A Curve25519 pair, as `zmq_curve_keypair` makes it: libsodium's `crypto_box_keypair` as Z85.
+fn pair() -> (Z85Key, Z85Key) {
+    let (mut public, mut secret) = ([0u8; 32], [0u8; 32]);
+    // SAFETY: both buffers have the 32 bytes that crypto_box_keypair writes (crypto_box_PUBLICKEYBYTES and
+    // crypto_box_SECRETKEYBYTES); sodium_init may be called any number of times, from any thread.
+    let made = unsafe {
+        libsodium_sys::sodium_init();
+        libsodium_sys::crypto_box_keypair(public.as_mut_ptr(), secret.as_mut_ptr())
+    };
+    assert_eq!(made, 0, "crypto_box_keypair has no way to fail");
+    let key = |bytes: &[u8; 32]| Z85Key::parse(&z85(bytes)).expect("32 bytes are 40 characters of Z85");
+    (key(&public), key(&secret))
+}
+
+/// Source: ZeroMQ RFC 32: four bytes, big-endian, are five digits of base 85.
+fn z85(bytes: &[u8; 32]) -> String {
+    const ALPHABET: &[u8; 85] =
+        b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#";
+    let mut text = String::with_capacity(40);
+    for group in bytes.chunks_exact(4) {
+        let value = u32::from_be_bytes([group[0], group[1], group[2], group[3]]);
+        for power in [85u32.pow(4), 85u32.pow(3), 85u32.pow(2), 85, 1] {
+            text.push(char::from(ALPHABET[(value / power % 85) as usize]));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn z85_is_that_of_the_rfc() {
+        // The server key of ZeroMQ RFC 26's and zmq_curve's manual, "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7".
+        let mut bytes = [0u8; 32];
+        bytes[..8].copy_from_slice(&[0x86, 0x4F, 0xD2, 0x6F, 0xB5, 0x59, 0xF7, 0x5B]);
+        assert!(z85(&bytes).starts_with("HelloWorld"));
+    }
+
+    #[test]
+    fn keys_are_made_once_and_private() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let store = KeyStore::at(folder.path().join("campus"));
+        assert!(matches!(store.read(), Err(KeyStoreError::None(_))));
+        let Made::New(keys) = store.read_or_make().expect("keys") else { panic!("there were none") };
+        assert_eq!(store.read_or_make().expect("keys"), Made::Found(keys.clone()));
+        assert_ne!(keys.server_secret, keys.client_secret);
+        let mode = |path: PathBuf| fs::metadata(path).expect("there").permissions().mode() & 0o777;
+        assert_eq!(mode(store.folder().to_owned()), 0o700);
+        assert!(KEY_FILES.iter().all(|name| mode(store.folder().join(name)) == 0o600));
+    }
+
+    #[test]
+    fn rotation_replaces_all_keys() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let store = KeyStore::at(folder.path().join("campus"));
+        let old = store.read_or_make().expect("keys").keys();
+        let new = store.rotate().expect("keys");
+        assert_ne!(old.client_public, new.client_public);
+        assert_eq!(store.read().expect("keys"), new);
+        assert_eq!(fs::read_dir(folder.path()).expect("there").count(), 1);
+    }
+
+    #[test]
+    fn keys_that_others_can_read_are_refused() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let store = KeyStore::at(folder.path().join("campus"));
+        store.read_or_make().expect("keys");
+        let secret = store.folder().join("client_secretkey");
+        fs::set_permissions(&secret, fs::Permissions::from_mode(0o644)).expect("owner");
+        assert!(matches!(store.read(), Err(KeyStoreError::Exposed { mode: 0o644, .. })));
+    }
+}

@@ -1,0 +1,163 @@
+//! `start`, `stop` and `restart`: the same request to each host, group after group.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream;
+use tokio::time::Instant;
+
+use super::deploy::wait_until_joined;
+use super::ledger::{Ledger, Trouble};
+use super::progress::{Event, Progress};
+use super::site::{self, Site};
+use crate::api::outcome::Outcome;
+use crate::fleet::{Presence, Settings};
+use crate::layout::{Layout, Node};
+
+/// How long starting or stopping the nodes of one host may take beyond the grace period.
+const REQUEST_WITHIN: Duration = Duration::from_secs(30);
+
+/// Starts nodes that do not run, loggers first, and waits until all selected ones have joined; one outcome per node.
+pub async fn start(
+    layout: &Layout,
+    nodes: &[&Node],
+    settings: &Settings,
+    join_within: Duration,
+    progress: &dyn Progress,
+) -> Vec<Outcome> {
+    bring_up(Request::Start, layout, nodes, settings, join_within, progress).await
+}
+
+/// Stops nodes and starts them again, loggers first, and waits until all have joined; one outcome per node.
+pub async fn restart(
+    layout: &Layout,
+    nodes: &[&Node],
+    settings: &Settings,
+    join_within: Duration,
+    progress: &dyn Progress,
+) -> Vec<Outcome> {
+    bring_up(Request::Restart, layout, nodes, settings, join_within, progress).await
+}
+
+/// Stops nodes, workers first; one outcome per node. They stay stopped until an operator starts them.
+pub async fn stop(layout: &Layout, nodes: &[&Node], settings: &Settings, progress: &dyn Progress) -> Vec<Outcome> {
+    let mut ledger = ledger(nodes);
+    let sites = reach(layout, nodes, settings, progress, &mut ledger).await;
+    let mut groups = groups(nodes);
+    groups.reverse();
+    for group in &groups {
+        ask(Request::Stop, layout, group, &sites, settings.parallel, progress, &mut ledger).await;
+    }
+    ledger.finish()
+}
+
+/// What an agent is asked to do with nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Request {
+    Start,
+    Stop,
+    Restart,
+}
+
+impl Request {
+    fn word(self) -> &'static str {
+        match self {
+            Request::Start => "start",
+            Request::Stop => "stop",
+            Request::Restart => "restart",
+        }
+    }
+
+    fn in_progress(self) -> &'static str {
+        match self {
+            Request::Start => "starting",
+            Request::Stop => "stopping",
+            Request::Restart => "restarting",
+        }
+    }
+
+    async fn send(self, site: &Site, nodes: &[String], within: Duration) -> Result<Vec<Outcome>, Trouble> {
+        let agent = site.session.agent();
+        let answer = match self {
+            Request::Start => agent.start(nodes, within).await,
+            Request::Stop => agent.stop(nodes, within).await,
+            Request::Restart => agent.restart(nodes, within).await,
+        };
+        answer.map_err(|error| site.trouble(self.word(), &error))
+    }
+}
+
+async fn bring_up(
+    request: Request,
+    layout: &Layout,
+    nodes: &[&Node],
+    settings: &Settings,
+    join_within: Duration,
+    progress: &dyn Progress,
+) -> Vec<Outcome> {
+    let mut ledger = ledger(nodes);
+    let sites = reach(layout, nodes, settings, progress, &mut ledger).await;
+    let deadline = Instant::now() + join_within;
+    for group in &groups(nodes) {
+        ask(request, layout, group, &sites, settings.parallel, progress, &mut ledger).await;
+    }
+    wait_until_joined(&sites, settings.parallel, deadline, progress, &mut ledger).await;
+    ledger.finish()
+}
+
+fn ledger(nodes: &[&Node]) -> Ledger {
+    Ledger::new(nodes.iter().map(|node| (node.name.as_str(), node.host.as_str())))
+}
+
+async fn reach(
+    layout: &Layout,
+    nodes: &[&Node],
+    settings: &Settings,
+    progress: &dyn Progress,
+    ledger: &mut Ledger,
+) -> Vec<Site> {
+    let mut names: Vec<&str> = nodes.iter().map(|node| node.host.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let (sites, troubles) = site::open(layout, &names, settings, &Presence::Started, progress).await;
+    for (host, trouble) in &troubles {
+        ledger.close_host(host, trouble);
+    }
+    sites
+}
+
+/// Nodes of equal rank together, in the order in which they start.
+fn groups<'a>(nodes: &[&'a Node]) -> Vec<Vec<&'a Node>> {
+    let mut sorted = nodes.to_vec();
+    sorted.sort_by_key(|node| node.node_type.start_rank());
+    sorted.chunk_by(|a, b| a.node_type.start_rank() == b.node_type.start_rank()).map(<[_]>::to_vec).collect()
+}
+
+/// Sends a request about one group to all its hosts at once.
+async fn ask(
+    request: Request,
+    layout: &Layout,
+    group: &[&Node],
+    sites: &[Site],
+    parallel: usize,
+    progress: &dyn Progress,
+    ledger: &mut Ledger,
+) {
+    let within = layout.stop_grace + REQUEST_WITHIN;
+    let on = |site: &Site| -> Vec<String> {
+        group.iter().filter(|node| node.host == site.host).map(|node| node.name.clone()).collect()
+    };
+    let work: Vec<(&Site, Vec<String>)> =
+        sites.iter().map(|site| (site, on(site))).filter(|(_, nodes)| !nodes.is_empty()).collect();
+    let targets: Vec<&str> = work.iter().flat_map(|(_, nodes)| nodes).map(String::as_str).collect();
+    progress.tell(Event::Phase { what: request.in_progress(), targets: &targets });
+    let asked = work.iter().map(|(site, nodes)| async move { (site, nodes, request.send(site, nodes, within).await) });
+    let mut asked = stream::iter(asked).buffer_unordered(parallel.max(1));
+    while let Some((site, nodes, answer)) = asked.next().await {
+        nodes.iter().for_each(|node| progress.tell(Event::Done { target: node }));
+        match answer {
+            Ok(outcomes) => outcomes.into_iter().for_each(|outcome| ledger.enter(outcome)),
+            Err(trouble) => nodes.iter().for_each(|node| ledger.enter(trouble.outcome(node, &site.host))),
+        }
+    }
+}

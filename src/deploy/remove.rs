@@ -1,0 +1,46 @@
+//! `remove`: the cluster from its hosts.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream;
+
+use super::ledger::{self, Ledger};
+use super::progress::{Event, Progress};
+use super::site;
+use crate::agent::client::Keep;
+use crate::api::outcome::Outcome;
+use crate::fleet::{Presence, Settings};
+use crate::layout::Layout;
+
+/// How long stopping and deleting may take beyond the grace period.
+const DELETE_WITHIN: Duration = Duration::from_secs(60);
+
+/// Stops all nodes and deletes the cluster's folder on every host; one outcome per host.
+pub async fn remove(layout: &Layout, settings: &Settings, keep: Keep, progress: &dyn Progress) -> Vec<Outcome> {
+    let names: Vec<&str> = layout.hosts.iter().map(|host| host.name.as_str()).collect();
+    let mut ledger = Ledger::new(names.iter().map(|name| (*name, *name)));
+    let (sites, troubles) = site::open(layout, &names, settings, &Presence::Started, progress).await;
+    for (host, trouble) in &troubles {
+        ledger.close_host(host, trouble);
+    }
+    let within = layout.stop_grace + DELETE_WITHIN;
+    let targets: Vec<&str> = sites.iter().map(|site| site.host.as_str()).collect();
+    progress.tell(Event::Phase { what: "removing", targets: &targets });
+    let asked = sites.iter().map(|site| async move { (site, site.session.agent().remove(keep, within).await) });
+    let mut asked = stream::iter(asked).buffer_unordered(settings.parallel.max(1));
+    while let Some((site, answer)) = asked.next().await {
+        progress.tell(Event::Done { target: &site.host });
+        match answer {
+            Ok(outcomes) => ledger.enter(of_host(&site.host, outcomes)),
+            Err(error) => ledger.close_host(&site.host, &site.trouble("remove", &error)),
+        }
+    }
+    ledger.finish()
+}
+
+/// The host's outcome: the first of its targets that failed, else success.
+fn of_host(host: &str, outcomes: Vec<Outcome>) -> Outcome {
+    let failed = outcomes.into_iter().find(|outcome| !outcome.kind.is_success());
+    failed.map_or_else(|| ledger::ok(host, host, "remove"), |outcome| Outcome { target: host.to_owned(), ..outcome })
+}

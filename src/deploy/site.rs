@@ -1,0 +1,80 @@
+//! A host under work: the open way to its agent, and how errors of that way become trouble.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+
+use super::ledger::{Place, Trouble};
+use super::progress::{Event, Progress};
+use crate::agent::client::ClientError;
+use crate::api::outcome::{ErrorInfo, Kind};
+use crate::fleet::{self, Deadlines, Presence, ReachError, ReachKind, Session, Settings};
+use crate::layout::Layout;
+
+/// For requests that the agent answers from memory or a few small files.
+pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// A host that is reached.
+pub(super) struct Site {
+    pub(super) host: String,
+    pub(super) session: Session,
+}
+
+/// Opens the named hosts, all at once: those that are reached, and what keeps the others from it.
+pub(super) async fn open(
+    layout: &Layout,
+    names: &[&str],
+    settings: &Settings,
+    presence: &Presence,
+    progress: &dyn Progress,
+) -> (Vec<Site>, Vec<(String, Trouble)>) {
+    progress.tell(Event::Phase { what: "reaching hosts", targets: names });
+    let hosts: Vec<_> =
+        fleet::hosts(layout, settings).into_iter().filter(|host| names.contains(&host.name())).collect();
+    let opening = fleet::each(&hosts, settings.parallel, |host| {
+        let presence = presence.clone();
+        async move { host.open(presence, Deadlines::default()).await }
+    });
+    let mut opening = std::pin::pin!(opening);
+    let (mut sites, mut troubles) = (Vec::new(), Vec::new());
+    while let Some((host, opened)) = opening.next().await {
+        progress.tell(Event::Done { target: host.name() });
+        match opened {
+            Ok(session) => sites.push(Site { host: host.name().to_owned(), session }),
+            Err(error) => troubles.push((host.name().to_owned(), Trouble::from(&error))),
+        }
+    }
+    (sites, troubles)
+}
+
+impl Site {
+    /// What a failed request means: when the way itself is gone, that is the reason.
+    pub(super) fn trouble(&self, step: &str, error: &ClientError) -> Trouble {
+        match (self.session.broken(), error) {
+            (Some(broken), _) => Trouble { step: step.to_owned(), ..Trouble::from(&broken) },
+            (None, ClientError::Refused { info, .. }) => {
+                Trouble { kind: Kind::Failed, step: step.to_owned(), error: info.clone(), place: Place::AtWork }
+            }
+            (None, other) => {
+                let kind = if other.is_timeout() { Kind::TimedOut } else { Kind::Failed };
+                let what = format!("{}: {}", self.host, other.in_words());
+                Trouble { kind, step: step.to_owned(), error: ErrorInfo { what, hint: None }, place: Place::AtWork }
+            }
+        }
+    }
+}
+
+impl From<&ReachError> for Trouble {
+    fn from(error: &ReachError) -> Trouble {
+        Trouble {
+            kind: error.outcome_kind(),
+            step: error.step.as_str().to_owned(),
+            error: error.into(),
+            place: match error.kind {
+                ReachKind::NotDeployed | ReachKind::NoAgent => Place::NoAgent,
+                _ if error.step.is_on_the_way() => Place::OnTheWay,
+                _ => Place::AtWork,
+            },
+        }
+    }
+}

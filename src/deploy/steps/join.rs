@@ -1,0 +1,83 @@
+//! Waits until nodes have joined the cluster, as their agent's stream of changes says.
+
+use tokio::time::{Instant, timeout_at};
+
+use crate::api::agent::{AgentStatus, NodeState, NodeStatus};
+use crate::api::outcome::{ErrorInfo, Kind, Outcome};
+use crate::deploy::ledger::{self, Place, Trouble};
+use crate::deploy::progress::{Event, Progress};
+use crate::deploy::site::Site;
+
+/// The step's word.
+const STEP: &str = "joined";
+
+/// Waits for `nodes` of one host until `deadline`; one outcome per node. Nobody is stopped for being late.
+pub(in crate::deploy) async fn run(
+    site: &Site,
+    nodes: &[String],
+    deadline: Instant,
+    progress: &dyn Progress,
+) -> Result<Vec<Outcome>, Trouble> {
+    let trouble = |error| site.trouble(STEP, &error);
+    let mut changes = site.session.agent().watch().await.map_err(trouble)?;
+    let mut late: Vec<String> = nodes.to_vec();
+    let mut outcomes = Vec::new();
+    let mut last: Option<AgentStatus> = None;
+    while !late.is_empty() {
+        let Ok(change) = timeout_at(deadline, changes.next()).await else { break };
+        let status = match change {
+            Some(change) => change.map_err(|error| site.trouble(STEP, &error.into()))?,
+            None => return Err(agent_ended(site)),
+        };
+        late.retain(|name| match settled(&site.host, name, &status) {
+            Some(outcome) => {
+                progress.tell(Event::Done { target: name });
+                outcomes.push(outcome);
+                false
+            }
+            None => true,
+        });
+        last = Some(status);
+    }
+    outcomes.extend(late.iter().map(|name| too_late(&site.host, name, last.as_ref())));
+    Ok(outcomes)
+}
+
+/// What became of a node, when that is certain: it has joined, or nobody will start it again.
+fn settled(host: &str, name: &str, status: &AgentStatus) -> Option<Outcome> {
+    let node = find(status, name)?;
+    match node.state {
+        NodeState::Running => Some(ledger::ok(name, host, STEP)),
+        NodeState::Failed | NodeState::Stopped => {
+            let what = node.error.clone().unwrap_or_else(|| format!("it is {}", node.state.as_str()));
+            Some(not_joined(host, name, Kind::Failed, what))
+        }
+        _ => None,
+    }
+}
+
+fn too_late(host: &str, name: &str, status: Option<&AgentStatus>) -> Outcome {
+    let what = match status.and_then(|status| find(status, name)) {
+        Some(node) => match &node.error {
+            Some(error) => format!("still {}: {error}", node.state.as_str()),
+            None => format!("still {}", node.state.as_str()),
+        },
+        None => "its agent does not know it".to_owned(),
+    };
+    not_joined(host, name, Kind::TimedOut, what)
+}
+
+fn not_joined(host: &str, name: &str, kind: Kind, what: String) -> Outcome {
+    let hint = Some(format!("zeek-cluster output {name}"));
+    let trouble = Trouble { kind, step: STEP.to_owned(), error: ErrorInfo { what, hint }, place: Place::AtWork };
+    trouble.outcome(name, host)
+}
+
+fn find<'a>(status: &'a AgentStatus, name: &str) -> Option<&'a NodeStatus> {
+    status.nodes.iter().find(|node| node.name == name)
+}
+
+fn agent_ended(site: &Site) -> Trouble {
+    let what = format!("the agent of {} ended while its nodes were joining", site.host);
+    Trouble { kind: Kind::Failed, step: STEP.to_owned(), error: ErrorInfo { what, hint: None }, place: Place::AtWork }
+}

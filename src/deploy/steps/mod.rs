@@ -1,0 +1,7 @@
+//! The steps of a rollout, one per file, each on one host.
+
+pub(super) mod activate;
+pub(super) mod apply;
+pub(super) mod join;
+pub(super) mod retire;
+pub(super) mod stage;

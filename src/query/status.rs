@@ -1,0 +1,151 @@
+//! What runs where: the agents' view, one row for each node that was asked for.
+
+use std::collections::BTreeMap;
+use std::pin::pin;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use futures_util::StreamExt;
+use serde::Serialize;
+use tokio::time::timeout;
+
+use super::ask::{self, Silent};
+use super::settings::Settings;
+use crate::agent::client::ClientError;
+use crate::api::agent::{AgentStatus, NodeState};
+use crate::data::NodeType;
+use crate::fleet::{Presence, Session};
+use crate::layout::{Layout, Node};
+
+/// One row for each node that was asked for, in the order of the layout.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StatusReport {
+    /// The rows.
+    pub rows: Vec<StatusRow>,
+    /// Hosts that gave no answer.
+    pub silent: Vec<Silent>,
+}
+
+/// The state of one node. This is the JSON of `status`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct StatusRow {
+    /// Node name.
+    pub name: String,
+    /// Node type.
+    #[serde(rename = "type")]
+    pub node_type: NodeType,
+    /// The host of the layout.
+    pub host: String,
+    /// `unknown` when the host gives no answer.
+    pub state: NodeState,
+    /// The process, while there is one.
+    pub pid: Option<u32>,
+    /// Restarts by the agent since an operator started it; unset when nobody knows.
+    pub restarts: Option<u64>,
+    /// Seconds since the epoch.
+    pub started_at: Option<f64>,
+    /// Seconds since the process started.
+    pub uptime_s: Option<f64>,
+    /// What an operator has to know.
+    pub error: Option<String>,
+}
+
+/// Asks the agents for the nodes' states; `arrived` hears each host's rows as soon as it answered or was given up.
+pub async fn status(
+    layout: &Layout,
+    nodes: &[&Node],
+    settings: &Settings,
+    mut arrived: impl FnMut(&[StatusRow]),
+) -> StatusReport {
+    let names = ask::hosts_of(layout, nodes);
+    let hosts = ask::reachable(layout, &names, settings);
+    let answers = ask::ask(&hosts, settings, Presence::Started, ask_status);
+    let mut answers = pin!(answers);
+    let mut rows = BTreeMap::new();
+    let mut silent = Vec::new();
+    while let Some((host, answer)) = answers.next().await {
+        let of_host = rows_of(&host, nodes, &answer);
+        arrived(&of_host);
+        rows.extend(of_host.into_iter().map(|row| (row.name.clone(), row)));
+        silent.extend(answer.err());
+    }
+    let rows = nodes.iter().filter_map(|node| rows.remove(&node.name)).collect();
+    StatusReport { rows, silent }
+}
+
+/// How long nodes that an agent has just adopted may take to be heard.
+const ADOPTION_WITHIN: Duration = Duration::from_secs(1);
+
+/// The agent's status; of one that was started a moment ago only when it has heard the nodes that it adopted, or has had
+/// time to.
+async fn ask_status(session: &Session) -> Result<AgentStatus, ClientError> {
+    let mut status = session.agent().status().await?;
+    if !has_unheard_nodes(&status) {
+        return Ok(status);
+    }
+    let mut changes = session.agent().watch().await?;
+    let heard = async {
+        while has_unheard_nodes(&status) {
+            match changes.next().await {
+                Some(Ok(change)) => status = change,
+                // What is known already is an answer too.
+                _ => break,
+            }
+        }
+    };
+    // A node that stays silent is shown as the agent has it.
+    let _ = timeout(ADOPTION_WITHIN, heard).await;
+    Ok(status)
+}
+
+/// A process older than its agent that is still `starting` was adopted and not yet heard.
+fn has_unheard_nodes(status: &AgentStatus) -> bool {
+    status.nodes.iter().any(|node| {
+        node.state == NodeState::Starting && node.started_at.is_some_and(|started| started < status.started_at)
+    })
+}
+
+/// The rows of one host's nodes, in the order of the layout.
+pub(super) fn rows_of(host: &str, nodes: &[&Node], answer: &Result<AgentStatus, Silent>) -> Vec<StatusRow> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+    let on_host = nodes.iter().filter(|node| node.host == host);
+    on_host
+        .map(|node| match answer {
+            Ok(status) => known(node, status, now),
+            Err(silent) => unknown(node, silent),
+        })
+        .collect()
+}
+
+fn known(node: &Node, status: &AgentStatus, now: f64) -> StatusRow {
+    let Some(found) = status.nodes.iter().find(|found| found.name == node.name) else {
+        let reason = "not part of the deployed release (zeek-cluster deploy)".to_owned();
+        return StatusRow { error: Some(reason), ..blank(node, NodeState::Stopped) };
+    };
+    StatusRow {
+        pid: found.pid,
+        restarts: Some(found.restarts),
+        started_at: found.started_at,
+        uptime_s: found.started_at.map(|started| (now - started).max(0.0)),
+        error: found.error.clone(),
+        ..blank(node, found.state)
+    }
+}
+
+fn unknown(node: &Node, silent: &Silent) -> StatusRow {
+    let state = if silent.not_deployed { NodeState::Stopped } else { NodeState::Unknown };
+    StatusRow { error: Some(silent.error.what.clone()), ..blank(node, state) }
+}
+
+fn blank(node: &Node, state: NodeState) -> StatusRow {
+    StatusRow {
+        name: node.name.clone(),
+        node_type: node.node_type,
+        host: node.host.clone(),
+        state,
+        pid: None,
+        restarts: None,
+        started_at: None,
+        uptime_s: None,
+        error: None,
+    }
+}
