@@ -1,0 +1,216 @@
+//! A folder of its own, ports of its own, and the real program run in it.
+
+use std::fs;
+use std::io::Read;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// No command of a test runs longer than this.
+const COMMAND_LIMIT: Duration = Duration::from_secs(120);
+/// Ports that one cluster of a test may need: two of the hub, then its log receivers.
+const PORTS_PER_CLUSTER: u16 = 12;
+
+static NEXT_PORT: AtomicU16 = AtomicU16::new(0);
+static PORT_SEARCH: Mutex<()> = Mutex::new(());
+
+/// One cluster of a test. When it goes away its processes are stopped and its folder is removed.
+pub struct Sandbox {
+    folder: tempfile::TempDir,
+    /// First of twelve consecutive ports that were free on loopback.
+    pub port: u16,
+}
+
+/// What a command answered.
+#[derive(Debug)]
+pub struct Output {
+    pub status: i32,
+    pub stdout: String,
+    pub stderr: String,
+    pub elapsed: Duration,
+}
+
+impl Sandbox {
+    pub fn new() -> Sandbox {
+        // Short, because the path of a Unix socket has 107 bytes at most.
+        let folder = tempfile::Builder::new().prefix("zc-").tempdir_in("/tmp").expect("a folder below /tmp");
+        fs::create_dir(folder.path().join("home")).expect("a home folder");
+        Sandbox { folder, port: free_ports() }
+    }
+
+    /// A sandbox whose `cluster.yaml` is `text`, with `PORT` and `BASE` replaced.
+    pub fn with_layout(text: &str) -> Sandbox {
+        let sandbox = Sandbox::new();
+        sandbox.write_layout(text);
+        sandbox
+    }
+
+    pub fn write_layout(&self, text: &str) {
+        let base = self.base().display().to_string();
+        let text = text.replace("PORT", &self.port.to_string()).replace("BASE", &base);
+        fs::write(self.layout(), text).expect("the layout is written");
+    }
+
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn base(&self) -> PathBuf {
+        self.path().join("base")
+    }
+
+    pub fn layout(&self) -> PathBuf {
+        self.path().join("cluster.yaml")
+    }
+
+    pub fn home(&self) -> PathBuf {
+        self.path().join("home")
+    }
+
+    /// The program with its environment set, not yet started.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_zeek-cluster"));
+        command
+            .args(args)
+            .current_dir(self.path())
+            .env("HOME", self.home())
+            .env_remove("XDG_DATA_HOME")
+            .env_remove("SSH_AUTH_SOCK")
+            .env_remove("ZEEK_CLUSTER_LAYOUT")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    pub fn run(&self, args: &[&str]) -> Output {
+        finish(self.command(args))
+    }
+
+    /// Runs and insists on the exit status.
+    pub fn expect(&self, status: i32, args: &[&str]) -> Output {
+        let output = self.run(args);
+        assert_eq!(output.status, status, "zeek-cluster {}: {output:#?}", args.join(" "));
+        output
+    }
+
+    /// Runs with `-o json`, insists on the exit status, and reads the one document on standard output.
+    pub fn json(&self, status: i32, args: &[&str]) -> Value {
+        let args: Vec<&str> = args.iter().copied().chain(["-o", "json"]).collect();
+        let output = self.expect(status, &args);
+        serde_json::from_str(&output.stdout).unwrap_or_else(|e| panic!("{e}: {output:#?}"))
+    }
+
+    /// The row of one node in `status -o json`.
+    pub fn node(&self, name: &str) -> Value {
+        let output = self.run(&["status", "-o", "json"]);
+        let rows: Value = serde_json::from_str(&output.stdout).unwrap_or_else(|e| panic!("{e}: {output:#?}"));
+        let row = rows.as_array().and_then(|rows| rows.iter().find(|row| row["name"] == name));
+        row.unwrap_or_else(|| panic!("no row for {name}: {output:#?}")).clone()
+    }
+
+    /// Asks again until the answer is as wanted; the answers in between are those of a running cluster that changes.
+    pub fn until<T>(&self, limit: Duration, what: &str, mut ask: impl FnMut(&Sandbox) -> Result<T, String>) -> T {
+        let start = Instant::now();
+        loop {
+            match ask(self) {
+                Ok(answer) => return answer,
+                Err(last) if start.elapsed() > limit => panic!("not within {limit:?}: {what}; last: {last}"),
+                Err(_) => thread::yield_now(),
+            }
+        }
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        if self.layout().exists() {
+            let output = self.run(&["remove", "--yes"]);
+            if thread::panicking() {
+                show_what_is_left(&self.base());
+                eprintln!("remove: {output:?}");
+            }
+        }
+        kill_processes_of(self.path());
+    }
+}
+
+/// For the reader of a failed test: what the processes said.
+fn show_what_is_left(base: &Path) {
+    for cluster in fs::read_dir(base).into_iter().flatten().flatten() {
+        let run = cluster.path().join("run");
+        let nodes = fs::read_dir(&run).into_iter().flatten().flatten().map(|e| e.path().join("stderr.log"));
+        for file in std::iter::once(run.join("agent.log")).chain(nodes) {
+            if let Ok(text) = fs::read_to_string(&file) {
+                let tail: Vec<&str> = text.lines().rev().take(15).collect();
+                eprintln!("--- {}\n{}", file.display(), tail.into_iter().rev().collect::<Vec<_>>().join("\n"));
+            }
+        }
+    }
+}
+
+/// Ends every process whose command line names the folder: what a failed test left behind.
+fn kill_processes_of(folder: &Path) {
+    let needle = folder.display().to_string();
+    for process in procfs::process::all_processes().into_iter().flatten().flatten() {
+        let named = process.cmdline().is_ok_and(|args| args.iter().any(|arg| arg.contains(&needle)));
+        if named && let Some(pid) = rustix::process::Pid::from_raw(process.pid) {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        }
+    }
+}
+
+/// Runs to the end, reading both streams at once, within the limit.
+pub fn finish(mut command: Command) -> Output {
+    let start = Instant::now();
+    let mut child = command.spawn().expect("the program starts");
+    let stdout = drain(child.stdout.take());
+    let stderr = drain(child.stderr.take());
+    let status = wait_within(&mut child, start + COMMAND_LIMIT);
+    let elapsed = start.elapsed();
+    let text = |t: thread::JoinHandle<Vec<u8>>| String::from_utf8_lossy(&t.join().expect("a reader")).into_owned();
+    let status = status.code().unwrap_or(-1);
+    Output { status, stdout: text(stdout), stderr: text(stderr), elapsed }
+}
+
+fn drain(stream: Option<impl Read + Send + 'static>) -> thread::JoinHandle<Vec<u8>> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        if let Some(mut stream) = stream {
+            // What could be read before an error is what the test will show.
+            let _ = stream.read_to_end(&mut bytes);
+        }
+        bytes
+    })
+}
+
+fn wait_within(child: &mut Child, deadline: Instant) -> ExitStatus {
+    let pid = rustix::process::Pid::from_child(child);
+    let pidfd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).expect("a pidfd of the child");
+    let left = deadline.saturating_duration_since(Instant::now());
+    let timeout = rustix::event::Timespec::try_from(left).expect("a short time");
+    let mut fds = [rustix::event::PollFd::new(&pidfd, rustix::event::PollFlags::IN)];
+    if rustix::event::poll(&mut fds, Some(&timeout)).expect("poll") == 0 {
+        let _ = child.kill();
+    }
+    child.wait().expect("the child is ours")
+}
+
+/// The first of twelve ports that are free on loopback now and that no other sandbox of this run was given.
+fn free_ports() -> u16 {
+    let _one_at_a_time = PORT_SEARCH.lock().expect("no search panicked");
+    let seed = u16::try_from(std::process::id() % 500).expect("below 500") * PORTS_PER_CLUSTER;
+    loop {
+        let step = NEXT_PORT.fetch_add(1, Ordering::Relaxed) * PORTS_PER_CLUSTER;
+        let first = 20_000 + (seed + step) % 8_000;
+        if (first..first + PORTS_PER_CLUSTER).all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok()) {
+            return first;
+        }
+    }
+}
