@@ -6,6 +6,8 @@
 //!
 //! `cargo bench --bench startup`
 
+#![allow(clippy::print_stdout, reason = "a bench prints what it measured")]
+
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -72,7 +74,7 @@ fn idle_nodes() {
         let cpu = (ticks(*pid) - before) as f64 / procfs::ticks_per_second() as f64 / IDLE.as_secs_f64() * 100.0;
         println!("idle {name:12} {resident:6.1} MiB resident ({private:.1} of its own), {cpu:.2} % of a core");
     }
-    run(&layout, &["remove", "--yes"]);
+    run(&layout, &["remove", "--all", "--yes"]);
 }
 
 fn ticks(pid: i32) -> u64 {

@@ -1768,7 +1768,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__subcmd__cluster__subcmd__remove)
-            opts="-l -o -q -v -h --keep-logs --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            opts="-l -o -q -v -h --all --layout --output --quiet --verbose --parallel --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

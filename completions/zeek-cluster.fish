@@ -138,7 +138,7 @@ tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand remove" -l parallel -d 'How many hosts to talk to at once' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand remove" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
-complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand remove" -l keep-logs -d 'Leave logs and stores on the hosts'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand remove" -l all -d 'Delete the logs and stores on the hosts too'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand remove" -s q -l quiet -d 'Say less on standard error: errors only'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand remove" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand remove" -l yes -d 'Answer every question with yes'

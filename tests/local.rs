@@ -144,7 +144,7 @@ fn restart_gives_every_node_a_new_process_and_remove_leaves_no_process() {
         assert_ne!(*old, new);
     }
     sandbox.expect(0, &["status"]);
-    sandbox.expect(0, &["remove", "--yes"]);
+    sandbox.expect(0, &["remove", "--all", "--yes"]);
     for pid in after.into_iter().flatten() {
         assert!(!std::path::Path::new(&format!("/proc/{pid}/stat")).exists(), "process {pid} is still there");
     }

@@ -5,5 +5,6 @@ mod support;
 mod local;
 mod mistakes;
 mod pipes;
+mod shells;
 mod ssh;
 mod tidy;

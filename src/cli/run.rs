@@ -30,7 +30,9 @@ pub fn report_usage(usage: &clap::Error) -> Status {
 
 /// Runs a command to its end, says what went wrong, and tells the exit status.
 pub fn run(args: Args) -> Status {
-    trace::start(args.global.quiet, args.global.verbose);
+    // Nobody watches an agent or a node: what happens to them has to be in their files afterwards.
+    let verbose = args.global.verbose.saturating_add(u8::from(args.command.is_lasting()));
+    trace::start(args.global.quiet, verbose);
     let printer = Printer::new(args.global.output, args.global.quiet);
     let context = Context { global: args.global, printer };
     match args.command.run(&context) {

@@ -131,7 +131,7 @@ impl Sandbox {
 impl Drop for Sandbox {
     fn drop(&mut self) {
         if self.layout().exists() {
-            let output = self.run(&["remove", "--yes"]);
+            let output = self.run(&["remove", "--all", "--yes"]);
             if thread::panicking() {
                 show_what_is_left(&self.base());
                 eprintln!("remove: {output:?}");

@@ -50,6 +50,11 @@ enum Sub {
 }
 
 impl Agent {
+    /// Whether this runs the agent itself.
+    pub fn is_lasting(&self) -> bool {
+        matches!(self.command, Sub::Run { .. })
+    }
+
     pub fn run(self, cx: &Context) -> Result<Status, Failure> {
         match self.command {
             Sub::Run { dir, detach: true } => {

@@ -35,6 +35,15 @@ pub enum Command {
 }
 
 impl Command {
+    /// Whether this is a process that stays: an agent or a node.
+    pub fn is_lasting(&self) -> bool {
+        match self {
+            Command::Agent(agent) => agent.is_lasting(),
+            Command::Node(_) => true,
+            _ => false,
+        }
+    }
+
     /// Runs the command to its end.
     pub fn run(self, cx: &Context) -> Result<Status, Failure> {
         match self {
