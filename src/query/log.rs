@@ -28,34 +28,17 @@ const REORDER_LINES: usize = 10_000;
 /// Lines under way between the readers of hosts and the merger; a full queue makes the readers wait.
 const QUEUE: usize = 1024;
 
-/// Which lines to show.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct LogOptions {
-    /// Only the last so many of those written so far; all when none.
-    pub lines: Option<u64>,
-    /// Not before, seconds since the epoch.
-    pub since: Option<f64>,
-    /// Not after, seconds since the epoch.
-    pub until: Option<f64>,
-    /// Only of these nodes; all when empty.
-    pub nodes: Vec<String>,
-    /// Only messages in which this regular expression is found.
-    pub grep: Option<String>,
-    /// Whether to go on with what is written from now on.
-    pub follow: Follow,
-}
-
 /// Hands each line to `line`, earliest first. Returns the hosts that gave no answer, or broke off; an error of `line` ends
 /// it.
 pub async fn log<E>(
     layout: &Layout,
     settings: &Settings,
-    options: &LogOptions,
+    options: &LogQuery,
     mut line: impl FnMut(&LogLine) -> Result<(), E>,
 ) -> Result<Vec<Silent>, E> {
     let (sender, mut incoming) = mpsc::channel(QUEUE);
     for host in ask::reachable(layout, &ask::hosts_of(layout, &log_writers(layout)), settings) {
-        tokio::spawn(read(host, query(options), sender.clone()));
+        tokio::spawn(read(host, options.clone(), sender.clone()));
     }
     drop(sender);
     match options.follow {
@@ -71,17 +54,6 @@ pub fn log_writers(layout: &Layout) -> Vec<&Node> {
         node.node_type == NodeType::Logger || (layout.manager_is_logger && node.node_type == NodeType::Manager)
     };
     layout.nodes.iter().filter(writes).collect()
-}
-
-fn query(options: &LogOptions) -> LogQuery {
-    LogQuery {
-        lines: options.lines,
-        since: options.since,
-        until: options.until,
-        nodes: options.nodes.clone(),
-        grep: options.grep.clone(),
-        follow: options.follow,
-    }
 }
 
 /// Hands on one host's lines until they end, or nobody listens.

@@ -19,7 +19,7 @@ mod watch;
 pub use agents::{AgentRow, AgentsReport, agents};
 pub use ask::Silent;
 pub use count::{CountReport, Counted, Counts, count, defined};
-pub use log::{LogOptions, log, log_writers};
+pub use log::{log, log_writers};
 pub use nodes::{NodeRow, NodesReport, nodes};
 pub use output::{OutputStream, output};
 pub use peers::{PeerRow, PeersReport, peers};
@@ -27,6 +27,6 @@ pub use status::{StatusReport, StatusRow, status};
 pub use wait::{Condition, wait};
 pub use watch::watch;
 
-pub use crate::agent::client::Follow;
+pub use crate::agent::client::{Follow, LogQuery};
 pub use crate::render::{layout_json, layout_yaml, layout_zeek};
 pub use settings::Settings;

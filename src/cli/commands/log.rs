@@ -14,7 +14,7 @@ use crate::cli::failure::Failure;
 use crate::cli::output::{Record, human};
 use crate::cli::values::{self, When};
 use crate::layout::Layout;
-use crate::query::{self, Follow, LogOptions};
+use crate::query::{self, Follow, LogQuery};
 
 /// Show the cluster's log: who joined, who left, and why
 ///
@@ -76,7 +76,7 @@ impl Log {
         Ok(if silent.is_empty() { Status::Done } else { Status::Failed })
     }
 
-    fn options(&self, layout: &Layout) -> Result<LogOptions, Failure> {
+    fn options(&self, layout: &Layout) -> Result<LogQuery, Failure> {
         let now = SystemTime::now();
         let nodes = match self.node.is_empty() {
             true => Vec::new(),
@@ -86,7 +86,7 @@ impl Log {
             (None, Some(_)) => None,
             (lines, _) => Some(lines.unwrap_or(DEFAULT_LINES)),
         };
-        Ok(LogOptions {
+        Ok(LogQuery {
             lines,
             since: self.since.map(|since| since.seconds(now)),
             until: self.until.map(|until| until.seconds(now)),
