@@ -105,13 +105,7 @@ fn replay_over_a_socket(batches: usize) -> Figures {
     let folder = tempfile::tempdir().expect("a folder");
     let logger = logger(&folder);
     let (_, records) = conn_batch();
-    let options = Options {
-        listen_log_endpoint: Some("tcp://127.0.0.1:*".to_owned()),
-        // A logger gets few events; what waits here waits in memory.
-        onloop_queue_hwm: 64,
-        log_rcvhwm: 64,
-        ..Options::new("logger-1")
-    };
+    let options = Options { listen_log_endpoint: Some("tcp://127.0.0.1:*".to_owned()), ..Options::new("logger-1") };
     let (transport, mut inbox) = start(options).expect("a transport");
     let mut sender = sender(transport.log_endpoint().expect("a logger listens"), batches);
     let mut started = None;

@@ -61,6 +61,9 @@ _zeek__cluster() {
             zeek__cluster,peers)
                 cmd="zeek__cluster__subcmd__peers"
                 ;;
+            zeek__cluster,publish)
+                cmd="zeek__cluster__subcmd__publish"
+                ;;
             zeek__cluster,remove)
                 cmd="zeek__cluster__subcmd__remove"
                 ;;
@@ -75,6 +78,9 @@ _zeek__cluster() {
                 ;;
             zeek__cluster,stop)
                 cmd="zeek__cluster__subcmd__stop"
+                ;;
+            zeek__cluster,subscribe)
+                cmd="zeek__cluster__subcmd__subscribe"
                 ;;
             zeek__cluster,wait)
                 cmd="zeek__cluster__subcmd__wait"
@@ -106,6 +112,12 @@ _zeek__cluster() {
             zeek__cluster__subcmd__layout,show)
                 cmd="zeek__cluster__subcmd__layout__subcmd__show"
                 ;;
+            zeek__cluster__subcmd__node,archive-log)
+                cmd="zeek__cluster__subcmd__node__subcmd__archive__subcmd__log"
+                ;;
+            zeek__cluster__subcmd__node,check)
+                cmd="zeek__cluster__subcmd__node__subcmd__check"
+                ;;
             zeek__cluster__subcmd__node,run)
                 cmd="zeek__cluster__subcmd__node__subcmd__run"
                 ;;
@@ -116,7 +128,7 @@ _zeek__cluster() {
 
     case "${cmd}" in
         zeek__cluster)
-            opts="-l -o -q -v -h -V --layout --output --quiet --verbose --parallel --timeout --yes --help --version deploy check install start stop restart remove status wait nodes count peers log output layout keys agent node completions man help"
+            opts="-l -o -q -v -h -V --layout --output --quiet --verbose --parallel --timeout --yes --help --version deploy check install start stop restart remove status wait nodes count peers log output subscribe publish layout keys agent node completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -175,7 +187,7 @@ _zeek__cluster() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        zeek__subcmd__cluster__subcmd__agent)
+        zeek__cluster__subcmd__agent)
             opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --timeout --yes --help run connect status"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -235,7 +247,7 @@ _zeek__cluster() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        zeek__subcmd__cluster__subcmd__agent__subcmd__connect)
+        zeek__cluster__subcmd__agent__subcmd__connect)
             opts="-l -o -q -v -h --dir --layout --output --quiet --verbose --parallel --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -302,7 +314,7 @@ _zeek__cluster() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        zeek__subcmd__cluster__subcmd__agent__subcmd__run)
+        zeek__cluster__subcmd__agent__subcmd__run)
             opts="-l -o -q -v -h --dir --detach --layout --output --quiet --verbose --parallel --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -369,7 +381,7 @@ _zeek__cluster() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        zeek__subcmd__cluster__subcmd__agent__subcmd__status)
+        zeek__cluster__subcmd__agent__subcmd__status)
             opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -429,7 +441,7 @@ _zeek__cluster() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        zeek__subcmd__cluster__subcmd__check)
+        zeek__cluster__subcmd__check)
             opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -489,7 +501,7 @@ _zeek__cluster() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        zeek__subcmd__cluster__subcmd__completions)
+        zeek__cluster__subcmd__completions)
             opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --timeout --yes --help bash elvish fish powershell zsh"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -549,8 +561,8 @@ _zeek__cluster() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        zeek__subcmd__cluster__subcmd__count)
-            opts="-n -a -d -e -l -o -q -v -h --type --active --defined --expect --layout --output --quiet --verbose --parallel --timeout --yes --help"
+        zeek__cluster__subcmd__count)
+            opts="-n -a -d -e -l -o -q -v -h --type --active --defined --expect --connect --keys --layout --output --quiet --verbose --parallel --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -572,6 +584,17 @@ _zeek__cluster() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --keys)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
                 --layout)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
@@ -625,7 +648,7 @@ _zeek__cluster() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        zeek__subcmd__cluster__subcmd__deploy)
+        zeek__cluster__subcmd__deploy)
             opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -685,7 +708,7 @@ _zeek__cluster() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        zeek__subcmd__cluster__subcmd__help)
+        zeek__cluster__subcmd__help)
             opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -745,7 +768,7 @@ _zeek__cluster() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        zeek__subcmd__cluster__subcmd__install)
+        zeek__cluster__subcmd__install)
             opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -805,7 +828,7 @@ _zeek__cluster() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        zeek__subcmd__cluster__subcmd__keys)
+        zeek__cluster__subcmd__keys)
             opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --timeout --yes --help generate rotate show-public"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -865,7 +888,7 @@ _zeek__cluster() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        zeek__subcmd__cluster__subcmd__keys__subcmd__generate)
+        zeek__cluster__subcmd__keys__subcmd__generate)
             opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -925,7 +948,7 @@ _zeek__cluster() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        zeek__subcmd__cluster__subcmd__keys__subcmd__rotate)
+        zeek__cluster__subcmd__keys__subcmd__rotate)
             opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -985,7 +1008,7 @@ _zeek__cluster() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        zeek__subcmd__cluster__subcmd__keys__subcmd__show__subcmd__public)
+        zeek__cluster__subcmd__keys__subcmd__show__subcmd__public)
             opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1045,7 +1068,7 @@ _zeek__cluster() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        zeek__subcmd__cluster__subcmd__layout)
+        zeek__cluster__subcmd__layout)
             opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --timeout --yes --help check show schema"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1105,7 +1128,7 @@ _zeek__cluster() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        zeek__subcmd__cluster__subcmd__layout__subcmd__check)
+        zeek__cluster__subcmd__layout__subcmd__check)
             opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1165,7 +1188,7 @@ _zeek__cluster() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        zeek__subcmd__cluster__subcmd__layout__subcmd__schema)
+        zeek__cluster__subcmd__layout__subcmd__schema)
             opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1225,7 +1248,7 @@ _zeek__cluster() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        zeek__subcmd__cluster__subcmd__layout__subcmd__show)
+        zeek__cluster__subcmd__layout__subcmd__show)
             opts="-f -l -o -q -v -h --format --layout --output --quiet --verbose --parallel --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1293,7 +1316,7 @@ _zeek__cluster() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        zeek__subcmd__cluster__subcmd__log)
+        zeek__cluster__subcmd__log)
             opts="-n -f -l -o -q -v -h --lines --follow --since --until --node --grep --layout --output --quiet --verbose --parallel --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1377,7 +1400,7 @@ _zeek__cluster() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        zeek__subcmd__cluster__subcmd__man)
+        zeek__cluster__subcmd__man)
             opts="-l -o -q -v -h --dir --layout --output --quiet --verbose --parallel --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1444,8 +1467,8 @@ _zeek__cluster() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        zeek__subcmd__cluster__subcmd__node)
-            opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --timeout --yes --help run"
+        zeek__cluster__subcmd__node)
+            opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --timeout --yes --help run archive-log check"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1504,7 +1527,135 @@ _zeek__cluster() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        zeek__subcmd__cluster__subcmd__node__subcmd__run)
+        zeek__cluster__subcmd__node__subcmd__archive__subcmd__log)
+            opts="-l -o -q -v -h --dir --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --layout)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                -l)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table json jsonl tsv name" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json jsonl tsv name" -- "${cur}"))
+                    return 0
+                    ;;
+                --parallel)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        zeek__cluster__subcmd__node__subcmd__check)
+            opts="-l -o -q -v -h --dir --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --layout)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                -l)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table json jsonl tsv name" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json jsonl tsv name" -- "${cur}"))
+                    return 0
+                    ;;
+                --parallel)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        zeek__cluster__subcmd__node__subcmd__run)
             opts="-l -o -q -v -h --dir --layout --output --quiet --verbose --parallel --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1571,13 +1722,24 @@ _zeek__cluster() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        zeek__subcmd__cluster__subcmd__nodes)
-            opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --timeout --yes --help"
+        zeek__cluster__subcmd__nodes)
+            opts="-l -o -q -v -h --connect --keys --layout --output --quiet --verbose --parallel --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --keys)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
                 --layout)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
@@ -1631,7 +1793,7 @@ _zeek__cluster() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        zeek__subcmd__cluster__subcmd__output)
+        zeek__cluster__subcmd__output)
             opts="-s -n -f -l -o -q -v -h --stream --lines --follow --layout --output --quiet --verbose --parallel --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1707,13 +1869,24 @@ _zeek__cluster() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        zeek__subcmd__cluster__subcmd__peers)
-            opts="-l -o -q -v -h --down --layout --output --quiet --verbose --parallel --timeout --yes --help"
+        zeek__cluster__subcmd__peers)
+            opts="-l -o -q -v -h --down --connect --keys --layout --output --quiet --verbose --parallel --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --keys)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
                 --layout)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
@@ -1767,7 +1940,78 @@ _zeek__cluster() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        zeek__subcmd__cluster__subcmd__remove)
+        zeek__cluster__subcmd__publish)
+            opts="-l -o -q -v -h --connect --keys --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --keys)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                --layout)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                -l)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table json jsonl tsv name" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json jsonl tsv name" -- "${cur}"))
+                    return 0
+                    ;;
+                --parallel)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        zeek__cluster__subcmd__remove)
             opts="-l -o -q -v -h --all --layout --output --quiet --verbose --parallel --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1827,7 +2071,7 @@ _zeek__cluster() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        zeek__subcmd__cluster__subcmd__restart)
+        zeek__cluster__subcmd__restart)
             opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1887,7 +2131,7 @@ _zeek__cluster() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        zeek__subcmd__cluster__subcmd__start)
+        zeek__cluster__subcmd__start)
             opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1947,7 +2191,7 @@ _zeek__cluster() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        zeek__subcmd__cluster__subcmd__status)
+        zeek__cluster__subcmd__status)
             opts="-w -l -o -q -v -h --watch --layout --output --quiet --verbose --parallel --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -2007,7 +2251,7 @@ _zeek__cluster() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        zeek__subcmd__cluster__subcmd__stop)
+        zeek__cluster__subcmd__stop)
             opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -2067,7 +2311,82 @@ _zeek__cluster() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        zeek__subcmd__cluster__subcmd__wait)
+        zeek__cluster__subcmd__subscribe)
+            opts="-n -l -o -q -v -h --connect --keys --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                -n)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --connect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --keys)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                --layout)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                -l)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table json jsonl tsv name" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json jsonl tsv name" -- "${cur}"))
+                    return 0
+                    ;;
+                --parallel)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        zeek__cluster__subcmd__wait)
             opts="-l -o -q -v -h --for --layout --output --quiet --verbose --parallel --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

@@ -51,8 +51,10 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "count" -d
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "peers" -d 'Show which other nodes each node sees'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "log" -d 'Show the cluster\'s log: who joined, who left, and why'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "output" -d 'Show what a node wrote to its standard output and error'
+complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "subscribe" -d 'Print the events that are published on topics, until Ctrl-C'
+complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "publish" -d 'Publish an event on a topic'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "layout" -d 'Check or print the layout file, without asking any host'
-complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "keys" -d 'Make or show the keys that encrypt the traffic between nodes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "keys" -d 'Make, replace or show the keys that encrypt the traffic between nodes'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "agent" -d 'Run the agent of a host, or ask for it'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "node" -d 'Run one node of a deployed cluster in the foreground'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
@@ -169,6 +171,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand wait" -s q -l 
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand wait" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand wait" -l yes -d 'Answer every question with yes'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand wait" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand nodes" -l connect -d 'Look at the cluster that runs there, as an observer that no node notices, whoever deployed it' -r -f -a "(__fish_print_hostnames)"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand nodes" -l keys -d 'The folder with the cluster\'s CURVE keys, for --connect' -r -f -a "(__fish_complete_directories)"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand nodes" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand nodes" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
 json\t'One JSON document'
@@ -186,6 +190,8 @@ logger\t''
 proxy\t''
 worker\t''"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand count" -s e -l expect -d 'Exit with status 1 unless this many are active (or defined, with `--defined`)' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand count" -l connect -d 'Look at the cluster that runs there, as an observer that no node notices, whoever deployed it' -r -f -a "(__fish_print_hostnames)"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand count" -l keys -d 'The folder with the cluster\'s CURVE keys, for --connect' -r -f -a "(__fish_complete_directories)"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand count" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand count" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
 json\t'One JSON document'
@@ -200,6 +206,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand count" -s q -l
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand count" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand count" -l yes -d 'Answer every question with yes'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand count" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand peers" -l connect -d 'Look at the cluster that runs there, as an observer that no node notices, whoever deployed it' -r -f -a "(__fish_print_hostnames)"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand peers" -l keys -d 'The folder with the cluster\'s CURVE keys, for --connect' -r -f -a "(__fish_complete_directories)"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand peers" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand peers" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
 json\t'One JSON document'
@@ -247,6 +255,35 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand output" -s q -
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand output" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand output" -l yes -d 'Answer every question with yes'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand output" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand subscribe" -s n -d 'End after N events' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand subscribe" -l connect -d 'Look at the cluster that runs there, as an observer that no node notices, whoever deployed it' -r -f -a "(__fish_print_hostnames)"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand subscribe" -l keys -d 'The folder with the cluster\'s CURVE keys, for --connect' -r -f -a "(__fish_complete_directories)"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand subscribe" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand subscribe" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+json\t'One JSON document'
+jsonl\t'One JSON object a line, as soon as it is known'
+tsv\t'Tab-separated columns without a header line, for cut and awk'
+name\t'Names only, one a line'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand subscribe" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand subscribe" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand subscribe" -s q -l quiet -d 'Say less on standard error: errors only'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand subscribe" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand subscribe" -l yes -d 'Answer every question with yes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand subscribe" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand publish" -l connect -d 'Look at the cluster that runs there, as an observer that no node notices, whoever deployed it' -r -f -a "(__fish_print_hostnames)"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand publish" -l keys -d 'The folder with the cluster\'s CURVE keys, for --connect' -r -f -a "(__fish_complete_directories)"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand publish" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand publish" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+json\t'One JSON document'
+jsonl\t'One JSON object a line, as soon as it is known'
+tsv\t'Tab-separated columns without a header line, for cut and awk'
+name\t'Names only, one a line'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand publish" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand publish" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand publish" -s q -l quiet -d 'Say less on standard error: errors only'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand publish" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand publish" -l yes -d 'Answer every question with yes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand publish" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and not __fish_seen_subcommand_from check show schema" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and not __fish_seen_subcommand_from check show schema" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
 json\t'One JSON document'
@@ -314,7 +351,7 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and not 
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and not __fish_seen_subcommand_from generate rotate show-public" -l yes -d 'Answer every question with yes'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and not __fish_seen_subcommand_from generate rotate show-public" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and not __fish_seen_subcommand_from generate rotate show-public" -f -a "generate" -d 'Make the keys now, unless there are some'
-complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and not __fish_seen_subcommand_from generate rotate show-public" -f -a "rotate" -d 'Replace the keys by new ones'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and not __fish_seen_subcommand_from generate rotate show-public" -f -a "rotate" -d 'Replace the keys by new ones, and deploy them'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and not __fish_seen_subcommand_from generate rotate show-public" -f -a "show-public" -d 'Print the public keys, as Z85 text'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from generate" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from generate" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
@@ -406,19 +443,21 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __f
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from status" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from status" -l yes -d 'Answer every question with yes'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from status" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and not __fish_seen_subcommand_from run" -s l -l layout -d 'The layout file to read' -r -F
-complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and not __fish_seen_subcommand_from run" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and not __fish_seen_subcommand_from run archive-log check" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and not __fish_seen_subcommand_from run archive-log check" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
 json\t'One JSON document'
 jsonl\t'One JSON object a line, as soon as it is known'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
-complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and not __fish_seen_subcommand_from run" -l parallel -d 'How many hosts to talk to at once' -r
-complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and not __fish_seen_subcommand_from run" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
-complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and not __fish_seen_subcommand_from run" -s q -l quiet -d 'Say less on standard error: errors only'
-complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and not __fish_seen_subcommand_from run" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
-complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and not __fish_seen_subcommand_from run" -l yes -d 'Answer every question with yes'
-complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and not __fish_seen_subcommand_from run" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and not __fish_seen_subcommand_from run" -f -a "run" -d 'Run a node until SIGTERM or SIGINT'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and not __fish_seen_subcommand_from run archive-log check" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and not __fish_seen_subcommand_from run archive-log check" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and not __fish_seen_subcommand_from run archive-log check" -s q -l quiet -d 'Say less on standard error: errors only'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and not __fish_seen_subcommand_from run archive-log check" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and not __fish_seen_subcommand_from run archive-log check" -l yes -d 'Answer every question with yes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and not __fish_seen_subcommand_from run archive-log check" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and not __fish_seen_subcommand_from run archive-log check" -f -a "run" -d 'Run a node until SIGTERM or SIGINT'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and not __fish_seen_subcommand_from run archive-log check" -f -a "archive-log" -d 'Bring a log that a real Zeek rotated into the archive (Zeek runs this)'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and not __fish_seen_subcommand_from run archive-log check" -f -a "check" -d 'Let Zeek read the scripts of a staged release (`check` and `deploy` run this)'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from run" -l dir -d 'The cluster\'s folder on this host, `BASE/CLUSTER`' -r -f -a "(__fish_complete_directories)"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from run" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from run" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
@@ -432,6 +471,32 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fi
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from run" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from run" -l yes -d 'Answer every question with yes'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from run" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from archive-log" -l dir -d 'The cluster\'s folder on this host, `BASE/CLUSTER`' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from archive-log" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from archive-log" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+json\t'One JSON document'
+jsonl\t'One JSON object a line, as soon as it is known'
+tsv\t'Tab-separated columns without a header line, for cut and awk'
+name\t'Names only, one a line'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from archive-log" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from archive-log" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from archive-log" -s q -l quiet -d 'Say less on standard error: errors only'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from archive-log" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from archive-log" -l yes -d 'Answer every question with yes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from archive-log" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from check" -l dir -d 'The cluster\'s folder on this host, `BASE/CLUSTER`' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from check" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from check" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+json\t'One JSON document'
+jsonl\t'One JSON object a line, as soon as it is known'
+tsv\t'Tab-separated columns without a header line, for cut and awk'
+name\t'Names only, one a line'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from check" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from check" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from check" -s q -l quiet -d 'Say less on standard error: errors only'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from check" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from check" -l yes -d 'Answer every question with yes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand completions" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand completions" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
 json\t'One JSON document'

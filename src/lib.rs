@@ -18,3 +18,8 @@ pub mod cli;
 pub mod deploy;
 pub mod fleet;
 pub mod query;
+
+// for the tests that start `tests/peer/zeek_peer.py`
+#[cfg(test)]
+#[path = "../tests/support/python.rs"]
+mod python;

@@ -1,10 +1,16 @@
 //! The tests that run the real program: one module per capability, and the tests that keep the source tidy.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "what a test leaves out or saw is for its reader")]
 
 mod support;
 
+mod keys;
 mod local;
 mod mistakes;
+mod mixed;
+mod observe;
 mod pipes;
+mod recorded;
 mod shells;
 mod ssh;
 mod tidy;
+mod zeek;

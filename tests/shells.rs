@@ -30,7 +30,7 @@ fn bash_completes_commands_and_flags() {
         let script = format!(
             "source '{}'; COMP_WORDS=({words}); COMP_CWORD={count}; COMPREPLY=(); \
              cur=\"${{COMP_WORDS[$COMP_CWORD]}}\"; prev=\"${{COMP_WORDS[$COMP_CWORD-1]}}\"; \
-             _zeek-cluster zeek-cluster \"$cur\" \"$prev\"; printf '%s\\n' \"${{COMPREPLY[@]}}\"",
+             _zeek__cluster zeek-cluster \"$cur\" \"$prev\"; printf '%s\\n' \"${{COMPREPLY[@]}}\"",
             file.display()
         );
         run("bash", &["-c", &script]).map(|(ok, said)| {

@@ -32,8 +32,34 @@ pub struct NodeConfig {
     pub options: BTreeMap<String, OptionValue>,
     /// How logs are written; only nodes that receive logs look at it.
     pub logging: LoggingConfig,
-    /// `Cluster::nodes`: the whole layout, this node included. Changes here do not need a restart.
+    /// Set when a real Zeek runs as this node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zeek: Option<ZeekConfig>,
+    /// `Cluster::nodes`: the whole layout, this node included. Changes here do not need a restart, except of a real Zeek.
     pub nodes: Vec<NodeEntry>,
+}
+
+/// How a real Zeek is started as a node (`zeekctl.md` 6 and 10). `env_vars` and `pin_cpus` are not here: the agent sets both.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ZeekConfig {
+    /// Where Zeek is installed (`PREFIX/bin/zeek`); none: it is looked for on the host.
+    #[serde(default)]
+    pub prefix: Option<PathBuf>,
+    /// What it captures from, with the packet source that `lb_method` asks for, such as `af_packet::eth0`.
+    #[serde(default)]
+    pub interface: Option<String>,
+    /// Site scripts, in order.
+    pub scripts: Vec<String>,
+    /// Scripts of this node alone, loaded last.
+    #[serde(default)]
+    pub aux_scripts: Vec<String>,
+    /// What `lb_method` wants in the environment; `env_vars` wins over it.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// Redefinitions of this node alone, values in Zeek's script syntax; skipped where Zeek does not know the name.
+    #[serde(default)]
+    pub redefs: BTreeMap<String, String>,
 }
 
 /// One entry of `Cluster::nodes`.

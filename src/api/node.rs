@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::outcome::ErrorInfo;
 use crate::data::NodeType;
 
 /// What a node says of itself and of the cluster as it sees it.
@@ -43,6 +44,16 @@ pub struct NodeView {
     pub counts: BTreeMap<NodeType, Count>,
     /// Queue and drop counters by name, such as `xpub_drops`, `onloop_drops`, `msg_errors`, `log_drops`.
     pub counters: BTreeMap<String, u64>,
+}
+
+/// What a real Zeek says of the scripts of nodes that would be started alike; `node check` answers with an array of these.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ScriptsChecked {
+    /// The nodes.
+    pub nodes: Vec<String>,
+    /// What Zeek refuses, and what can be done; none when all is well.
+    #[serde(default)]
+    pub error: Option<ErrorInfo>,
 }
 
 /// Another node as one node sees it.

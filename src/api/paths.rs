@@ -87,6 +87,16 @@ impl ClusterDir {
         self.node(name).join("crash")
     }
 
+    /// `run/NODE/scripts/`: what is generated for a real Zeek at each of its starts.
+    pub fn node_scripts(&self, name: &str) -> PathBuf {
+        self.node(name).join("scripts")
+    }
+
+    /// `run/NODE/work/`: the working directory of a real Zeek that writes no logs.
+    pub fn node_work(&self, name: &str) -> PathBuf {
+        self.node(name).join("work")
+    }
+
     /// `logs/`: day folders of archived logs, and `current/`.
     pub fn logs(&self) -> PathBuf {
         self.0.join("logs")

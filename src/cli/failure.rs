@@ -6,6 +6,7 @@ use super::exit::Status;
 use crate::deploy::DeployError;
 use crate::deploy::keys::KeyStoreError;
 use crate::layout::Problem;
+use crate::node::NodeError;
 
 /// Why a command ended without an answer. Outcomes of single targets are not failures of the command: they are its answer.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +23,12 @@ pub enum Failure {
     /// Something of this machine failed.
     #[error("{what}")]
     Here { what: String, hint: Option<String> },
+    /// Whoever was to be asked gives no answer.
+    #[error("{what}")]
+    Unreachable { what: String, hint: Option<String> },
+    /// What was waited for did not come in time.
+    #[error("{what}")]
+    TimedOut { what: String },
     /// Whoever read standard output went away: the quiet end of `log -f | head -1`.
     #[error("the reader of standard output left")]
     ReaderLeft,
@@ -62,6 +69,11 @@ impl Failure {
         }
     }
 
+    /// An observer that lost its cluster.
+    pub fn observer(error: NodeError) -> Failure {
+        Failure::Unreachable { what: chain(&error), hint: None }
+    }
+
     /// Keys that cannot be read or made.
     pub fn keys(error: KeyStoreError) -> Failure {
         let hint = matches!(error, KeyStoreError::None(_)).then(|| "zeek-cluster keys generate".to_owned());
@@ -74,6 +86,8 @@ impl Failure {
             Failure::Usage { .. } => Status::Usage,
             Failure::Layout(_) | Failure::File { .. } => Status::Invalid,
             Failure::Here { .. } => Status::Failed,
+            Failure::Unreachable { .. } => Status::Unreachable,
+            Failure::TimedOut { .. } => Status::TimedOut,
             Failure::ReaderLeft => Status::Done,
             Failure::Interrupted | Failure::Ended => Status::Interrupted,
         }
@@ -82,7 +96,10 @@ impl Failure {
     /// What to do about it.
     pub fn hint(&self) -> Option<&str> {
         match self {
-            Failure::Usage { hint, .. } | Failure::File { hint, .. } | Failure::Here { hint, .. } => hint.as_deref(),
+            Failure::Usage { hint, .. }
+            | Failure::File { hint, .. }
+            | Failure::Here { hint, .. }
+            | Failure::Unreachable { hint, .. } => hint.as_deref(),
             _ => None,
         }
     }

@@ -16,7 +16,17 @@ pub struct UnknownCommand(String);
 pub fn completion_script(shell: Shell) -> Vec<u8> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Args::command(), PROGRAM, &mut script);
-    script
+    match shell {
+        Shell::Bash => with_reachable_branches(script),
+        _ => script,
+    }
+}
+
+/// clap_complete 4.6 takes the hyphen of the program's name for a subcommand in the labels of the bash script's branches,
+/// not where it chooses a branch, so that none of them would ever be reached.
+fn with_reachable_branches(script: Vec<u8>) -> Vec<u8> {
+    let (label, chosen) = ("zeek__subcmd__cluster", "zeek__cluster");
+    String::from_utf8_lossy(&script).replace(label, chosen).into_bytes()
 }
 
 /// The long help of a command; of the program when no name is given.

@@ -9,6 +9,7 @@ mod commands;
 mod exit;
 
 mod complete;
+mod connect;
 mod context;
 mod environment;
 mod failure;
@@ -17,6 +18,7 @@ mod output;
 mod run;
 mod trace;
 mod values;
+mod zeek_values;
 
 pub use complete::answer_completion_request;
 pub use run::{command, parse, report_usage, run};

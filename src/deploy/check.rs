@@ -1,23 +1,28 @@
-//! `check`: would a deploy work? Nothing is changed anywhere.
+//! `check`: would a deploy work? Nothing changes its behaviour anywhere.
+
+use futures_util::{StreamExt, stream};
 
 use super::error::DeployError;
-use super::ledger::{self, Ledger, Place};
-use super::progress::Progress;
+use super::ledger::{self, Ledger, Place, Trouble};
+use super::progress::{Event, Progress};
 use super::release::Delivery;
-use super::site;
+use super::site::{self, Site};
+use super::steps;
 use crate::api::keys::CurveKeys;
 use crate::api::outcome::Outcome;
 use crate::fleet::{Presence, Settings};
 use crate::layout::Layout;
+use crate::render::HostRelease;
 
-/// Renders every node's files and reaches every host; one outcome per host.
+/// Renders every node's files and reaches every host; one outcome per host. Where an agent of this very program runs, the
+/// release is staged and a real Zeek reads its scripts: one more outcome for each of those nodes.
 pub async fn check(
     layout: &Layout,
     settings: &Settings,
     curve: Option<&CurveKeys>,
     progress: &dyn Progress,
 ) -> Result<Vec<Outcome>, DeployError> {
-    Delivery::prepare(layout, settings, curve)?;
+    let delivery = Delivery::prepare(layout, settings, curve)?;
     let names: Vec<&str> = layout.hosts.iter().map(|host| host.name.as_str()).collect();
     let mut ledger = Ledger::new(names.iter().map(|name| (*name, *name)));
     let (sites, troubles) = site::open(layout, &names, settings, &Presence::Running, progress).await;
@@ -30,5 +35,35 @@ pub async fn check(
     for site in &sites {
         ledger.enter(ledger::ok(&site.host, &site.host, "agent"));
     }
-    Ok(ledger.finish())
+    let mut outcomes = ledger.finish();
+    outcomes.extend(check_scripts(&sites, &delivery, settings.parallel, progress).await);
+    Ok(outcomes)
+}
+
+/// Hosts without an agent of this program are left out: `deploy` checks there before it switches.
+async fn check_scripts(sites: &[Site], delivery: &Delivery, parallel: usize, progress: &dyn Progress) -> Vec<Outcome> {
+    let parts = &delivery.release.hosts;
+    let part_of = |site: &Site| parts.iter().find(|part| part.manifest.host == site.host);
+    let work: Vec<_> = sites
+        .iter()
+        .filter_map(|site| Some((site, part_of(site)?)))
+        .filter(|(_, part)| steps::check_scripts::is_needed(part))
+        .collect();
+    let targets: Vec<&str> = work.iter().map(|(site, _)| site.host.as_str()).collect();
+    progress.tell(Event::Phase { what: "checking Zeek's scripts", targets: &targets });
+    let checking = work.into_iter().map(|(site, part)| async move {
+        let checked = check_host(site, part).await;
+        progress.tell(Event::Done { target: &site.host });
+        checked.unwrap_or_else(|trouble| vec![trouble.outcome(&site.host, &site.host)])
+    });
+    stream::iter(checking).buffered(parallel.max(1)).collect::<Vec<_>>().await.concat()
+}
+
+async fn check_host(site: &Site, part: &HostRelease) -> Result<Vec<Outcome>, Trouble> {
+    let status = site.session.agent().status().await.map_err(|error| site.trouble("scripts", &error))?;
+    if status.binary != part.manifest.binary {
+        return Ok(Vec::new());
+    }
+    steps::stage::run(site, part).await?;
+    steps::check_scripts::run(site, part).await
 }

@@ -37,6 +37,16 @@ pub struct Report {
     pub release: String,
     /// One for each node of the layout, in its order.
     pub outcomes: Vec<Outcome>,
+    /// Whether the release is the current one on any host now, whatever became of the nodes there.
+    pub switched: bool,
+}
+
+/// What a rollout left to its verb.
+pub(super) struct Rolled {
+    /// The hosts that answered.
+    pub(super) sites: Vec<Site>,
+    /// As [`Report::switched`].
+    pub(super) switched: bool,
 }
 
 impl Report {
@@ -50,10 +60,10 @@ impl Report {
 pub async fn deploy(layout: &Layout, settings: &Settings, options: Options<'_>) -> Result<Report, DeployError> {
     let delivery = Delivery::prepare(layout, settings, options.curve)?;
     let mut ledger = Ledger::new(layout.nodes.iter().map(|node| (node.name.as_str(), node.host.as_str())));
-    let sites = rollout(layout, settings, &delivery, options.progress, |_| true, &mut ledger).await;
+    let rolled = rollout(layout, settings, &delivery, options.progress, |_| true, &mut ledger).await;
     let deadline = Instant::now() + options.join_within;
-    wait_until_joined(&sites, settings.parallel, deadline, options.progress, &mut ledger).await;
-    Ok(Report { release: delivery.release.id, outcomes: ledger.finish() })
+    wait_until_joined(&rolled.sites, settings.parallel, deadline, options.progress, &mut ledger).await;
+    Ok(Report { release: delivery.release.id, outcomes: ledger.finish(), switched: rolled.switched })
 }
 
 /// Installs the delivery on every host that answers, and performs those steps of the plan that are wanted.
@@ -64,7 +74,7 @@ pub(super) async fn rollout(
     progress: &dyn Progress,
     wanted: impl Fn(Step) -> bool,
     ledger: &mut Ledger,
-) -> Vec<Site> {
+) -> Rolled {
     let names: Vec<&str> = layout.hosts.iter().map(|host| host.name.as_str()).collect();
     let presence = Presence::Installed(delivery.binary.clone());
     let (sites, troubles) = site::open(layout, &names, settings, &presence, progress).await;
@@ -78,7 +88,7 @@ pub(super) async fn rollout(
     }
     if !refused.is_empty() {
         ledger.skip_rest("install", &format!("installing failed on {}, so nothing was switched", refused.join(", ")));
-        return sites;
+        return Rolled { sites, switched: false };
     }
     let found: BTreeMap<_, _> = rollout::survey(&sites, settings.parallel, ledger).await;
     let plan = Plan::new(&delivery.release, &found);
@@ -89,8 +99,8 @@ pub(super) async fn rollout(
         nodes_within: layout.stop_grace + Duration::from_secs(30),
         progress,
     };
-    rollout.perform(&plan, wanted, ledger).await;
-    sites
+    let switched = rollout.perform(&plan, wanted, ledger).await;
+    Rolled { sites, switched }
 }
 
 /// Waits for every node whose line in the ledger is still open.

@@ -19,10 +19,10 @@ pub async fn install(
 ) -> Result<Report, DeployError> {
     let delivery = Delivery::prepare(layout, settings, curve)?;
     let mut ledger = Ledger::new(layout.hosts.iter().map(|host| (host.name.as_str(), host.name.as_str())));
-    let wanted = |step| matches!(step, Step::Stage | Step::Activate);
-    let sites = rollout(layout, settings, &delivery, progress, wanted, &mut ledger).await;
-    for site in &sites {
+    let wanted = |step| matches!(step, Step::Stage | Step::CheckScripts | Step::Activate);
+    let rolled = rollout(layout, settings, &delivery, progress, wanted, &mut ledger).await;
+    for site in &rolled.sites {
         ledger.enter(ledger::ok(&site.host, &site.host, "activate"));
     }
-    Ok(Report { release: delivery.release.id, outcomes: ledger.finish() })
+    Ok(Report { release: delivery.release.id, outcomes: ledger.finish(), switched: rolled.switched })
 }

@@ -119,31 +119,24 @@ impl KeyStore {
         }
     }
 
-    /// Replaces the keys by new ones; the old ones are deleted.
-    pub fn rotate(&self) -> Result<CurveKeys, KeyStoreError> {
-        let old = self.folder.with_extension("old");
-        remove_folder(&old)?;
-        match fs::rename(&self.folder, &old) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(source) => return Err(KeyStoreError::Io { verb: "rename", path: self.folder.clone(), source }),
-        }
-        let made = self.make()?.keys();
-        remove_folder(&old)?;
-        Ok(made)
+    /// Makes new keys beside those in force, which stay until [`NextKeys::take_over`]. Next keys that an interrupted
+    /// rotation left are replaced.
+    ///
+    /// # Errors
+    /// [`KeyStoreError::None`] when there is nothing to rotate.
+    pub fn rotate(&self) -> Result<NextKeys, KeyStoreError> {
+        self.read()?;
+        let keys = generate();
+        let folder = self.folder.with_extension("next");
+        write_folder(&folder, &keys)?;
+        Ok(NextKeys { keys, folder, store: self.clone() })
     }
 
     /// Makes keys in a folder beside the final one and renames it: keys are there completely or not at all.
     fn make(&self) -> Result<Made, KeyStoreError> {
         let keys = generate();
         let fresh = self.folder.with_extension(format!("new-{}", std::process::id()));
-        remove_folder(&fresh)?;
-        let mut builder = DirBuilder::new();
-        builder.recursive(true).mode(0o700);
-        builder.create(&fresh).map_err(|source| KeyStoreError::Io { verb: "make", path: fresh.clone(), source })?;
-        for (name, key) in keys.files() {
-            write_private(&fresh.join(name), key.expose())?;
-        }
+        write_folder(&fresh, &keys)?;
         match fs::rename(&fresh, &self.folder) {
             Ok(()) => Ok(Made::New(keys)),
             // Another operator was faster: theirs are the cluster's keys.
@@ -154,6 +147,49 @@ impl KeyStore {
             Err(source) => Err(KeyStoreError::Io { verb: "rename", path: fresh, source }),
         }
     }
+}
+
+/// Keys that are to follow those in force.
+#[derive(Debug)]
+pub struct NextKeys {
+    keys: CurveKeys,
+    folder: PathBuf,
+    store: KeyStore,
+}
+
+impl NextKeys {
+    /// The new keys.
+    pub fn keys(&self) -> &CurveKeys {
+        &self.keys
+    }
+
+    /// Puts them in force; the old ones are deleted. In the moment between the two renames the old ones are in
+    /// `CLUSTER.old`.
+    pub fn take_over(self) -> Result<(), KeyStoreError> {
+        let current = &self.store.folder;
+        let old = current.with_extension("old");
+        let rename = |from: &Path, to: &Path| {
+            fs::rename(from, to).map_err(|source| KeyStoreError::Io { verb: "rename", path: from.to_owned(), source })
+        };
+        remove_folder(&old)?;
+        rename(current, &old)?;
+        rename(&self.folder, current)?;
+        remove_folder(&old)
+    }
+
+    /// Deletes them; the old ones stay in force.
+    pub fn discard(self) -> Result<(), KeyStoreError> {
+        remove_folder(&self.folder)
+    }
+}
+
+/// Writes keys into a folder of their own, anew.
+fn write_folder(folder: &Path, keys: &CurveKeys) -> Result<(), KeyStoreError> {
+    remove_folder(folder)?;
+    let mut builder = DirBuilder::new();
+    builder.recursive(true).mode(0o700);
+    builder.create(folder).map_err(|source| KeyStoreError::Io { verb: "make", path: folder.to_owned(), source })?;
+    keys.files().into_iter().try_for_each(|(name, key)| write_private(&folder.join(name), key.expose()))
 }
 
 fn read_private(path: &Path) -> Result<String, KeyStoreError> {
@@ -243,9 +279,24 @@ mod tests {
         let folder = tempfile::tempdir().expect("temporary folder");
         let store = KeyStore::at(folder.path().join("campus"));
         let old = store.read_or_make().expect("keys").keys();
-        let new = store.rotate().expect("keys");
+        let next = store.rotate().expect("keys");
+        let new = next.keys().clone();
         assert_ne!(old.client_public, new.client_public);
+        assert_eq!(store.read().expect("keys"), old, "until they are deployed");
+        next.take_over().expect("renamed");
         assert_eq!(store.read().expect("keys"), new);
+        assert_eq!(fs::read_dir(folder.path()).expect("there").count(), 1);
+    }
+
+    #[test]
+    fn a_rotation_that_is_given_up_leaves_the_old_keys_alone() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let store = KeyStore::at(folder.path().join("campus"));
+        assert!(matches!(store.rotate(), Err(KeyStoreError::None(_))));
+        let old = store.read_or_make().expect("keys").keys();
+        drop(store.rotate().expect("an interrupted one"));
+        store.rotate().expect("again").discard().expect("removed");
+        assert_eq!(store.read().expect("keys"), old);
         assert_eq!(fs::read_dir(folder.path()).expect("there").count(), 1);
     }
 

@@ -55,6 +55,11 @@ impl Ledger {
         self.lines.iter().filter(|line| line.host == host && !line.closed).map(|line| line.target.clone()).collect()
     }
 
+    /// Whether the book has a line for the target.
+    pub(super) fn knows(&self, target: &str) -> bool {
+        self.lines.iter().any(|line| line.target == target)
+    }
+
     /// Enters what became of a target. Success may be followed by another step's outcome, failure may not; a target that
     /// was unchanged stays so when a later step finds it well.
     pub(super) fn enter(&mut self, outcome: Outcome) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::steps::check_scripts;
 use crate::api::agent::{AgentStatus, NodeState};
 use crate::data::NodeType;
 use crate::render::{HostRelease, Release};
@@ -39,6 +40,8 @@ pub struct HostWork {
 pub enum Step {
     /// Bring the release's files to the host; nothing there changes its behaviour.
     Stage,
+    /// Let the host's Zeek read the staged scripts; nothing there changes.
+    CheckScripts,
     /// Make the release the current one; no node is touched.
     Activate,
     /// Stop nodes that the layout no longer has.
@@ -51,6 +54,7 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Step::Stage => f.write_str("staging the release"),
+            Step::CheckScripts => f.write_str("checking Zeek's scripts"),
             Step::Activate => f.write_str("switching to the release"),
             Step::Retire => f.write_str("stopping nodes that the layout no longer has"),
             Step::Apply(NodeType::Proxy) => f.write_str("starting proxies"),
@@ -79,8 +83,11 @@ impl Plan {
             .filter_map(|part| hosts.get(&part.manifest.host).map(|status| (part, status)))
             .collect();
         let mut phases = vec![
-            about_hosts(Step::Stage, &reached, |status| !has_staged(status, &release.id)),
-            about_hosts(Step::Activate, &reached, |status| status.release.as_deref() != Some(&release.id)),
+            about_hosts(Step::Stage, &reached, |_, status| !has_staged(status, &release.id)),
+            about_hosts(Step::CheckScripts, &reached, |part, status| {
+                check_scripts::is_needed(part) && status.release.as_deref() != Some(&release.id)
+            }),
+            about_hosts(Step::Activate, &reached, |_, status| status.release.as_deref() != Some(&release.id)),
             about_nodes(Step::Retire, &reached, removed),
         ];
         for node_type in [NodeType::Logger, NodeType::Manager, NodeType::Proxy, NodeType::Worker] {
@@ -96,8 +103,12 @@ fn has_staged(status: &AgentStatus, release: &str) -> bool {
     status.release.as_deref() == Some(release) || status.releases.iter().any(|id| id == release)
 }
 
-fn about_hosts(step: Step, reached: &[(&HostRelease, &AgentStatus)], needs: impl Fn(&AgentStatus) -> bool) -> Phase {
-    let work = reached.iter().filter(|(_, status)| needs(status));
+fn about_hosts(
+    step: Step,
+    reached: &[(&HostRelease, &AgentStatus)],
+    needs: impl Fn(&HostRelease, &AgentStatus) -> bool,
+) -> Phase {
+    let work = reached.iter().filter(|(part, status)| needs(part, status));
     let work = work.map(|(part, _)| HostWork { host: part.manifest.host.clone(), nodes: Vec::new() });
     Phase { step, work: work.collect() }
 }

@@ -10,8 +10,8 @@ use super::ledger::{Ledger, Trouble};
 use super::plan::{HostWork, Phase, Plan, Step};
 use super::progress::{Event, Progress};
 use super::site::Site;
-use super::steps::{activate, apply, retire, stage};
-use crate::api::outcome::Outcome;
+use super::steps::{activate, apply, check_scripts, retire, stage};
+use crate::api::outcome::{ErrorInfo, Outcome};
 use crate::render::{HostRelease, Release};
 
 /// What the steps of a rollout need.
@@ -25,18 +25,28 @@ pub(super) struct Rollout<'a> {
 }
 
 impl Rollout<'_> {
-    /// Performs the phases that `wanted` accepts. When staging fails on a host, nothing is switched anywhere, and the rest
-    /// is skipped.
-    pub(super) async fn perform(&self, plan: &Plan, wanted: impl Fn(Step) -> bool, ledger: &mut Ledger) {
+    /// Performs the phases that `wanted` accepts. When staging fails on a host, or a Zeek refuses its scripts, nothing is
+    /// switched anywhere, and the rest is skipped. Tells whether the release is now the current one on any host.
+    pub(super) async fn perform(&self, plan: &Plan, wanted: impl Fn(Step) -> bool, ledger: &mut Ledger) -> bool {
+        let mut switched = !self.sites.is_empty() && plan.phases.iter().all(|phase| phase.step != Step::Activate);
         for phase in plan.phases.iter().filter(|phase| wanted(phase.step)) {
             tracing::debug!(%phase, "rollout");
             let troubles = self.phase(phase, ledger).await;
-            if phase.step == Step::Stage && !troubles.is_empty() {
-                let hosts: Vec<&str> = troubles.iter().map(String::as_str).collect();
-                ledger.skip_rest("stage", &format!("staging failed on {}, so nothing was switched", hosts.join(", ")));
-                return;
+            let (step, what) = match phase.step {
+                Step::Stage => ("stage", "staging failed"),
+                Step::CheckScripts => ("scripts", "the check of Zeek failed"),
+                Step::Activate => {
+                    switched = troubles.len() < phase.work.len();
+                    continue;
+                }
+                _ => continue,
+            };
+            if !troubles.is_empty() {
+                ledger.skip_rest(step, &format!("{what} on {}, so nothing was switched", troubles.join(", ")));
+                return false;
             }
         }
+        switched
     }
 
     /// Performs one phase; returns the hosts on which it met trouble.
@@ -50,7 +60,18 @@ impl Rollout<'_> {
         while let Some((work, result)) = work.next().await {
             self.progress.tell(Event::Done { target: &work.host });
             match result {
-                Ok(outcomes) => outcomes.into_iter().for_each(|outcome| ledger.enter(outcome)),
+                Ok(outcomes) => {
+                    if outcomes.iter().any(|outcome| !outcome.kind.is_success()) {
+                        troubled.push(work.host.clone());
+                    }
+                    for outcome in outcomes {
+                        ledger.enter(if ledger.knows(&outcome.target) {
+                            outcome
+                        } else {
+                            of_host(&work.host, outcome)
+                        });
+                    }
+                }
                 Err(trouble) => {
                     ledger.close_host(&work.host, &trouble);
                     troubled.push(work.host.clone());
@@ -64,6 +85,7 @@ impl Rollout<'_> {
         let Some((site, part)) = self.site(&work.host) else { return Ok(Vec::new()) };
         match step {
             Step::Stage => stage::run(site, part).await.map(|()| Vec::new()),
+            Step::CheckScripts => check_scripts::run(site, part).await,
             Step::Activate => activate::run(site, &self.release.id).await.map(|()| Vec::new()),
             Step::Retire => retire::run(site, &work.nodes, self.nodes_within).await.map(|()| Vec::new()),
             Step::Apply(_) => apply::run(site, &work.nodes, self.nodes_within).await,
@@ -75,6 +97,13 @@ impl Rollout<'_> {
         let part = self.release.hosts.iter().find(|part| part.manifest.host == host)?;
         Some((site, part))
     }
+}
+
+/// What became of a node, as an outcome of its host: for verbs that answer per host.
+fn of_host(host: &str, outcome: Outcome) -> Outcome {
+    let node = &outcome.target;
+    let error = outcome.error.map(|error| ErrorInfo { what: format!("{node}: {}", error.what), ..error });
+    Outcome { target: host.to_owned(), error, ..outcome }
 }
 
 /// Asks every site what it has; sites that do not answer become trouble.

@@ -23,6 +23,7 @@ mod validate;
 mod write;
 mod yaml;
 mod zeekctl;
+mod zeekctl_cfg;
 
 #[cfg(test)]
 mod tests;
@@ -33,6 +34,7 @@ pub use problem::Problem;
 pub use schema::schema;
 pub use write::{to_value, to_yaml};
 pub use zeekctl::{ZeekctlFiles, import_zeekctl};
+pub use zeekctl_cfg::{ZeekctlOptionError, ZeekctlOptions};
 
 #[cfg(test)]
 pub(crate) use tests::test_layout;

@@ -16,6 +16,7 @@ use flate2::Compression;
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use jiff::Timestamp;
+use jiff::civil::DateTime;
 
 use super::logger::Figures;
 use super::options::LoggerOptions;
@@ -72,6 +73,11 @@ pub(super) struct Archive {
 }
 
 impl Archive {
+    /// For single files, without a thread.
+    fn of(options: &LoggerOptions) -> Archive {
+        Archive { options: options.clone(), reporter: Arc::new(Reporter::new(None)), figures: Arc::default() }
+    }
+
     fn run(&self, woken: &Receiver<()>) {
         self.remove_unfinished();
         loop {
@@ -222,6 +228,80 @@ impl Archive {
         let folders = days.map(|name| self.options.archive_dir.join(name));
         folders.filter(|path| fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir())).collect()
     }
+}
+
+/// A file that a real Zeek rotated, named as Zeek tells `archive-log` (`zeekctl.md` 15).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ZeekRotated<'a> {
+    /// The file; it is removed when it is in the archive.
+    pub file: &'a Path,
+    /// The log's path, such as `conn`.
+    pub base: &'a str,
+    /// Local time of opening, `YY-MM-DD_HH.MM.SS`.
+    pub opened: &'a str,
+    /// Local time of closing, likewise.
+    pub closed: &'a str,
+}
+
+/// Archives what a real Zeek rotated, by the rules of our own logger: name, compression, durability, expiry.
+///
+/// # Errors
+/// Times that are none, and whatever the disk says; the file stays where it is then.
+pub fn archive_rotated(options: &LoggerOptions, rotated: ZeekRotated<'_>) -> io::Result<()> {
+    let time = |text: &str| {
+        DateTime::strptime("%y-%m-%d_%H.%M.%S", text).map_err(|error| {
+            let what = format!("{text} is no time such as 26-01-31_13.05.00: {error}");
+            io::Error::new(io::ErrorKind::InvalidInput, what)
+        })
+    };
+    let rotated_file = Rotated {
+        path: rotated.base.to_owned(),
+        opened: time(rotated.opened)?,
+        closed: time(rotated.closed)?,
+        extension: if rotated.file.extension().is_some_and(|ext| ext == "gz") { "log.gz" } else { "log" }.to_owned(),
+    };
+    let archive = Archive::of(options);
+    archive.archive(rotated.file, &rotated_file)?;
+    archive.expire(Timestamp::now());
+    Ok(())
+}
+
+/// Archives what an earlier Zeek had rotated into `current_dir` (`BASE.YYYY-MM-DD-HH-MM-SS.log`) and did not bring into
+/// the archive any more. What cannot be archived stays for the next time. Gives the number of archived files.
+///
+/// # Errors
+/// When the folder cannot be read, and the first file that could not be archived.
+pub fn archive_zeek_leftovers(options: &LoggerOptions) -> io::Result<usize> {
+    let archive = Archive::of(options);
+    let (mut archived, mut failed) = (0, None);
+    for name in sorted_names(&options.current_dir)? {
+        let Some((base, opened, extension)) = zeek_rotated_name(&name) else { continue };
+        let file = options.current_dir.join(&name);
+        let done = closing_time(&file, options).and_then(|closed| {
+            let (path, extension) = (base.to_owned(), extension.to_owned());
+            archive.archive(&file, &Rotated { path, opened, closed: closed.max(opened), extension })
+        });
+        match done {
+            Ok(()) => archived += 1,
+            Err(error) => failed = failed.or(Some(error)),
+        }
+    }
+    failed.map_or(Ok(archived), Err)
+}
+
+fn closing_time(file: &Path, options: &LoggerOptions) -> io::Result<DateTime> {
+    let modified = Timestamp::try_from(fs::metadata(file)?.modified()?).map_err(io::Error::other)?;
+    Ok(local(modified, &options.time_zone))
+}
+
+/// `conn.2026-01-31-13-00-00.log` as path, opening time and extension.
+fn zeek_rotated_name(name: &str) -> Option<(&str, DateTime, &str)> {
+    let (stem, extension) = match name.strip_suffix(".log.gz") {
+        Some(stem) => (stem, "log.gz"),
+        None => (name.strip_suffix(".log")?, "log"),
+    };
+    let (base, opened) = stem.rsplit_once('.')?;
+    Some((base, DateTime::strptime("%Y-%m-%d-%H-%M-%S", opened).ok()?, extension))
 }
 
 /// `conn.log` of an earlier run as path and extension; it may have been written with other options.

@@ -20,6 +20,9 @@ use super::rotation::next_rotation;
 use super::streams::{Accepted, Streams, shown};
 use crate::wire::log_batch::{EncodeError, FORMAT};
 
+/// More than this may not wait for files that cannot be written, all together.
+const STALLED_LIMIT: usize = 2 << 20;
+
 /// How long a file that cannot be written rests before it is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -322,15 +325,19 @@ impl Writing {
         self.last_write = Instant::now();
     }
 
-    /// Takes nothing from the queue while too much waits for a file that cannot be written, so that senders wait too.
+    /// Takes nothing from the queue while too much waits for files that cannot be written, so that senders wait too.
     fn wait_while_blocked(&mut self) {
-        while self.streams.outputs().any(|output| output.is_blocked()) {
+        while self.stalled_octets() >= STALLED_LIMIT {
             let closing = self.queue.pause(Instant::now() + RETRY);
             self.write_all();
             if closing {
                 return;
             }
         }
+    }
+
+    fn stalled_octets(&mut self) -> usize {
+        self.streams.outputs().filter(|output| output.stalled).map(|output| output.waiting()).sum()
     }
 
     fn rotate_if_due(&mut self, now: Timestamp) {

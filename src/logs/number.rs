@@ -129,12 +129,20 @@ pub(super) fn push_subnet(out: &mut Vec<u8>, network: IpAddr, length: u8) {
 }
 
 fn push_v4(out: &mut Vec<u8>, addr: Ipv4Addr) {
-    for (index, octet) in addr.octets().into_iter().enumerate() {
-        if index > 0 {
-            out.push(b'.');
-        }
-        push_u64(out, octet.into());
+    // Four octets with a dot behind each, of which the last is left out.
+    let mut text = [b'.'; 16];
+    let mut length = 0;
+    for octet in addr.octets() {
+        let (hundreds, pair) = (octet / 100, usize::from(octet % 100) * 2);
+        let digits = [b'0' + hundreds, PAIRS[pair], PAIRS[pair + 1]];
+        let leading = usize::from(octet < 100) + usize::from(octet < 10);
+        let shown = &digits[leading..];
+        text[length..length + shown.len()].copy_from_slice(shown);
+        length += shown.len();
+        text[length] = b'.';
+        length += 1;
     }
+    out.extend_from_slice(&text[..length - 1]);
 }
 
 fn push_v6(out: &mut Vec<u8>, addr: Ipv6Addr) {
@@ -285,6 +293,12 @@ mod tests {
         #[test]
         fn whole_numbers_are_exact(value: i64) {
             prop_assert_eq!(text(|out| push_i64(out, value)), value.to_string());
+        }
+
+        #[test]
+        fn ipv4_addresses_are_the_standard_librarys(octets: u32) {
+            let addr = Ipv4Addr::from(octets);
+            prop_assert_eq!(text(|out| push_addr(out, addr.into())), addr.to_string());
         }
 
         #[test]

@@ -17,8 +17,6 @@ use crate::wire::log_batch::Field;
 
 /// A file is written as soon as this much waits for it.
 const WRITE_OCTETS: usize = 128 << 10;
-/// More than this may not wait for a file that cannot be written.
-const PENDING_LIMIT: usize = 2 << 20;
 
 #[derive(Debug)]
 pub(super) struct Output {
@@ -117,11 +115,6 @@ impl Output {
     /// Whether it is time to write without waiting for more.
     pub(super) fn is_heavy(&self) -> bool {
         self.waiting() >= WRITE_OCTETS
-    }
-
-    /// Whether more must not be taken before this is written.
-    pub(super) fn is_blocked(&self) -> bool {
-        self.stalled && self.waiting() >= PENDING_LIMIT
     }
 
     /// Writes all that waits and says how much that was; after an error the rest still waits.

@@ -1,7 +1,7 @@
 //! Reads what a node is started with: its configuration and the cluster's keys.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::error::NodeError;
 use super::options::Redefs;
@@ -12,14 +12,32 @@ use crate::transport::zeromq::{HubOptions, Keys, Options};
 
 /// Reads `current/nodes/NAME.yaml`.
 pub(super) fn read(dir: &ClusterDir, name: &str) -> Result<NodeConfig, NodeError> {
-    let path = dir.current().join("nodes").join(format!("{name}.yaml"));
-    let text = fs::read_to_string(&path).map_err(|source| NodeError::Config { path: path.clone(), source })?;
-    let config: NodeConfig = serde_yaml::from_str(&text)
-        .map_err(|error| NodeError::ConfigSyntax { path: path.clone(), reason: error.to_string() })?;
+    let config = read_file(&dir.current().join("nodes").join(format!("{name}.yaml")))?;
     if config.name != name || !config.nodes.iter().any(|entry| entry.name == name) {
         return Err(NodeError::NotInLayout { name: name.to_owned() });
     }
     Ok(config)
+}
+
+/// Reads `nodes/*.yaml` of a release, by name.
+pub(super) fn read_all(release: &Path) -> Result<Vec<NodeConfig>, NodeError> {
+    let folder = release.join("nodes");
+    let failed = |source| NodeError::Config { path: folder.clone(), source };
+    let entries = fs::read_dir(&folder).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect());
+    let mut paths: Vec<PathBuf> = entries.map_err(failed)?;
+    paths.sort();
+    paths.iter().map(|path| read_file(path)).collect()
+}
+
+fn read_file(path: &Path) -> Result<NodeConfig, NodeError> {
+    let text = fs::read_to_string(path).map_err(|source| NodeError::Config { path: path.to_owned(), source })?;
+    serde_yaml::from_str(&text)
+        .map_err(|error| NodeError::ConfigSyntax { path: path.to_owned(), reason: error.to_string() })
+}
+
+/// The keys of an encrypted cluster, as much of them as the node may have.
+pub(super) fn curve_keys(config: &NodeConfig, dir: &ClusterDir) -> Result<Option<Keys>, NodeError> {
+    config.curve_dir.as_ref().map(|folder| keys(&dir.path().join(folder), roles::of(config))).transpose()
 }
 
 /// What the transport is started with.
@@ -31,7 +49,7 @@ pub(super) fn transport(
 ) -> Result<Options, NodeError> {
     let endpoints = &config.zeromq;
     let role = roles::of(config);
-    let keys = config.curve_dir.as_ref().map(|folder| keys(&dir.path().join(folder), role)).transpose()?;
+    let keys = curve_keys(config, dir)?;
     let mut options = Options::new(node_id);
     redefs.sockets(&mut options)?;
     if role.hub {

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::zeek::ZeekError;
 use crate::api::config::NodeConfig;
 use crate::transport::zeromq::StartError;
 
@@ -98,6 +99,9 @@ pub enum NodeError {
         /// What the system said.
         source: io::Error,
     },
+    /// A real Zeek in the node's place did not start, or ended.
+    #[error(transparent)]
+    Zeek(#[from] ZeekError),
     /// The way out took too long.
     #[error("shutting down did not end within {} s; what was not written by then is lost", after.as_secs())]
     TooLate {

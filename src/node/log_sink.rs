@@ -18,7 +18,7 @@ use crate::wire::log_batch;
 const FLUSH_INTERVAL: Duration = Duration::from_millis(100);
 /// `Log::write_buffer_size`.
 const MAX_RECORDS: usize = 1000;
-/// Batches that wait for the writer; while so many wait, the inbox is not read.
+/// Batches that wait for the writer; while so many wait, the inbox is not read. The transport bounds their octets.
 const WRITER_QUEUE: usize = 256;
 /// Own batches that wait for room in that queue; the oldest is dropped beyond that.
 const OWN_WAITING: usize = 64;

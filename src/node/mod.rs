@@ -18,10 +18,12 @@ mod roles;
 mod run;
 mod shutdown;
 mod view;
+mod zeek;
 
 #[cfg(test)]
 mod tests;
 
 pub use error::NodeError;
-pub use observe::{ObserveOptions, ObservedEvent, Observer, SeenNode};
+pub use observe::{EventSerializer, Keys, ObserveOptions, ObservedEvent, Observer, SeenNode, value_from_json};
 pub use run::{NodeOptions, run};
+pub use zeek::{ArchiveRequest, ZeekError, archive_log, check};

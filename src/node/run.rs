@@ -17,6 +17,7 @@ use super::memory;
 use super::options::Redefs;
 use super::roles;
 use super::shutdown::{DEADLINE, stop_on_signals};
+use super::zeek;
 use crate::api::config::NodeConfig;
 use crate::api::paths::ClusterDir;
 use crate::cluster::{Core, Hooks, Limits, Settings};
@@ -56,7 +57,11 @@ pub(super) fn run_until(
     let ended = runtime.block_on(async {
         let stop = stop(CancellationToken::new())?;
         let config = config::read(&options.dir, &options.name)?;
-        Node::start(&config, &options.dir, &stop)?.work(stop).await
+        tokio::spawn(memory::give_back_after_start());
+        match &config.zeek {
+            Some(zeek) => zeek::run(&config, zeek, &options.dir, stop).await,
+            None => Node::start(&config, &options.dir, &stop)?.work(stop).await,
+        }
     });
     // A thread that is stuck in a system call must not keep the process.
     runtime.shutdown_background();

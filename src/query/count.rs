@@ -40,12 +40,20 @@ pub struct Counted {
     pub active: u64,
 }
 
+impl CountReport {
+    /// Counts rows of [`nodes`]; a row without a type counts among all only.
+    pub fn of(rows: &[NodeRow]) -> CountReport {
+        let inactive = rows.iter().filter(|row| !row.active).map(|row| row.name.clone()).collect();
+        CountReport { counts: Counts::of(rows), inactive, silent: Vec::new() }
+    }
+}
+
 impl Counts {
     fn of(rows: &[NodeRow]) -> Counts {
         let mut counts = Counts::default();
         for row in rows {
-            let of_type = counts.by_type.entry(row.node_type).or_default();
-            for counted in [of_type, &mut counts.total] {
+            let of_type = row.node_type.map(|node_type| counts.by_type.entry(node_type).or_default());
+            for counted in of_type.into_iter().chain([&mut counts.total]) {
                 counted.defined += 1;
                 counted.active += u64::from(row.active);
             }
@@ -57,8 +65,7 @@ impl Counts {
 /// Counts nodes; the cluster is asked as for [`nodes`].
 pub async fn count(layout: &Layout, selected: &[&Node], settings: &Settings) -> CountReport {
     let report = nodes(layout, selected, settings).await;
-    let inactive = report.rows.iter().filter(|row| !row.active).map(|row| row.name.clone()).collect();
-    CountReport { counts: Counts::of(&report.rows), inactive, silent: report.silent }
+    CountReport { silent: report.silent, ..CountReport::of(&report.rows) }
 }
 
 /// Counts nodes as the layout defines them; nobody is asked, so none is active.
@@ -78,8 +85,8 @@ mod tests {
     fn row(node_type: NodeType, active: bool) -> NodeRow {
         NodeRow {
             name: String::new(),
-            node_type,
-            host: String::new(),
+            node_type: Some(node_type),
+            host: None,
             ip: None,
             port: None,
             metrics_port: None,

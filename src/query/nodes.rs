@@ -24,11 +24,11 @@ pub struct NodesReport {
 pub struct NodeRow {
     /// Node name.
     pub name: String,
-    /// Node type.
+    /// Node type; unset where an observer cannot tell it.
     #[serde(rename = "type")]
-    pub node_type: NodeType,
-    /// The host of the layout.
-    pub host: String,
+    pub node_type: Option<NodeType>,
+    /// The host of the layout, or what an observed node calls its machine.
+    pub host: Option<String>,
     /// `Cluster::Node$ip`.
     pub ip: Option<IpAddr>,
     /// `Cluster::Node$p`.
@@ -50,8 +50,8 @@ pub async fn nodes(layout: &Layout, nodes: &[&Node], settings: &Settings) -> Nod
         let seen = views.seen(node);
         NodeRow {
             name: node.name.clone(),
-            node_type: node.node_type,
-            host: node.host.clone(),
+            node_type: Some(node.node_type),
+            host: Some(node.host.clone()),
             ip: node.ip,
             port: node.port,
             metrics_port: node.metrics_port,

@@ -27,9 +27,9 @@ pub struct PeerRow {
     pub node: String,
     /// Who is seen.
     pub peer: String,
-    /// The peer's type.
+    /// The peer's type; unset where an observer cannot tell it.
     #[serde(rename = "type")]
-    pub node_type: NodeType,
+    pub node_type: Option<NodeType>,
     /// The peer's node id while it is up.
     pub id: Option<String>,
     /// Whether it is up for that node.
@@ -57,7 +57,7 @@ fn rows(view: &NodeView) -> impl Iterator<Item = PeerRow> + '_ {
     view.peers.iter().map(|peer| PeerRow {
         node: view.name.clone(),
         peer: peer.peer.clone(),
-        node_type: peer.node_type,
+        node_type: Some(peer.node_type),
         id: peer.id.clone(),
         up: peer.up,
         since: peer.since,

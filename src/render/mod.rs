@@ -4,6 +4,7 @@ mod cluster_layout;
 mod node_config;
 mod release;
 mod show;
+mod zeek;
 
 #[cfg(test)]
 mod tests;

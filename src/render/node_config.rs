@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use super::RenderError;
+use super::zeek;
 use crate::api::config::{LoggingConfig, NodeConfig, NodeEntry, ZeromqEndpoints};
 use crate::data::NodeType;
 use crate::layout::{Layout, Node, nodeset};
@@ -20,6 +21,7 @@ pub(crate) fn node_config(layout: &Layout, node: &Node) -> Result<NodeConfig, Re
         curve_dir: layout.encrypted.then(|| PathBuf::from("current/keys")),
         options: layout.options.clone(),
         logging: logging(layout, node),
+        zeek: zeek::zeek_config(layout, node),
         nodes: entries(layout)?,
     })
 }

@@ -1,7 +1,8 @@
 //! A layout as the files that each host receives, content-addressed.
 //!
 //! Compatibility: equal layouts give equal bytes, so a release's id and a node's hash change only when something
-//! changed. A node's hash leaves out the table of all nodes: that one is taken over without a restart.
+//! changed. A node's hash leaves out the table of all nodes: that one is taken over without a restart. A real Zeek reads
+//! the table and its scripts only when it starts, so its hash covers both.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -9,11 +10,11 @@ use std::path::PathBuf;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::{cluster_layout, node_config};
+use super::{cluster_layout, node_config, zeek};
 use crate::api::agent::{FileEntry, Manifest, ManifestNode};
 use crate::api::config::NodeConfig;
 use crate::api::keys::CurveKeys;
-use crate::layout::{Engine, Host, Layout, Node, nodeset};
+use crate::layout::{Engine, Host, Layout, Node};
 
 /// What a release needs beside the layout.
 #[derive(Clone, Copy, Debug)]
@@ -63,12 +64,6 @@ pub enum RenderError {
     /// A layout that did not come from `layout::load`.
     #[error("the layout has no manager")]
     NoManager,
-    /// Nodes that only a real Zeek can run.
-    #[error("`engine: zeek` cannot be deployed by this version; it is set for {nodes}")]
-    ZeekEngine {
-        /// The folded set of such nodes.
-        nodes: String,
-    },
     /// A configuration that YAML cannot hold; the serializer's own words.
     #[error("writing the configuration of {node}: {why}")]
     Write {
@@ -86,7 +81,6 @@ const PUBLIC: u32 = 0o644;
 
 /// The files and manifests of all hosts.
 pub fn release(layout: &Layout, input: &ReleaseInput<'_>) -> Result<Release, RenderError> {
-    refuse_zeek(layout)?;
     let shared = shared_files(layout, input)?;
     let hosts = layout.hosts.iter().map(|host| host_release(layout, host, &shared, input));
     let mut hosts = hosts.collect::<Result<Vec<_>, _>>()?;
@@ -99,31 +93,40 @@ pub fn release(layout: &Layout, input: &ReleaseInput<'_>) -> Result<Release, Ren
     Ok(Release { id, hosts })
 }
 
-fn refuse_zeek(layout: &Layout) -> Result<(), RenderError> {
-    let zeek = layout.nodes.iter().filter(|node| node.engine == Engine::Zeek);
-    match nodeset::fold(zeek.map(|node| node.name.as_str())) {
-        nodes if nodes.is_empty() => Ok(()),
-        nodes => Err(RenderError::ZeekEngine { nodes }),
-    }
-}
-
 /// A file before it is hashed.
 struct File {
     path: PathBuf,
     content: Vec<u8>,
     mode: u32,
+    /// Only hosts that run a real Zeek receive it.
+    zeek_only: bool,
 }
 
 /// What every host receives.
 fn shared_files(layout: &Layout, input: &ReleaseInput<'_>) -> Result<Vec<File>, RenderError> {
     let zeek = cluster_layout::layout_zeek(layout)?;
-    let mut files = vec![File { path: "cluster-layout.zeek".into(), content: zeek.into_bytes(), mode: PUBLIC }];
+    let mut files =
+        vec![File { path: "cluster-layout.zeek".into(), content: zeek.into_bytes(), mode: PUBLIC, zeek_only: false }];
+    if zeek::wanted(layout) {
+        let seed = zeek::hash_seed(&layout.name, input.curve);
+        let scripts = [
+            ("local-networks.zeek", zeek::local_networks(&layout.networks)),
+            ("zeek-cluster-config.zeek", zeek::config_script(layout, &seed)?),
+        ];
+        files.extend(scripts.map(|(name, text)| File {
+            path: name.into(),
+            content: text.into_bytes(),
+            mode: PUBLIC,
+            zeek_only: true,
+        }));
+    }
     if layout.encrypted {
         let keys = input.curve.ok_or(RenderError::NoKeys)?;
         files.extend(keys.files().map(|(name, key)| File {
             path: PathBuf::from("keys").join(name),
             content: format!("{}\n", key.expose()).into_bytes(),
             mode: SECRET,
+            zeek_only: false,
         }));
     }
     Ok(files)
@@ -151,11 +154,13 @@ fn host_release(
     for node in layout.nodes.iter().filter(|node| node.host == host.name) {
         let config = node_config::node_config(layout, node)?;
         let path = PathBuf::from("nodes").join(format!("{}.yaml", node.name));
-        let file = File { path: path.clone(), content: yaml(node, &config)?, mode: PUBLIC };
+        let file = File { path: path.clone(), content: yaml(node, &config)?, mode: PUBLIC, zeek_only: false };
         manifest.files.push(add(&mut blobs, &file));
-        manifest.nodes.push(manifest_node(node, path, &config, input));
+        manifest.nodes.push(manifest_node(node, path, &config, shared, input));
     }
-    manifest.files.extend(shared.iter().map(|file| add(&mut blobs, file)));
+    let runs_zeek = layout.nodes.iter().any(|node| node.host == host.name && node.engine == Engine::Zeek);
+    let wanted = shared.iter().filter(|file| runs_zeek || !file.zeek_only);
+    manifest.files.extend(wanted.map(|file| add(&mut blobs, file)));
     Ok(HostRelease { manifest, blobs })
 }
 
@@ -173,8 +178,11 @@ fn add(blobs: &mut BTreeMap<String, Vec<u8>>, file: &File) -> FileEntry {
 /// Everything whose change needs a restart.
 #[derive(Serialize)]
 struct Restart<'a> {
-    /// Of the table of nodes only the node's own entry, which it binds its ports by.
+    /// Of the table of nodes only the node's own entry, which it binds its ports by; for a real Zeek the whole.
     config: NodeConfig,
+    /// SHA-256 of each script that a real Zeek loads.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    scripts: Vec<String>,
     binary: &'a str,
     command: &'a Option<Vec<String>>,
     env: &'a BTreeMap<String, String>,
@@ -182,7 +190,13 @@ struct Restart<'a> {
     keys: Option<String>,
 }
 
-fn manifest_node(node: &Node, path: PathBuf, config: &NodeConfig, input: &ReleaseInput<'_>) -> ManifestNode {
+fn manifest_node(
+    node: &Node,
+    path: PathBuf,
+    config: &NodeConfig,
+    shared: &[File],
+    input: &ReleaseInput<'_>,
+) -> ManifestNode {
     let mut entry = ManifestNode {
         name: node.name.clone(),
         node_type: node.node_type,
@@ -192,9 +206,12 @@ fn manifest_node(node: &Node, path: PathBuf, config: &NodeConfig, input: &Releas
         env: node.env_vars.clone(),
         pin_cpus: node.pin_cpus.clone(),
     };
-    let own = config.nodes.iter().filter(|entry| entry.name == node.name).cloned().collect();
+    let is_zeek = config.zeek.is_some();
+    let nodes = config.nodes.iter().filter(|entry| is_zeek || entry.name == node.name).cloned().collect();
+    let scripts = shared.iter().filter(|file| is_zeek && file.path.extension().is_some_and(|ext| ext == "zeek"));
     let restart = Restart {
-        config: NodeConfig { nodes: own, ..config.clone() },
+        config: NodeConfig { nodes, ..config.clone() },
+        scripts: scripts.map(|file| sha256(&file.content)).collect(),
         binary: input.binary_hash,
         command: &entry.command,
         env: &entry.env,
@@ -206,7 +223,7 @@ fn manifest_node(node: &Node, path: PathBuf, config: &NodeConfig, input: &Releas
 }
 
 /// New keys need a restart: sockets take them when they are made.
-fn fingerprint(keys: &CurveKeys) -> String {
+pub(super) fn fingerprint(keys: &CurveKeys) -> String {
     sha256(keys.files().map(|(_, key)| key.expose()).concat().as_bytes())
 }
 
@@ -223,6 +240,6 @@ fn json(value: &impl Serialize) -> Vec<u8> {
 }
 
 /// Lower-case hex.
-fn sha256(content: &[u8]) -> String {
+pub(super) fn sha256(content: &[u8]) -> String {
     Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -19,7 +19,9 @@ Everything seen is printed as one JSON object a line, so that a test can wait fo
 
 Lines on standard input make it act:
 
-  publish TOPIC NAME [STRING...]   log N   quit
+  publish TOPIC NAME [STRING...]   log N   batch HEX   quit
+
+`log N` sends N zero octets to a logger, `batch HEX` those octets.
 
 It ends at `quit` and at the end of standard input.
 """
@@ -150,7 +152,8 @@ def admit(context, keys):
     threading.Thread(target=run, daemon=True).start()
 
 
-def proxy(options):
+def forward(options):
+    """Runs the forwarder on threads of its own."""
     context = zmq.Context(io_threads=2)
     if options.server_secret and options.client_public:
         admit(context, options)
@@ -162,6 +165,10 @@ def proxy(options):
         socket.bind(endpoint)
     say(bound=[socket.getsockopt_string(zmq.LAST_ENDPOINT) for socket in (xpub, xsub)])
     threading.Thread(target=zmq.proxy, args=(xsub, xpub), daemon=True).start()
+
+
+def proxy(options):
+    forward(options)
     for line in sys.stdin:
         if line.split()[:1] == ["quit"]:
             break
@@ -286,8 +293,9 @@ class Node:
             return False
         if words[0] == "publish":
             self.publish(words[1], words[2], words[3:])
-        elif words[0] == "log":
-            parts = [b"log-write", self.id.encode(), b"zeek-bin-serializer", b"\x00" * int(words[1])]
+        elif words[0] in ("log", "batch"):
+            batch = b"\x00" * int(words[1]) if words[0] == "log" else bytes.fromhex(words[1])
+            parts = [b"log-write", self.id.encode(), b"zeek-bin-serializer", batch]
             if self.options.misbehave == "three-parts":
                 parts = parts[:3]
             self.push.send_multipart(parts, zmq.DONTWAIT)

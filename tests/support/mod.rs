@@ -1,7 +1,13 @@
-//! What the capability tests share: a sandbox that runs the real program, and machines made of network namespaces.
+//! What the capability tests share: a sandbox that runs the real program, machines made of network namespaces, processes
+//! that run beside a test, and a foreign member of a cluster.
 
+mod background;
 mod hosts;
+mod peer;
+mod python;
 mod sandbox;
 
+pub use background::{Background, Line};
 pub use hosts::{Machines, can_make_machines};
+pub use peer::{Keys, Peer};
 pub use sandbox::Sandbox;

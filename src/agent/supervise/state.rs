@@ -477,13 +477,16 @@ impl Up {
 
 impl ExitNote {
     fn in_words(&self, ran: Duration) -> String {
-        let after = match ran.as_secs() {
-            0..60 => format!("{:.1} s", ran.as_secs_f64()),
-            seconds => format!("{} min", seconds / 60),
+        // Coarse, so that nodes that fail alike say the same and are shown together.
+        let when = match ran.as_secs() {
+            0 => "within a second".to_owned(),
+            1..10 => "within 10 s".to_owned(),
+            10..60 => "within a minute".to_owned(),
+            seconds => format!("after {} min", seconds / 60),
         };
         match &self.line {
-            Some(line) => format!("{} after {after}: {line}", self.how),
-            None => format!("{} after {after}", self.how),
+            Some(line) => format!("{} {when}: {line}", self.how),
+            None => format!("{} {when}", self.how),
         }
     }
 }
@@ -554,7 +557,7 @@ mod tests {
         assert_eq!(machine.state(now), NodeState::Failed);
         assert_eq!(machine.wake_at(now), None);
         assert_eq!(machine.restarts(), 4);
-        assert_eq!(machine.error(now).as_deref(), Some("exited with status 1 after 0.0 s: fatal: no interface"));
+        assert_eq!(machine.error(now).as_deref(), Some("exited with status 1 within a second: fatal: no interface"));
     }
 
     #[test]

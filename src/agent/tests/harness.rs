@@ -252,6 +252,7 @@ pub fn release(id: &str, nodes: Vec<ManifestNode>) -> (Manifest, BTreeMap<String
 
 fn config(name: &str, node_type: NodeType) -> NodeConfig {
     NodeConfig {
+        zeek: None,
         cluster: "campus".into(),
         name: name.into(),
         node_type,

@@ -8,7 +8,8 @@ use crate::deploy;
 /// Check the layout and every host without changing anything
 ///
 /// Reads the layout, renders each node's files in memory, logs in to every host and asks for its agent, where one runs.
-/// Nothing is written, started or stopped anywhere. `zeek-cluster layout check` does the part that needs no host.
+/// Where an agent of this version runs, each real Zeek reads the scripts that a deploy would give it, listening nowhere.
+/// Nothing is started, stopped or switched anywhere. `zeek-cluster layout check` does the part that needs no host.
 #[derive(Debug, clap::Args)]
 pub struct Check {}
 

@@ -2,7 +2,7 @@
 
 use super::{
     agent, check, completions, count, deploy, help, install, keys, layout, log, man, node, nodes, output, peers,
-    remove, restart, start, status, stop, wait,
+    publish, remove, restart, start, status, stop, subscribe, wait,
 };
 use crate::cli::context::Context;
 use crate::cli::exit::Status;
@@ -25,6 +25,8 @@ pub enum Command {
     Peers(peers::Peers),
     Log(log::Log),
     Output(output::Output),
+    Subscribe(subscribe::Subscribe),
+    Publish(publish::Publish),
     Layout(layout::LayoutCommand),
     Keys(keys::Keys),
     Agent(agent::Agent),
@@ -61,6 +63,8 @@ impl Command {
             Command::Peers(command) => command.run(cx),
             Command::Log(command) => command.run(cx),
             Command::Output(command) => command.run(cx),
+            Command::Subscribe(command) => command.run(cx),
+            Command::Publish(command) => command.run(cx),
             Command::Layout(command) => command.run(cx),
             Command::Keys(command) => command.run(cx),
             Command::Agent(command) => command.run(cx),

@@ -4,18 +4,22 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use crate::cli::args::{Format, NodeArgs};
+use crate::cli::connect::{ConnectArgs, Target};
 use crate::cli::context::Context;
 use crate::cli::exit::Status;
 use crate::cli::failure::Failure;
 use crate::cli::output::Record;
 use crate::data::NodeType;
 use crate::layout::nodeset;
-use crate::query::{self, Counted, Counts};
+use crate::query::{self, CountReport, Counted, Counts};
 
 /// Count the nodes by type: how many are defined, how many are active
 ///
 /// Without options: one row per node type and one for all. With `--type`, `--active` or `--defined`: the bare number, for
 /// scripts. Changes nothing.
+///
+/// With `--connect` the cluster is looked at from outside: defined are the nodes of the zeekctl folder, or those that are
+/// there when nobody tells. Types are known as for `zeek-cluster nodes`; a node of unknown type counts among all only.
 #[derive(Debug, clap::Args)]
 pub struct Count {
     #[command(flatten)]
@@ -36,6 +40,9 @@ pub struct Count {
     /// Exit with status 1 unless this many are active (or defined, with `--defined`)
     #[arg(short, long, value_name = "N")]
     expect: Option<u64>,
+
+    #[command(flatten)]
+    connect: ConnectArgs,
 }
 
 /// The node types that a layout can have.
@@ -60,6 +67,23 @@ impl From<TypeArg> for NodeType {
 
 impl Count {
     pub fn run(self, cx: &Context) -> Result<Status, Failure> {
+        match self.connect.target()? {
+            Some(target) => {
+                let report = self.observed(cx, &target)?;
+                self.show(cx, &report)?;
+                Ok(self.verdict(cx, &report))
+            }
+            None => self.ask(cx),
+        }
+    }
+
+    fn observed(&self, cx: &Context, target: &Target) -> Result<CountReport, Failure> {
+        let mut rows = target.node_rows(&target.look(cx)?, &self.nodes.nodes)?;
+        rows.retain(|row| self.node_type.is_none_or(|only| row.node_type == Some(NodeType::from(only))));
+        Ok(CountReport::of(&rows))
+    }
+
+    fn ask(&self, cx: &Context) -> Result<Status, Failure> {
         let layout = cx.layout()?;
         let mut nodes = cx.select(&layout, &self.nodes)?;
         nodes.retain(|node| self.node_type.is_none_or(|only| NodeType::from(only) == node.node_type));
@@ -67,14 +91,21 @@ impl Count {
             true => query::defined(&nodes),
             false => cx.block_on(query::count(&layout, &nodes, &cx.asking()))?,
         };
-        let total = report.counts.total;
-        let number = if self.defined { total.defined } else { total.active };
-        match self.wants_number() {
-            true => self.print_number(cx, number)?,
-            false => print_all(cx, &report.counts)?,
-        }
+        self.show(cx, &report)?;
         cx.printer.silent_hosts(&report.silent, &nodes);
-        Ok(self.verdict(cx, number, &report.inactive))
+        Ok(self.verdict(cx, &report))
+    }
+
+    fn number(&self, report: &CountReport) -> u64 {
+        let total = report.counts.total;
+        if self.defined { total.defined } else { total.active }
+    }
+
+    fn show(&self, cx: &Context, report: &CountReport) -> Result<(), Failure> {
+        match self.wants_number() {
+            true => self.print_number(cx, self.number(report)),
+            false => print_all(cx, &report.counts),
+        }
     }
 
     fn wants_number(&self) -> bool {
@@ -85,7 +116,8 @@ impl Count {
         Ok(cx.printer.text(&number.to_string())?)
     }
 
-    fn verdict(&self, cx: &Context, number: u64, inactive: &[String]) -> Status {
+    fn verdict(&self, cx: &Context, report: &CountReport) -> Status {
+        let (number, inactive) = (self.number(report), &report.inactive);
         let Some(expected) = self.expect.filter(|expected| *expected != number) else { return Status::Done };
         let what = if self.defined { "defined" } else { "active" };
         let missing = match inactive.is_empty() {

@@ -1,5 +1,7 @@
 //! `keys`: the cluster's CURVE keys on this side.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use crate::api::keys::CurveKeys;
@@ -7,9 +9,11 @@ use crate::cli::context::Context;
 use crate::cli::exit::Status;
 use crate::cli::failure::Failure;
 use crate::cli::output::Record;
+use crate::deploy;
 use crate::deploy::keys::{KeyStore, Made};
+use crate::layout::Layout;
 
-/// Make or show the keys that encrypt the traffic between nodes
+/// Make, replace or show the keys that encrypt the traffic between nodes
 ///
 /// A cluster on two hosts or more is encrypted (`encryption: auto`) with one pair of keys for its servers and one for its
 /// clients. They are made at the first deploy, kept on this machine in `~/.local/share/zeek-cluster/keys/CLUSTER/`
@@ -26,10 +30,13 @@ enum Sub {
     ///
     /// `zeek-cluster deploy` does the same when it needs them. Keys that exist are left alone.
     Generate,
-    /// Replace the keys by new ones
+    /// Replace the keys by new ones, and deploy them
     ///
-    /// The old ones are deleted. The next `zeek-cluster deploy` restarts every node with the new ones; until then the
-    /// cluster runs on with the old ones. Asks first unless `--yes` is given.
+    /// Makes new keys and deploys the layout with them, which restarts every node: loggers first, then the manager, the
+    /// proxies and the workers. Nodes with old and with new keys refuse each other, so the cluster is apart from the first
+    /// restart until the last one; what loggers had been sent by then is written. The old keys stay in force until the hosts
+    /// have the new ones: when no host took them, nothing has changed. A host that could not be reached gets them with the
+    /// next `zeek-cluster deploy`. Asks first unless `--yes` is given.
     Rotate,
     /// Print the public keys, as Z85 text
     ShowPublic,
@@ -39,25 +46,70 @@ impl Keys {
     pub fn run(self, cx: &Context) -> Result<Status, Failure> {
         let layout = cx.layout()?;
         let store = KeyStore::of(&layout.name).map_err(Failure::keys)?;
-        let folder = store.folder().display();
         match self.command {
-            Sub::Generate => match store.read_or_make().map_err(Failure::keys)? {
-                Made::New(_) => cx.printer.status(&format!("made new keys in {folder}")),
-                Made::Found(_) => cx.printer.status(&format!("unchanged: there are keys in {folder}")),
-            },
-            Sub::Rotate => {
-                cx.confirm(&format!("Replace the keys of cluster `{}`?", layout.name))?;
-                store.rotate().map_err(Failure::keys)?;
-                cx.printer
-                    .status(&format!("made new keys in {folder}; `zeek-cluster deploy` brings them to the hosts"));
-            }
+            Sub::Generate => generate(cx, &layout, &store),
+            Sub::Rotate => rotate(cx, &layout, &store),
             Sub::ShowPublic => {
                 let keys = store.read().map_err(Failure::keys)?;
                 cx.printer.records(&public(&keys))?;
+                Ok(Status::Done)
             }
         }
-        Ok(Status::Done)
     }
+}
+
+fn generate(cx: &Context, layout: &Layout, store: &KeyStore) -> Result<Status, Failure> {
+    let folder = store.folder().display();
+    match store.read_or_make().map_err(Failure::keys)? {
+        Made::New(_) => cx.printer.status(&format!("made new keys in {folder}")),
+        Made::Found(_) => cx.printer.status(&format!("unchanged: there are keys in {folder}")),
+    }
+    if !layout.encrypted {
+        cx.printer.warning("the layout does not encrypt: they are not used until it says `encryption: on`");
+    }
+    Ok(Status::Done)
+}
+
+/// The old keys are in force until at least one host has the new ones.
+fn rotate(cx: &Context, layout: &Layout, store: &KeyStore) -> Result<Status, Failure> {
+    if !layout.encrypted {
+        return Err(Failure::Usage {
+            what: format!("cluster `{}` is not encrypted, so it has no keys to rotate", layout.name),
+            hint: Some("`encryption: on` in the layout encrypts a cluster on one host, too".into()),
+        });
+    }
+    store.read().map_err(Failure::keys)?;
+    cx.confirm(&format!(
+        "Replace the keys of cluster `{}`? All {} nodes restart, and until the last one has, the cluster is apart.",
+        layout.name,
+        layout.nodes.len()
+    ))?;
+    let next = store.rotate().map_err(Failure::keys)?;
+    let report = roll_out(cx, layout, next.keys())?;
+    if report.switched {
+        next.take_over().map_err(Failure::keys)?;
+        cx.printer.status(&format!("the new keys are in {}", store.folder().display()));
+    } else {
+        next.discard().map_err(Failure::keys)?;
+        cx.printer.error("no host took the new keys, so the old ones stay in force");
+    }
+    Ok(cx.printer.outcomes(&report.outcomes)?)
+}
+
+fn roll_out(cx: &Context, layout: &Layout, keys: &CurveKeys) -> Result<deploy::Report, Failure> {
+    let settings = cx.reach();
+    let progress = cx.printer.progress();
+    let options = deploy::Options {
+        curve: Some(keys),
+        join_within: cx.global.timeout.unwrap_or(Duration::from_secs(60)),
+        progress: &progress,
+    };
+    let deployed = cx.block_on(deploy::deploy(layout, &settings, options));
+    progress.finish();
+    if matches!(deployed, Err(Failure::Interrupted)) {
+        cx.printer.hint("the old keys are still in force here: `keys rotate` goes on, `deploy` goes back to them");
+    }
+    deployed?.map_err(Failure::deploy)
 }
 
 /// A public key by the name of its file.

@@ -17,11 +17,13 @@ mod node;
 mod nodes;
 mod output;
 mod peers;
+mod publish;
 mod remove;
 mod restart;
 mod start;
 mod status;
 mod stop;
+mod subscribe;
 mod wait;
 
 pub use command::Command;

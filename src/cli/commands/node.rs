@@ -6,7 +6,7 @@ use crate::api::paths::ClusterDir;
 use crate::cli::context::Context;
 use crate::cli::exit::Status;
 use crate::cli::failure::Failure;
-use crate::node::{self, NodeOptions};
+use crate::node::{self, ArchiveRequest, NodeOptions};
 
 /// Run one node of a deployed cluster in the foreground
 ///
@@ -31,12 +31,58 @@ enum Sub {
         #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
         dir: PathBuf,
     },
+    /// Bring a log that a real Zeek rotated into the archive (Zeek runs this)
+    #[command(hide = true)]
+    ArchiveLog {
+        /// The node that wrote the log
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// The cluster's folder on this host, `BASE/CLUSTER`
+        #[arg(long, value_name = "DIR")]
+        dir: PathBuf,
+        /// The rotated file
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// The log's path, such as conn
+        #[arg(value_name = "BASE")]
+        base: String,
+        /// Local time of opening, YY-MM-DD_HH.MM.SS
+        #[arg(value_name = "OPENED")]
+        opened: String,
+        /// Local time of closing
+        #[arg(value_name = "CLOSED")]
+        closed: String,
+        /// Whether Zeek is ending, and the writer's name
+        #[arg(value_name = "MORE", hide = true)]
+        more: Vec<String>,
+    },
+    /// Let Zeek read the scripts of a staged release (`check` and `deploy` run this)
+    #[command(hide = true)]
+    Check {
+        /// The release's id
+        #[arg(value_name = "RELEASE")]
+        release: String,
+        /// The cluster's folder on this host, `BASE/CLUSTER`
+        #[arg(long, value_name = "DIR")]
+        dir: PathBuf,
+    },
 }
 
 impl Node {
-    pub fn run(self, _: &Context) -> Result<Status, Failure> {
-        let Sub::Run { name, dir } = self.command;
-        node::run(NodeOptions { dir: ClusterDir::new(dir), name }).map_err(Failure::here)?;
+    pub fn run(self, cx: &Context) -> Result<Status, Failure> {
+        match self.command {
+            Sub::Run { name, dir } => {
+                node::run(NodeOptions { dir: ClusterDir::new(dir), name }).map_err(Failure::here)?;
+            }
+            Sub::ArchiveLog { name: node, dir, file, base, opened, closed, more: _ } => {
+                let request = ArchiveRequest { dir: ClusterDir::new(dir), node, file, base, opened, closed };
+                node::archive_log(&request).map_err(Failure::here)?;
+            }
+            Sub::Check { release, dir } => {
+                let checked = node::check(&ClusterDir::new(dir), &release).map_err(Failure::here)?;
+                cx.printer.json(&checked)?;
+            }
+        }
         Ok(Status::Done)
     }
 }

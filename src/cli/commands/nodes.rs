@@ -1,6 +1,7 @@
 //! `nodes`: who is in the cluster.
 
 use crate::cli::args::NodeArgs;
+use crate::cli::connect::ConnectArgs;
 use crate::cli::context::Context;
 use crate::cli::exit::Status;
 use crate::cli::failure::Failure;
@@ -13,15 +14,26 @@ use crate::query::{self, NodeRow};
 /// node, when the manager gives no answer) says which of them are active, under which id, and since when. Changes
 /// nothing.
 ///
+/// With `--connect` the cluster is looked at from outside: the nodes that are there, and those of the zeekctl folder that
+/// are not. Where no folder tells it, the type is the one after which the node is named, and the host is what its id says;
+/// a node whose name cannot be found out is shown under its id.
+///
 /// Columns: name, type, host, ip, port, metrics_port, active, id, since.
 #[derive(Debug, clap::Args)]
 pub struct Nodes {
     #[command(flatten)]
     nodes: NodeArgs,
+
+    #[command(flatten)]
+    connect: ConnectArgs,
 }
 
 impl Nodes {
     pub fn run(self, cx: &Context) -> Result<Status, Failure> {
+        if let Some(target) = self.connect.target()? {
+            cx.printer.records(&target.node_rows(&target.look(cx)?, &self.nodes.nodes)?)?;
+            return Ok(Status::Done);
+        }
         let layout = cx.layout()?;
         let nodes = cx.select(&layout, &self.nodes)?;
         let report = cx.block_on(query::nodes(&layout, &nodes, &cx.asking()))?;
@@ -38,8 +50,8 @@ impl Record for NodeRow {
     fn cells(&self) -> Vec<String> {
         vec![
             self.name.clone(),
-            self.node_type.to_string(),
-            self.host.clone(),
+            shown(self.node_type),
+            shown(self.host.as_deref()),
             shown(self.ip),
             shown(self.port),
             shown(self.metrics_port),
@@ -52,8 +64,8 @@ impl Record for NodeRow {
     fn fields(&self) -> Vec<String> {
         vec![
             self.name.clone(),
-            self.node_type.to_string(),
-            self.host.clone(),
+            shown(self.node_type),
+            shown(self.host.as_deref()),
             shown(self.ip),
             shown(self.port),
             shown(self.metrics_port),

@@ -1,6 +1,7 @@
 //! `peers`: who sees whom.
 
 use crate::cli::args::NodeArgs;
+use crate::cli::connect::ConnectArgs;
 use crate::cli::context::Context;
 use crate::cli::exit::Status;
 use crate::cli::failure::Failure;
@@ -13,6 +14,9 @@ use crate::query::{self, PeerRow};
 /// Asks each selected node that runs and shows one row for each other node of the layout: whether it is up for that node,
 /// under which id, and since when. Changes nothing.
 ///
+/// With `--connect` the cluster is looked at from outside: one row for each node that an observer sees there, and for those
+/// of the zeekctl folder that it does not see.
+///
 /// Columns: node, peer, type, id, up, since.
 #[derive(Debug, clap::Args)]
 pub struct Peers {
@@ -22,10 +26,19 @@ pub struct Peers {
     /// Show only peers that are not up
     #[arg(long)]
     down: bool,
+
+    #[command(flatten)]
+    connect: ConnectArgs,
 }
 
 impl Peers {
     pub fn run(self, cx: &Context) -> Result<Status, Failure> {
+        if let Some(target) = self.connect.target()? {
+            let mut rows = target.peer_rows(&target.look(cx)?, &self.nodes.nodes)?;
+            rows.retain(|row| !(self.down && row.up));
+            cx.printer.records(&rows)?;
+            return Ok(Status::Done);
+        }
         let layout = cx.layout()?;
         let nodes = cx.select(&layout, &self.nodes)?;
         let mut report = cx.block_on(query::peers(&layout, &nodes, &cx.asking()))?;
@@ -51,7 +64,7 @@ impl Record for PeerRow {
         vec![
             self.node.clone(),
             self.peer.clone(),
-            self.node_type.to_string(),
+            shown(self.node_type),
             if self.up { "yes" } else { "no" }.to_owned(),
             human::ago(self.since),
             shown(self.id.as_deref()),
@@ -62,7 +75,7 @@ impl Record for PeerRow {
         vec![
             self.node.clone(),
             self.peer.clone(),
-            self.node_type.to_string(),
+            shown(self.node_type),
             shown(self.id.as_deref()),
             self.up.to_string(),
             shown(self.since),

@@ -101,11 +101,13 @@ pub fn of_nodes(nodes: &[&Node], silent: &[Silent]) -> Vec<Outcome> {
     nodes.iter().map(outcome).collect()
 }
 
-/// The failures, those with equal words on one host together: targets, what, hint.
+/// The failures, those with equal words together: targets, what, and the hint of the first.
 pub fn failures(outcomes: &[Outcome]) -> Vec<(String, String, Option<String>)> {
     let mut groups: Vec<(&Outcome, Vec<&str>)> = Vec::new();
     for outcome in outcomes.iter().filter(|outcome| outcome.error.is_some() && !outcome.kind.is_success()) {
-        match groups.iter_mut().find(|(first, _)| first.error == outcome.error && first.kind == outcome.kind) {
+        let what = |outcome: &Outcome| outcome.error.as_ref().map(|error| error.what.clone());
+        let same = |first: &Outcome| first.kind == outcome.kind && what(first) == what(outcome);
+        match groups.iter_mut().find(|(first, _)| same(first)) {
             Some((_, targets)) => targets.push(&outcome.target),
             None => groups.push((outcome, vec![&outcome.target])),
         }

@@ -2,6 +2,7 @@
 
 pub(super) mod activate;
 pub(super) mod apply;
+pub(super) mod check_scripts;
 pub(super) mod join;
 pub(super) mod retire;
 pub(super) mod stage;

@@ -170,3 +170,26 @@ fn a_full_disk_keeps_the_source_and_removes_the_half_copy() {
     assert!(bench.path(QUEUED).exists());
     assert!(sorted_names(&disk.path().join("logs/2026-01-31")).unwrap().is_empty());
 }
+
+#[test]
+fn what_a_real_zeek_rotated_gets_its_name_in_the_archive() {
+    let folder = tempfile::tempdir().unwrap();
+    let current = folder.path().join("logs/current/logger");
+    fs::create_dir_all(&current).unwrap();
+    let mut options = LoggerOptions::new("logger", &current, folder.path().join("logs"));
+    options.compress = true;
+    options.suffix = Some("logger".into());
+    let file = current.join("conn.2026-01-31-13-00-00.log");
+    fs::write(&file, "a line\n").unwrap();
+    let rotated = ZeekRotated { file: &file, base: "conn", opened: "26-01-31_13.00.00", closed: "26-01-31_14.00.00" };
+    archive_rotated(&options, rotated).unwrap();
+    assert!(folder.path().join("logs/2026-01-31/conn.13:00:00-14:00:00-logger.log.gz").exists());
+    assert!(!file.exists());
+
+    fs::write(&file, "left behind\n").unwrap();
+    fs::write(current.join("conn.log"), "still open\n").unwrap();
+    let nonsense = ZeekRotated { closed: "later", ..rotated };
+    assert!(archive_rotated(&options, nonsense).unwrap_err().to_string().starts_with("later is no time"));
+    assert_eq!(archive_zeek_leftovers(&options).unwrap(), 1);
+    assert!(!file.exists() && current.join("conn.log").exists());
+}

@@ -98,6 +98,7 @@ impl TestCluster {
         let writes_logs = kind == NodeType::Logger || (is_manager && !self.has_logger());
         let all = self.endpoints.clone();
         NodeConfig {
+            zeek: None,
             cluster: "test".to_owned(),
             name: name.to_owned(),
             node_type: kind,

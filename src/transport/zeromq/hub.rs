@@ -15,6 +15,7 @@ use super::curve::{self, Answer, Zap};
 use super::monitor::{self, EventKind, Reports, Security};
 use super::options::{HubOptions, StartError};
 use super::queue::Waker;
+use super::run::{Found, ROUNDS};
 use super::socket::{
     Context, ContextOptions, Errno, Kind, Message, More, Opt, Pollable, Socket, peer_address, poll, unsent,
 };
@@ -261,28 +262,41 @@ impl Forwarder {
             if timeout.is_some_and(|timeout| timeout.is_zero()) {
                 return;
             }
-            if let Err(errno) = self.wait(timeout) {
-                tracing::error!(error = %errno, "the hub cannot poll its sockets any more");
-                return;
+            match self.wait(timeout) {
+                Ok(Found { woken, news }) => {
+                    if woken {
+                        self.shared.wake.clear();
+                    }
+                    self.admit();
+                    if news {
+                        self.watch();
+                    }
+                }
+                Err(errno) => {
+                    tracing::error!(error = %errno, "the hub cannot poll its sockets any more");
+                    return;
+                }
             }
-            self.shared.wake.clear();
-            self.admit();
-            self.watch();
-            self.forward_interests();
-            self.forward_events();
+            for _ in 0..ROUNDS {
+                self.forward_interests();
+                if self.forward_events() == 0 {
+                    break;
+                }
+            }
         }
     }
 
-    fn wait(&self, timeout: Option<Duration>) -> Result<(), Errno> {
+    fn wait(&self, timeout: Option<Duration>) -> Result<Found, Errno> {
         let mut items = vec![
-            Pollable::Socket(&self.xsub),
-            Pollable::Socket(&self.xpub),
+            Pollable::Fd(self.shared.wake.fd()),
             Pollable::Socket(&self.xpub_monitor),
             Pollable::Socket(&self.xsub_monitor),
-            Pollable::Fd(self.shared.wake.fd()),
+            Pollable::Socket(&self.xsub),
+            Pollable::Socket(&self.xpub),
         ];
         items.extend(self.zap.iter().map(|zap| Pollable::Socket(zap.socket())));
-        poll(&items, timeout)
+        let ready = poll(&items, timeout)?;
+        Ok(Found { woken: ready.any(0..1), news: ready.any(1..3) })
     }
 
     /// From the nodes' XSUB to the nodes' XPUB.
@@ -334,8 +348,8 @@ impl Forwarder {
         true
     }
 
-    /// From the nodes' XPUB to the nodes' XSUB.
-    fn forward_events(&mut self) {
+    /// From the nodes' XPUB to the nodes' XSUB; says how many there were.
+    fn forward_events(&mut self) -> u64 {
         let (mut messages, mut octets) = (0, 0);
         for _ in 0..BURST {
             let Ok(mut part) = self.xsub.receive_part() else { break };
@@ -364,6 +378,7 @@ impl Forwarder {
         count(&counters.frontend_bytes_received, octets);
         count(&counters.backend_messages_sent, messages);
         count(&counters.backend_bytes_sent, octets);
+        messages
     }
 
     /// Waits for room as long as the patience lasts, then sends to everybody but the full subscriber, which libzmq skips
@@ -426,7 +441,7 @@ impl Forwarder {
         };
         let topic = String::from_utf8_lossy(topic).into_owned();
         if self.reports.is_due(&subscriber, "does not read", Instant::now()) {
-            tracing::warn!(%subscriber, %topic, "a subscriber does not read; events are withheld from it");
+            tracing::debug!(%subscriber, %topic, "a subscriber does not read; events are withheld from it");
             (self.notify)(LinkEvent::SlowSubscriber { subscriber, topic });
         }
     }
@@ -469,7 +484,7 @@ pub(super) fn refused_client(address: &str) -> String {
 
 fn report(reports: &mut Reports, notify: &Notify, endpoint: &str, reason: String) {
     if reports.is_due(endpoint, &reason, Instant::now()) {
-        tracing::warn!(endpoint, reason, "peer refused");
+        tracing::debug!(endpoint, reason, "peer refused");
         notify(LinkEvent::Refused { endpoint: endpoint.to_owned(), reason });
     }
 }

@@ -207,6 +207,10 @@ pub(super) fn listener_reason(kind: EventKind, security: Security) -> Option<&'s
         (EventKind::FailedProtocol(CRYPTOGRAPHIC), Security::Curve) => Some(
             "a peer was turned away that encrypts for another server key, or whose key pair does not belong together",
         ),
+        // A peer without keys that hangs up first, which is up to chance: of the two, only it can tell why.
+        (EventKind::FailedSilently(_), Security::Curve) => {
+            Some("a peer broke off the handshake: it has no CURVE keys, or is no member of a cluster")
+        }
         _ => None,
     }
 }

@@ -43,8 +43,12 @@ pub struct Options {
     pub log_sndhwm: i32,
     /// `log_sndbuf`: -1 for the kernel's choice.
     pub log_sndbuf: i32,
-    /// `log_rcvhwm`, batches per sender.
+    /// `log_rcvhwm`, batches per sender; lowered by itself where batches are so large that more than
+    /// [`log_queue_bytes`](Options::log_queue_bytes) would wait.
     pub log_rcvhwm: i32,
+    /// Octets of batches that a logger holds: once as read and not yet written, once in libzmq. While so many wait, senders
+    /// do. Zeek knows no such bound.
+    pub log_queue_bytes: usize,
     /// `log_rcvbuf`: -1 for the kernel's choice.
     pub log_rcvbuf: i32,
     /// `connect_xpub_nodrop`: false turns the count of drops off.
@@ -81,6 +85,7 @@ impl Options {
             log_sndhwm: 1000,
             log_sndbuf: -1,
             log_rcvhwm: 1000,
+            log_queue_bytes: 8 << 20,
             log_rcvbuf: -1,
             connect_xpub_nodrop: true,
             poll_max_messages: 100,

@@ -32,13 +32,6 @@ impl Command {
     }
 }
 
-/// What [`Queue::take`] found.
-pub(super) struct Taken {
-    pub(super) commands: VecDeque<Command>,
-    /// Nothing will follow.
-    pub(super) closed: bool,
-}
-
 /// Many callers, one thread that takes.
 pub(super) struct Queue {
     state: Mutex<State>,
@@ -80,11 +73,18 @@ impl Queue {
         self.wake.wake();
     }
 
-    /// Everything at once, and forgets the wake-up.
-    pub(super) fn take(&self) -> Taken {
+    /// Forgets the wake-up. To be called before [`Queue::take`] when the descriptor could be read.
+    pub(super) fn clear(&self) {
         self.wake.clear();
+    }
+
+    /// Moves everything at once to `into`, which must be empty; says whether the queue is closed, so that nothing will
+    /// follow.
+    pub(super) fn take(&self, into: &mut VecDeque<Command>) -> bool {
+        debug_assert!(into.is_empty(), "the last commands were performed");
         let mut state = self.lock();
-        Taken { commands: std::mem::take(&mut state.commands), closed: state.closed }
+        std::mem::swap(&mut state.commands, into);
+        state.closed
     }
 
     /// Readable when there is something to take.
@@ -135,8 +135,8 @@ mod tests {
         assert_eq!(queue.push(Command::Subscribe(b"t".to_vec())), Ok(()));
         queue.close();
         assert_eq!(queue.push(Command::Subscribe(b"t".to_vec())), Err(SendError::Closed));
-        let taken = queue.take();
-        assert!(taken.closed);
-        assert_eq!(taken.commands.len(), LIMIT + 1);
+        let mut commands = VecDeque::new();
+        assert!(queue.take(&mut commands), "closed");
+        assert_eq!(commands.len(), LIMIT + 1);
     }
 }

@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
+use super::budget::{Budget, Share};
 use super::counters::Figures;
 use super::curve::Answer;
 use super::hub::refused_client;
-use super::monitor::{self, Change, Dialled, Event, Reports, Retry, Security};
+use super::monitor::{self, Change, Dialled, Event, EventKind, Reports, Retry, Security};
 use super::options::Options;
 use super::queue::{Command, Queue};
-use super::socket::{Errno, Kind, Pollable, Socket, poll};
+use super::socket::{Errno, Kind, Opt, Pollable, Socket, poll};
 use super::sockets::{NodeSockets, Watched};
 use crate::transport::frame::Interest;
 use crate::transport::{EventFrame, Inbound, LinkEvent, LogFrame};
@@ -28,6 +29,10 @@ const INBOX_RETRY: Duration = Duration::from_millis(5);
 const REDIAL: Duration = Duration::from_secs(1);
 const REDIAL_MAX: Duration = Duration::from_secs(30);
 
+/// Rounds of sending and reading before everything is polled again. Polling looks at all sockets and monitors, with a system
+/// call for each; under load one round carries few messages.
+pub(super) const ROUNDS: usize = 16;
+
 /// Messages read at once when `poll_max_messages` says no limit.
 const NO_LIMIT: usize = 10_000;
 
@@ -37,6 +42,14 @@ struct Redial {
     pause: Duration,
 }
 
+/// What polling found beside messages.
+pub(super) struct Found {
+    /// Another thread woke this one.
+    pub(super) woken: bool,
+    /// A monitor has something to tell.
+    pub(super) news: bool,
+}
+
 /// A node's thread.
 pub(super) struct Runner {
     sockets: NodeSockets,
@@ -44,6 +57,8 @@ pub(super) struct Runner {
     queue: Arc<Queue>,
     inbox: mpsc::Sender<Inbound>,
     figures: Arc<Figures>,
+    budget: Budget,
+    share: Share,
     /// What the inbox had no room for; while there is something, nothing else that must not be lost is read.
     held: VecDeque<Inbound>,
     subscribed: BTreeSet<Vec<u8>>,
@@ -63,6 +78,8 @@ impl Runner {
     ) -> Runner {
         let mut runner = Runner {
             sockets,
+            budget: Budget::new(options.log_queue_bytes),
+            share: Share::new(options.log_queue_bytes, options.log_rcvhwm),
             options,
             queue,
             inbox,
@@ -91,27 +108,39 @@ impl Runner {
 
     /// Until the queue is closed and everything in it was handed to the sockets.
     pub(super) fn run(mut self) {
+        let mut commands = VecDeque::new();
         loop {
-            if let Err(errno) = self.wait() {
-                tracing::error!(error = %errno, "the node cannot poll its sockets any more");
-                return;
+            let found = match self.wait() {
+                Ok(found) => found,
+                Err(errno) => {
+                    tracing::error!(error = %errno, "the node cannot poll its sockets any more");
+                    return;
+                }
+            };
+            if found.woken {
+                self.queue.clear();
             }
             self.flush_held();
-            let taken = self.queue.take();
-            for command in taken.commands {
-                self.perform(command);
+            for _ in 0..ROUNDS {
+                let closed = self.queue.take(&mut commands);
+                let sent = commands.len();
+                commands.drain(..).for_each(|command| self.perform(command));
+                if closed {
+                    return;
+                }
+                if sent + self.read() == 0 {
+                    break;
+                }
             }
-            if taken.closed {
-                return;
-            }
-            self.read();
             self.admit();
-            self.watch();
+            if found.news {
+                self.watch();
+            }
             self.redial();
         }
     }
 
-    fn wait(&self) -> Result<(), Errno> {
+    fn wait(&self) -> Result<Found, Errno> {
         let sockets = &self.sockets;
         let mut items = vec![Pollable::Fd(self.queue.fd()), Pollable::Socket(&sockets.xsub.socket)];
         let mut timeout = self
@@ -120,15 +149,20 @@ impl Runner {
             .map(|redial| redial.due)
             .min()
             .map(|due| due.saturating_duration_since(Instant::now()) + Duration::from_millis(1));
+        let monitors = items.len();
         if self.held.is_empty() {
-            items.push(Pollable::Socket(&sockets.xpub.socket));
+            items.extend(sockets.pull.iter().map(|pull| Pollable::Socket(&pull.monitor)));
             items.push(Pollable::Socket(&sockets.xpub.monitor));
             items.push(Pollable::Socket(&sockets.xsub.monitor));
             items.push(Pollable::Socket(&sockets.push.monitor));
         }
+        let monitors = monitors..items.len();
+        if self.held.is_empty() {
+            items.push(Pollable::Socket(&sockets.xpub.socket));
+            items.extend(sockets.zap.iter().map(|zap| Pollable::Socket(zap.socket())));
+        }
         if let Some(pull) = &sockets.pull {
-            items.push(Pollable::Socket(&pull.monitor));
-            if self.is_inbox_full() {
+            if self.takes_no_logs() {
                 timeout = Some(INBOX_RETRY);
             } else {
                 items.push(Pollable::Socket(&pull.socket));
@@ -137,8 +171,8 @@ impl Runner {
         if !self.held.is_empty() {
             timeout = Some(INBOX_RETRY);
         }
-        items.extend(sockets.zap.iter().map(|zap| Pollable::Socket(zap.socket())));
-        poll(&items, timeout)
+        let ready = poll(&items, timeout)?;
+        Ok(Found { woken: ready.any(0..1), news: ready.any(monitors) })
     }
 
     fn perform(&mut self, command: Command) {
@@ -183,18 +217,19 @@ impl Runner {
     }
 
     /// One round: events are taken off the wire first but handed on after the subscriptions, so that a subscription is
-    /// never seen after an event that was sent later (`zeromq.md` 1.5).
-    fn read(&mut self) {
+    /// never seen after an event that was sent later (`zeromq.md` 1.5). Says how many messages there were.
+    fn read(&mut self) -> usize {
         let limit = match self.options.poll_max_messages {
             0 => NO_LIMIT,
             limit => limit,
         };
         let events = self.take_events(limit);
-        self.read_interests(limit);
+        let mut count = events.len() + self.read_interests(limit);
         for event in events {
             self.hand_on_event(event);
         }
-        self.read_logs(limit);
+        count += self.read_logs(limit);
+        count
     }
 
     fn take_events(&mut self, limit: usize) -> Vec<EventFrame> {
@@ -219,12 +254,12 @@ impl Runner {
         self.hand_on(Inbound::Event(event));
     }
 
-    fn read_interests(&mut self, limit: usize) {
-        for _ in 0..limit {
+    fn read_interests(&mut self, limit: usize) -> usize {
+        for count in 0..limit {
             if !self.held.is_empty() {
-                return;
+                return count;
             }
-            let Ok(message) = self.sockets.xpub.socket.receive(2) else { return };
+            let Ok(message) = self.sockets.xpub.socket.receive(2) else { return count };
             let [part] = &message.parts[..] else {
                 self.bad_message("xpub", message.count, &"expected 1 part");
                 continue;
@@ -235,21 +270,36 @@ impl Runner {
                 None => {}
             }
         }
+        limit
     }
 
-    fn read_logs(&mut self, limit: usize) {
-        for _ in 0..limit {
-            if !self.held.is_empty() || self.is_inbox_full() {
-                return;
-            }
-            let Some(Ok(message)) = self.sockets.pull.as_ref().map(|pull| pull.socket.receive(5)) else { return };
+    fn read_logs(&mut self, limit: usize) -> usize {
+        let mut count = 0;
+        while count < limit && self.held.is_empty() && !self.takes_no_logs() {
+            let Some(Ok(message)) = self.sockets.pull.as_ref().map(|pull| pull.socket.receive(5)) else { break };
+            count += 1;
             match LogFrame::from_parts(message.parts) {
                 Ok(batch) => {
                     self.figures.logs_received.add(1);
-                    self.hand_on(Inbound::Log(batch));
+                    self.share.received(batch.payload.len());
+                    let payload = self.budget.count(batch.payload);
+                    self.hand_on(Inbound::Log(LogFrame { payload, ..batch }));
                 }
                 Err(error) => self.bad_message("log", message.count, &error),
             }
+        }
+        self.adapt_log_rcvhwm();
+        count
+    }
+
+    fn takes_no_logs(&self) -> bool {
+        self.is_inbox_full() || self.budget.is_used_up()
+    }
+
+    fn adapt_log_rcvhwm(&mut self) {
+        let Some((pull, mark)) = self.sockets.pull.as_ref().zip(self.share.changed()) else { return };
+        if let Err(errno) = pull.socket.set(Opt::Rcvhwm, mark) {
+            tracing::warn!(error = %errno, mark, "the high-water mark of the log socket could not be set");
         }
     }
 
@@ -313,6 +363,11 @@ impl Runner {
 
     fn watch_pull(&mut self) {
         while let Some(event) = self.sockets.pull.as_ref().and_then(|pull| monitor::next(&pull.monitor)) {
+            match event.kind {
+                EventKind::Accepted(_) => self.share.connected(),
+                EventKind::Disconnected(_) => self.share.disconnected(),
+                _ => {}
+            }
             if let Some(reason) = monitor::listener_reason(event.kind, self.security()) {
                 self.refuse(event.address, reason.to_owned());
             }
@@ -370,7 +425,7 @@ impl Runner {
 
     fn refuse(&mut self, endpoint: String, reason: String) {
         if self.reports.is_due(&endpoint, &reason, Instant::now()) {
-            tracing::warn!(endpoint, reason, "connection refused");
+            tracing::debug!(endpoint, reason, "connection refused");
             self.hand_on(Inbound::Link(LinkEvent::Refused { endpoint, reason }));
         }
     }

@@ -2,18 +2,22 @@
 
 use std::ffi::{CStr, CString, c_int, c_void};
 use std::fmt;
+use std::ops::Range;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::ptr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::ffi;
 
 /// Parts up to this size are copied. libzmq receives small messages into shared buffers of 8192 octets, which a
 /// part that is only borrowed would keep alive as a whole. Source: `in_batch_size` in libzmq 4.3.5 `src/config.hpp`.
 const COPY_BELOW: usize = 8192;
+
+/// Room for the copied parts of one message, which share a buffer: enough for an ordinary event.
+const COPY_ROOM: usize = 512;
 
 /// Parts up to this size are copied when sent: cheaper than a reference that has to be counted and freed.
 const COPY_SENT_BELOW: usize = 1024;
@@ -335,18 +339,20 @@ impl Socket {
     /// Takes a whole message without waiting. Of more than `limit` parts the rest is thrown away; only their count stays
     /// true.
     pub(super) fn receive(&self, limit: usize) -> Result<Received, Errno> {
+        let mut part = self.receive_part()?;
         let mut received = Received { parts: Vec::with_capacity(4), count: 0 };
+        let mut copies = BytesMut::with_capacity(COPY_ROOM);
         loop {
-            // After the first part the others are there already: libzmq delivers messages whole.
-            let part = self.receive_part()?;
             let more = part.more();
             received.count += 1;
             if received.parts.len() < limit {
-                received.parts.push(part.into_bytes());
+                received.parts.push(part.into_bytes(&mut copies));
             }
             if more == More::No {
                 return Ok(received);
             }
+            // The others are there already: libzmq delivers messages whole.
+            part = self.receive_part()?;
         }
     }
 }
@@ -451,8 +457,13 @@ impl Message {
         message
     }
 
-    fn into_bytes(self) -> Bytes {
-        if self.len() < COPY_BELOW { Bytes::copy_from_slice(self.as_ref()) } else { Bytes::from_owner(self) }
+    /// The octets, of a small part copied into a buffer that the parts of one message share.
+    fn into_bytes(self, copies: &mut BytesMut) -> Bytes {
+        if self.len() >= COPY_BELOW {
+            return Bytes::from_owner(self);
+        }
+        copies.extend_from_slice(self.as_ref());
+        copies.split().freeze()
     }
 }
 
@@ -467,8 +478,18 @@ pub(super) enum Pollable<'a> {
     Fd(BorrowedFd<'a>),
 }
 
+/// Which of the things that were polled can be read, in their order.
+pub(super) struct Ready(Vec<bool>);
+
+impl Ready {
+    /// Whether any of these can.
+    pub(super) fn any(&self, mut which: Range<usize>) -> bool {
+        which.any(|index| self.0[index])
+    }
+}
+
 /// Waits until one of them can be read, or the time is over. Spurious wake-ups happen.
-pub(super) fn poll(items: &[Pollable<'_>], timeout: Option<Duration>) -> Result<(), Errno> {
+pub(super) fn poll(items: &[Pollable<'_>], timeout: Option<Duration>) -> Result<Ready, Errno> {
     let mut raw: Vec<ffi::PollItem> = items
         .iter()
         .map(|item| {
@@ -484,7 +505,7 @@ pub(super) fn poll(items: &[Pollable<'_>], timeout: Option<Duration>) -> Result<
     // SAFETY: `raw` has `count` items; the sockets and descriptors are borrowed for the call.
     match check(unsafe { ffi::zmq_poll(raw.as_mut_ptr(), count, timeout) }) {
         Err(errno) if !errno.is_interrupted() => Err(errno),
-        _ => Ok(()),
+        _ => Ok(Ready(raw.iter().map(|item| item.revents != 0).collect())),
     }
 }
 

@@ -99,7 +99,9 @@ fn no_keys_are_refused_on_both_sides_in_words() {
     // When the hub hangs up before this side has read its greeting, libzmq cannot tell why.
     let reason = refusal(&mut node).1;
     assert!(reason.contains("requires CURVE"), "{reason}");
-    assert_eq!(cluster.complaint(), "a peer without CURVE keys was turned away");
+    // Likewise the hub, when this side is the quicker one.
+    let complaint = cluster.complaint();
+    assert!(complaint.contains("CURVE keys"), "{complaint}");
 }
 
 #[test]

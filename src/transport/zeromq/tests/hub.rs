@@ -322,6 +322,40 @@ fn a_full_inbox_pushes_back_to_the_senders_of_logs() {
     assert_eq!(sender.transport.counters().log_drops, 0);
 }
 
+/// Large batches push back although the inbox has room for many more things.
+#[test]
+fn octets_of_batches_that_are_held_push_back_to_the_senders_of_logs() {
+    let hub = hub();
+    let mut logger = member(Options {
+        listen_log_endpoint: Some(super::ANY_PORT.to_owned()),
+        log_queue_bytes: 100_000,
+        ..node_options("logger", &hub)
+    });
+    logger.wait_for(&mut Real, &Inbound::Link(LinkEvent::Up));
+    let sender = member(Options {
+        connect_log_endpoints: logger.log_endpoint.clone().into_iter().collect(),
+        ..node_options("sender", &hub)
+    });
+    let records = "r".repeat(50_000);
+    for _ in 0..20 {
+        sender.transport.push_log(crate::transport::conformance::batch("sender", &records)).expect("room");
+    }
+    until("two batches", || logger.transport.counters().logs_received == 2);
+    let mut held = Vec::new();
+    logger.wait(&mut Real, "both", |inbound| {
+        held.extend(matches!(inbound, Inbound::Log(_)).then(|| inbound.clone()));
+        (held.len() == 2).then_some(())
+    });
+    assert_eq!(logger.transport.counters().logs_received, 2, "they are out of the inbox and still held");
+    drop(held);
+    let mut rest = 0;
+    logger.wait(&mut Real, "the rest", |inbound| {
+        rest += usize::from(matches!(inbound, Inbound::Log(batch) if batch.payload.len() == 50_000));
+        (rest == 18).then_some(())
+    });
+    assert_eq!(sender.transport.counters().log_drops, 0);
+}
+
 /// `zeromq.md` 8.3: no logger, no room, no blocking.
 #[test]
 fn batches_without_a_logger_are_counted_drops() {

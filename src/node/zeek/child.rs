@@ -1,0 +1,118 @@
+//! The `zeek` process: dies with its parent, its standard error is passed on and its end remembered.
+
+use std::collections::VecDeque;
+use std::env;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::process::{Child as Process, Command};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::error::ZeekError;
+use super::hints::{fatal_line, hint};
+use super::launch::{Launch, Purpose};
+
+/// How much of standard error is remembered.
+const REMEMBERED: usize = 64 << 10;
+/// How long what Zeek left running (archiving its last logs) may go on writing after its end.
+const AFTERMATH: Duration = Duration::from_secs(5);
+
+/// A running Zeek. Killed when dropped.
+pub(super) struct Child {
+    process: Process,
+    pub(super) pid: u32,
+    stderr: JoinHandle<VecDeque<u8>>,
+}
+
+impl Child {
+    /// Starts Zeek in the parent's process group, so that a signal to the node reaches both.
+    pub(super) fn start(launch: &Launch<'_>) -> Result<Child, ZeekError> {
+        let zeek = &launch.install.zeek;
+        let failed = |source| ZeekError::Start { zeek: zeek.clone(), source };
+        let mut command = Command::new(zeek);
+        command
+            .args(launch.arguments(Purpose::Run))
+            .envs(launch.environment(Purpose::Run, &|name| env::var_os(name)))
+            .current_dir(&launch.places.work)
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        die_with_parent(&mut command);
+        let mut process = command.spawn().map_err(failed)?;
+        let pid = process.id().unwrap_or_default();
+        let stderr = process.stderr.take().expect("standard error is piped");
+        Ok(Child { process, pid, stderr: tokio::spawn(pass_on(stderr)) })
+    }
+
+    /// SIGTERM; Zeek then finishes its work. That it ended meanwhile is no error.
+    pub(super) fn terminate(&self) {
+        if let Some(pid) = self.process.id().and_then(|pid| Pid::from_raw(pid.cast_signed())) {
+            // Until it is waited for, its number is nobody else's.
+            let _ended = rustix::process::kill_process(pid, Signal::TERM);
+        }
+    }
+
+    /// Waits until it ended. Cancel safe.
+    pub(super) async fn ended(&mut self) -> std::io::Result<ExitStatus> {
+        self.process.wait().await
+    }
+
+    /// Why it ended, after it did.
+    pub(super) async fn why(mut self, status: ExitStatus) -> ZeekError {
+        let line = fatal_line(&self.last_words().await);
+        ZeekError::Ended { how: in_words(status), hint: line.as_deref().and_then(hint), line }
+    }
+
+    /// What it wrote last to standard error, when all that it started has ended too.
+    pub(super) async fn last_words(&mut self) -> String {
+        match timeout(AFTERMATH, &mut self.stderr).await {
+            Ok(Ok(mut tail)) => String::from_utf8_lossy(tail.make_contiguous()).into_owned(),
+            _ => String::new(),
+        }
+    }
+}
+
+/// `exited with status 1`, or `was killed by signal 9 (SIGKILL)`.
+fn in_words(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(0), _) => "ended although nobody stopped it".to_owned(),
+        (Some(code), _) => format!("exited with status {code}"),
+        (None, Some(signal)) => format!("was killed by signal {signal}"),
+        (None, None) => "ended".to_owned(),
+    }
+}
+
+/// The kernel kills the child when the thread that started it ends, which is the one that runs the node.
+fn die_with_parent(command: &mut Command) {
+    let parent = rustix::process::getpid();
+    let in_child = move || {
+        rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+        // The parent may have died before the line above.
+        match rustix::process::getppid() {
+            Some(now) if now == parent => Ok(()),
+            _ => Err(std::io::ErrorKind::BrokenPipe.into()),
+        }
+    };
+    // SAFETY: between fork and exec the closure only makes system calls; it neither allocates nor takes a lock.
+    unsafe { command.pre_exec(in_child) };
+}
+
+/// Copies a stream to this process's standard error and keeps its end.
+async fn pass_on(mut stream: impl AsyncRead + Unpin) -> VecDeque<u8> {
+    let mut tail = VecDeque::new();
+    let mut out = tokio::io::stderr();
+    let mut chunk = [0; 4096];
+    while let Ok(count @ 1..) = stream.read(&mut chunk).await {
+        tail.extend(&chunk[..count]);
+        let surplus = tail.len().saturating_sub(REMEMBERED);
+        tail.drain(..surplus);
+        // Where standard error is gone there is nobody to tell.
+        let _ = out.write_all(&chunk[..count]).await;
+    }
+    let _ = out.flush().await;
+    tail
+}

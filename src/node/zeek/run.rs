@@ -1,0 +1,159 @@
+//! The parent of one Zeek.
+
+use std::env;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::archive;
+use super::child::Child;
+use super::follow::{Seen, follow};
+use super::install::{self, Install};
+use super::launch::{Launch, Places};
+use super::sight::Sight;
+use super::survivor;
+use crate::api::config::{NodeConfig, ZeekConfig};
+use crate::api::node::NodeView;
+use crate::api::paths::ClusterDir;
+use crate::node::api::{Api, Socket};
+use crate::node::core_task::Request;
+use crate::node::error::NodeError;
+use crate::node::options::Redefs;
+use crate::node::view::wall_clock;
+use crate::node::{ObserveOptions, config, roles};
+use crate::transport::zeromq::Keys;
+
+/// Requests of the socket that may wait.
+const REQUESTS: usize = 16;
+
+/// Runs Zeek as a node until told to stop, or until Zeek ends. How long Zeek may take to stop is for whoever asked it to.
+pub(in crate::node) async fn run(
+    config: &NodeConfig,
+    zeek: &ZeekConfig,
+    dir: &ClusterDir,
+    stop: CancellationToken,
+) -> Result<(), NodeError> {
+    let socket = Socket::bind(&dir.node_socket(&config.name))?;
+    let install = tokio::select! {
+        biased;
+        () = stop.cancelled() => return Ok(()),
+        found = install::find(zeek, config.curve_dir.is_some()) => found?,
+    };
+    let keys = config::curve_keys(config, dir)?;
+    let launch = Launch {
+        config,
+        zeek,
+        dir,
+        install: &install,
+        places: Places::of(config, dir),
+        keys: keys.as_ref(),
+        program: own_program()?,
+    };
+    launch.write()?;
+    let record = survivor::record(&dir.node(&config.name));
+    survivor::end(&record)
+        .map_err(|source| NodeError::System { what: "end the zeek that an earlier run left behind", source })?;
+    if roles::of(config).writes_logs {
+        archive::leftovers(config, dir);
+    }
+    let child = Child::start(&launch)?;
+    survivor::remember(&record, child.pid)?;
+    tracing::info!(node = %config.name, zeek = %install.zeek.display(), version = %install.version, pid = child.pid, "started");
+    let parent = Parent::new(config, &install, child, keys)?;
+    parent.work(config, socket, stop).await
+}
+
+/// As the agent started it; a replaced file keeps its old name here.
+fn own_program() -> Result<PathBuf, NodeError> {
+    env::current_exe().map_err(|source| NodeError::System { what: "find this program", source })
+}
+
+struct Parent {
+    child: Child,
+    sight: Sight,
+    seen: watch::Receiver<Seen>,
+    views: watch::Sender<NodeView>,
+    requests: mpsc::Receiver<Request>,
+    asks: mpsc::Sender<Request>,
+}
+
+impl Parent {
+    fn new(config: &NodeConfig, install: &Install, child: Child, keys: Option<Keys>) -> Result<Parent, NodeError> {
+        let sight = Sight::new(config, format!("Zeek {}", install.version), child.pid, wall_clock());
+        let (asks, requests) = mpsc::channel(REQUESTS);
+        let (views, _) = watch::channel(sight.view());
+        let (told, seen) = watch::channel(Seen::default());
+        let observe = ObserveOptions {
+            connect_xpub_endpoint: config.zeromq.connect_xpub_endpoint.clone(),
+            connect_xsub_endpoint: config.zeromq.connect_xsub_endpoint.clone(),
+            keys: keys.map(|keys| Keys { server_secret: None, ..keys }),
+            event_serializer: Redefs::new(config).cluster()?.event_serializer,
+        };
+        tokio::spawn(follow(observe, told));
+        Ok(Parent { child, sight, seen, views, requests, asks })
+    }
+
+    async fn work(mut self, config: &NodeConfig, socket: Socket, stop: CancellationToken) -> Result<(), NodeError> {
+        let api = Api {
+            core: self.asks.clone(),
+            views: self.views.subscribe(),
+            options: Arc::new(Redefs::new(config).views(config)),
+            stop: stop.clone(),
+        };
+        let mut serving = tokio::spawn(socket.serve(api));
+        let mut stopping = false;
+        let ended = loop {
+            tokio::select! {
+                // The socket ends when told to stop, which must be noticed first.
+                biased;
+                () = stop.cancelled(), if !stopping => {
+                    stopping = true;
+                    self.child.terminate();
+                }
+                ended = self.child.ended() => break ended,
+                changed = self.seen.changed() => {
+                    if changed.is_err() {
+                        let reason = "it panicked".to_owned();
+                        return Err(NodeError::TaskDied { task: "view of the cluster", reason });
+                    }
+                    self.look();
+                }
+                Some(request) = self.requests.recv() => self.answer(request),
+                served = &mut serving, if !stopping => {
+                    return served.map_err(|error| NodeError::TaskDied { task: "API socket", reason: error.to_string() })?;
+                }
+            }
+        };
+        let status = ended.map_err(|source| NodeError::System { what: "wait for zeek", source })?;
+        if stopping && status.success() {
+            // What it left running archives its last logs; that is waited for.
+            self.child.last_words().await;
+            tracing::info!("stopped");
+            return Ok(());
+        }
+        Err(self.child.why(status).await.into())
+    }
+
+    /// Takes in what the observer sees, and publishes it.
+    fn look(&mut self) {
+        let seen = self.seen.borrow_and_update().clone();
+        self.sight.look(&seen, wall_clock());
+        self.views.send_replace(self.sight.view());
+    }
+
+    /// Whoever asked may have left.
+    fn answer(&mut self, request: Request) {
+        match request {
+            Request::View(reply) => {
+                let _left = reply.send(self.sight.view());
+            }
+            Request::Layout(table, reply) => {
+                self.sight.set_table(table);
+                self.look();
+                let _left = reply.send(());
+            }
+        }
+    }
+}

@@ -1,0 +1,6 @@
+# Automatically generated. Do not edit.
+
+redef Site::local_nets = {
+	10.0.0.0/8,
+	[fd00::]/8,
+};

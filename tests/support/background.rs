@@ -1,0 +1,107 @@
+//! A process that runs beside the test, and what it says, line by line.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Nothing that a test waits for takes longer.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// A running process; killed when the value goes away.
+pub struct Background {
+    child: Child,
+    input: Option<ChildStdin>,
+    lines: Receiver<Line>,
+}
+
+/// A line, and where it was said.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Line {
+    Out(String),
+    Err(String),
+}
+
+impl Background {
+    pub fn start(mut command: Command) -> Background {
+        let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = piped.spawn().expect("the program starts");
+        let (sender, lines) = mpsc::channel();
+        let (out, err) = (child.stdout.take().expect("piped"), child.stderr.take().expect("piped"));
+        forward(out, sender.clone(), Line::Out);
+        forward(err, sender, Line::Err);
+        let input = child.stdin.take();
+        Background { child, input, lines }
+    }
+
+    /// The first line from now on that is as wanted.
+    pub fn wait_for<T>(&self, what: &str, mut wanted: impl FnMut(&Line) -> Option<T>) -> T {
+        let deadline = Instant::now() + LIMIT;
+        let mut before = Vec::new();
+        loop {
+            match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(line) => match wanted(&line) {
+                    Some(found) => return found,
+                    None => before.push(line),
+                },
+                Err(error) => panic!("never said ({error}): {what}; but {before:#?}"),
+            }
+        }
+    }
+
+    /// The next line on standard error that contains `text`.
+    pub fn says(&self, text: &str) -> String {
+        self.wait_for(text, |line| match line {
+            Line::Err(said) if said.contains(text) => Some(said.clone()),
+            _ => None,
+        })
+    }
+
+    /// The next line on standard output.
+    pub fn prints(&self) -> String {
+        self.wait_for("a line", |line| match line {
+            Line::Out(text) => Some(text.clone()),
+            Line::Err(_) => None,
+        })
+    }
+
+    pub fn tell(&mut self, line: &str) {
+        writeln!(self.input.as_mut().expect("running"), "{line}").expect("the process reads");
+    }
+
+    pub fn kill(&mut self) {
+        self.child.kill().expect("the process is ours");
+        self.child.wait().expect("the process is ours");
+    }
+
+    /// Closes its standard input and waits for its end: exit status, and the lines that were not waited for.
+    pub fn end(mut self) -> (i32, Vec<Line>) {
+        self.input = None;
+        let deadline = Instant::now() + LIMIT;
+        while self.child.try_wait().expect("the process is ours").is_none() {
+            assert!(Instant::now() < deadline, "the process does not end");
+            thread::sleep(Duration::from_millis(5));
+        }
+        let status = self.child.wait().expect("the process is ours");
+        (status.code().unwrap_or(-1), self.lines.iter().collect())
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn forward(stream: impl Read + Send + 'static, lines: mpsc::Sender<Line>, which: fn(String) -> Line) {
+    thread::spawn(move || {
+        for line in BufReader::new(stream).lines().map_while(Result::ok) {
+            if lines.send(which(line)).is_err() {
+                return;
+            }
+        }
+    });
+}
