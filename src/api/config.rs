@@ -40,7 +40,7 @@ pub struct NodeConfig {
 }
 
 /// How a real Zeek is started as a node (`zeekctl.md` 6 and 10). `env_vars` and `pin_cpus` are not here: the agent sets both.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ZeekConfig {
     /// Where Zeek is installed (`PREFIX/bin/zeek`); none: it is looked for on the host.

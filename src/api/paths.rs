@@ -97,6 +97,11 @@ impl ClusterDir {
         self.node(name).join("work")
     }
 
+    /// `run/zeek.json`: what the Zeek of this host answered about itself, so that it is asked once.
+    pub fn zeek_answers(&self) -> PathBuf {
+        self.0.join("run").join("zeek.json")
+    }
+
     /// `logs/`: day folders of archived logs, and `current/`.
     pub fn logs(&self) -> PathBuf {
         self.0.join("logs")

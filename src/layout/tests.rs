@@ -223,7 +223,7 @@ fn clusters_need_one_manager() {
         ],
     );
     check(
-        "nodes:\n  manager: {}\n  second: { type: manager, port: 1 }\n",
+        "nodes:\n  manager: {}\n  second: { type: manager }\n",
         &["3:3 [second] `second` is a second manager beside `manager`; expected one manager"],
     );
     check(

@@ -157,8 +157,12 @@ fn check_listeners(spec: &LayoutSpec, expanded: &Expanded, problems: &mut Proble
     for placed in &expanded.nodes {
         let node = &placed.node;
         let address = address_of(placed, expanded, node.ip);
-        // Further managers have been reported.
-        if node.node_type == NodeType::Manager && layout.manager().is_some_and(|manager| manager.name == node.name) {
+        // Further managers have been reported, so what they would listen on by themselves is no second problem.
+        let is_the_manager = layout.manager().is_some_and(|manager| manager.name == node.name);
+        if node.node_type == NodeType::Manager && !is_the_manager && matches!(placed.port, Origin::Automatic) {
+            continue;
+        }
+        if is_the_manager {
             for (port, socket) in [(layout.hub.xpub, "XPUB"), (layout.hub.xsub, "XSUB")] {
                 let what = format!("the hub's {socket} on `{}`", node.name);
                 listen(address.clone(), port, Listener { what, span: hub_span, automatic: spec.port.is_none() });

@@ -62,7 +62,7 @@ fn alike(configs: Vec<NodeConfig>) -> Vec<Vec<NodeConfig>> {
 async fn check_one(config: &NodeConfig, dir: &ClusterDir, release: &Path) -> Result<(), ErrorInfo> {
     let plain = |what: String| ErrorInfo { what, hint: None };
     let Some(zeek) = &config.zeek else { return Ok(()) };
-    let found = install::find(zeek, config.curve_dir.is_some()).await.map_err(|error| plain(error.to_string()))?;
+    let found = install::find(zeek, config.curve_dir.is_some(), dir).await.map_err(|error| plain(error.to_string()))?;
     let folder = tempfile::tempdir().map_err(|error| plain(format!("cannot make a temporary folder: {error}")))?;
     let places = Places {
         release: release.to_owned(),

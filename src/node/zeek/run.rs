@@ -39,7 +39,7 @@ pub(in crate::node) async fn run(
     let install = tokio::select! {
         biased;
         () = stop.cancelled() => return Ok(()),
-        found = install::find(zeek, config.curve_dir.is_some()) => found?,
+        found = install::find(zeek, config.curve_dir.is_some(), dir) => found?,
     };
     let keys = config::curve_keys(config, dir)?;
     let launch = Launch {
