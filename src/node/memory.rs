@@ -7,6 +7,10 @@ use procfs::process::{MMPermissions, MMapPath, MemoryMap, Process};
 
 /// When a node that has started does only what it does all day.
 const STARTED: Duration = Duration::from_secs(5);
+/// How often it is looked at after that.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
+/// A node that used less of a core than this since the last look is idle: half a percent.
+const IDLE: Duration = Duration::from_millis(150);
 
 /// One heap for the few threads of a node: glibc would give each thread its own, and none ever returns what it took.
 /// Called before the first thread starts.
@@ -18,10 +22,23 @@ pub(super) fn use_one_heap() {
     }
 }
 
-/// Waits until the start is over, then gives back what only the start needed: free memory of the heap, and the pages of
-/// code, of which the kernel maps sixteen for each one that is touched. What is needed again comes back from the page cache.
-pub(super) async fn give_back_after_start() {
+/// Gives back what a node does not need while it is idle, once when its start is over and again whenever it has been busy:
+/// free memory of the heap, and the pages of code, of which the kernel maps sixteen for each one that is touched. What is
+/// needed again comes back from the page cache.
+pub(super) async fn give_back_when_idle() {
     tokio::time::sleep(STARTED).await;
+    give_back_all();
+    let mut used = cpu_time();
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let before = std::mem::replace(&mut used, cpu_time());
+        if used.saturating_sub(before) < IDLE {
+            give_back_all();
+        }
+    }
+}
+
+fn give_back_all() {
     #[cfg(target_env = "gnu")]
     // SAFETY: malloc_trim locks the heap itself.
     unsafe {
@@ -29,6 +46,12 @@ pub(super) async fn give_back_after_start() {
     }
     let maps = Process::myself().and_then(|process| process.maps());
     maps.into_iter().flatten().filter(is_code).for_each(|code| give_back(&code));
+}
+
+/// What all threads of this process have used of the processors.
+fn cpu_time() -> Duration {
+    let used = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::try_from(used).unwrap_or_default()
 }
 
 /// Code from a file: executable, never written to.

@@ -57,7 +57,7 @@ pub(super) fn run_until(
     let ended = runtime.block_on(async {
         let stop = stop(CancellationToken::new())?;
         let config = config::read(&options.dir, &options.name)?;
-        tokio::spawn(memory::give_back_after_start());
+        tokio::spawn(memory::give_back_when_idle());
         match &config.zeek {
             Some(zeek) => zeek::run(&config, zeek, &options.dir, stop).await,
             None => Node::start(&config, &options.dir, &stop)?.work(stop).await,
