@@ -186,8 +186,11 @@ fn an_interface_that_is_not_there_is_named_with_a_hint() {
 #[test]
 fn check_finds_a_wrong_script_before_the_cluster_does() {
     let sandbox = sandbox(WORKERS, "8.2.2");
+    let early = sandbox.expect(0, &["check"]);
+    assert!(early.stderr.contains("Zeek has not read the scripts of worker-[1-2]"), "{early:#?}");
     sandbox.expect(0, &["deploy"]);
-    sandbox.expect(0, &["check"]);
+    let output = sandbox.expect(0, &["check"]);
+    assert!(!output.stderr.contains("has not read"), "{output:#?}");
     fs::write(sandbox.path().join("zeek/share/zeek/site/local.zeek"), "nonsense\n").expect("local.zeek");
     let output = sandbox.expect(1, &["check"]);
     assert!(output.stderr.contains("local.zeek, line 1: syntax error, at or near \"nonsense\""), "{output:#?}");

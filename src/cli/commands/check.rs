@@ -1,9 +1,11 @@
 //! `check`: would a deploy work?
 
+use crate::api::outcome::Outcome;
 use crate::cli::context::Context;
 use crate::cli::exit::Status;
 use crate::cli::failure::Failure;
 use crate::deploy;
+use crate::layout::{Engine, Layout, nodeset};
 
 /// Check the layout and every host without changing anything
 ///
@@ -22,6 +24,21 @@ impl Check {
         let checked = cx.block_on(deploy::check(&layout, &settings, curve.as_ref(), &progress))?;
         progress.finish();
         let outcomes = checked.map_err(Failure::deploy)?;
+        let unread = unread_scripts(&layout, &outcomes);
+        if !unread.is_empty() {
+            cx.printer.warning(&format!(
+                "Zeek has not read the scripts of {}: no agent of this version runs there yet; deploy has them read before it \
+                 switches",
+                nodeset::fold(unread)
+            ));
+        }
         Ok(cx.printer.outcomes(&outcomes)?)
     }
+}
+
+/// Nodes with a real Zeek of which the check says nothing.
+fn unread_scripts<'a>(layout: &'a Layout, outcomes: &[Outcome]) -> Vec<&'a str> {
+    let told = |name: &str| outcomes.iter().any(|outcome| outcome.target == name);
+    let zeeks = layout.nodes.iter().filter(|node| node.engine == Engine::Zeek);
+    zeeks.map(|node| node.name.as_str()).filter(|name| !told(name)).collect()
 }
