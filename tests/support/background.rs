@@ -6,6 +6,8 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::sandbox::wait_within;
+
 /// Nothing that a test waits for takes longer.
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -79,11 +81,8 @@ impl Background {
     pub fn end(mut self) -> (i32, Vec<Line>) {
         self.input = None;
         let deadline = Instant::now() + LIMIT;
-        while self.child.try_wait().expect("the process is ours").is_none() {
-            assert!(Instant::now() < deadline, "the process does not end");
-            thread::sleep(Duration::from_millis(5));
-        }
-        let status = self.child.wait().expect("the process is ours");
+        let status = wait_within(&mut self.child, deadline);
+        assert!(Instant::now() < deadline, "the process does not end");
         (status.code().unwrap_or(-1), self.lines.iter().collect())
     }
 }

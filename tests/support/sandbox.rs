@@ -190,7 +190,8 @@ fn drain(stream: Option<impl Read + Send + 'static>) -> thread::JoinHandle<Vec<u
     })
 }
 
-fn wait_within(child: &mut Child, deadline: Instant) -> ExitStatus {
+/// Waits for the end of a child; at the deadline it is killed.
+pub(super) fn wait_within(child: &mut Child, deadline: Instant) -> ExitStatus {
     let pid = rustix::process::Pid::from_child(child);
     let pidfd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).expect("a pidfd of the child");
     let left = deadline.saturating_duration_since(Instant::now());
