@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::hooks::LogRecord;
 use crate::api::config::NodeEntry;
 use crate::data::Event;
@@ -42,6 +44,15 @@ pub enum Command {
     Unsubscribe(String),
     /// `Cluster::publish` of an event on a topic.
     Publish {
+        /// Any octets.
+        topic: Vec<u8>,
+        /// The event.
+        event: Event,
+    },
+    /// A publication under the id of another endpoint of this process.
+    PublishAs {
+        /// The endpoint's id.
+        sender: Bytes,
         /// Any octets.
         topic: Vec<u8>,
         /// The event.

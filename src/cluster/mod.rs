@@ -5,9 +5,11 @@
 //! real Zeek peer: lost hellos are repeated, a node that flapped comes back, a dead peer leaves no ghost.
 
 mod event;
+mod handle;
 mod hooks;
 pub mod hrw;
 mod identity;
+mod listeners;
 mod members;
 mod options;
 pub mod pools;
@@ -20,8 +22,10 @@ mod watcher;
 mod tests;
 
 pub use event::{ClusterEvent, Command, Effect, Input, Now, Report, Severity};
+pub use handle::{Ended, Handle, Heard, Listener, Listening, Mailbox, RemoteEvent, Request, Wish};
 pub use hooks::{Hooks, LogRecord, Verdict};
 pub use identity::{Randomness, node_id};
+pub use listeners::Listeners;
 pub use members::{Limits, PeerState};
 pub use options::{EventSerializer, Options};
 pub use step::{Core, CoreCounters, Settings};

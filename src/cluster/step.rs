@@ -367,6 +367,9 @@ impl Core {
             Command::Subscribe(topic) => self.subscribe(topic, effects),
             Command::Unsubscribe(topic) => self.unsubscribe(topic, effects),
             Command::Publish { topic, event } => effects.push(self.publish(topic, &event)),
+            Command::PublishAs { sender, topic, event } => {
+                effects.push(Effect::Publish(self.frame(sender, topic, &event)));
+            }
             Command::Log(message) => self.log(message, now, effects),
         }
     }
@@ -391,12 +394,16 @@ impl Core {
     }
 
     fn publish(&self, topic: impl Into<Bytes>, event: &Event) -> Effect {
-        Effect::Publish(EventFrame {
+        Effect::Publish(self.frame(Bytes::copy_from_slice(self.id.as_bytes()), topic, event))
+    }
+
+    fn frame(&self, sender: Bytes, topic: impl Into<Bytes>, event: &Event) -> EventFrame {
+        EventFrame {
             topic: topic.into(),
-            sender: Bytes::copy_from_slice(self.id.as_bytes()),
+            sender,
             format: Bytes::from_static(self.options.event_serializer.wire_name().as_bytes()),
             payload: self.encode(event),
-        })
+        }
     }
 
     fn log(&mut self, message: String, now: Now, effects: &mut Vec<Effect>) {

@@ -14,8 +14,8 @@ use super::reports::Reports;
 use super::view::{Viewer, wall_clock};
 use crate::api::config::NodeEntry;
 use crate::api::node::NodeView;
-use crate::cluster::{ClusterEvent, Core, Effect, Input, Now};
-use crate::transport::{Inbound, Inbox, SendError, Transport, zeromq::ZeromqTransport};
+use crate::cluster::{self, ClusterEvent, Command, Core, Effect, Handle, Input, Listeners, Mailbox, Now, RemoteEvent};
+use crate::transport::{Inbound, Inbox, LinkEvent, SendError, Transport, zeromq::ZeromqTransport};
 
 /// Things taken from the inbox in one go.
 const BATCH: usize = 128;
@@ -39,6 +39,8 @@ pub(super) struct CoreTask {
     transport: Arc<ZeromqTransport>,
     inbox: Inbox,
     requests: mpsc::Receiver<Request>,
+    mailbox: Mailbox,
+    listeners: Listeners,
     logs: LogSink,
     views: watch::Sender<NodeView>,
     viewer: Viewer,
@@ -60,11 +62,22 @@ pub(super) struct Parts {
     pub(super) logs: LogSink,
 }
 
+/// The ways to a running [`CoreTask`].
+pub(super) struct Doors {
+    /// For the node's own socket.
+    pub(super) requests: Requests,
+    /// For everybody else.
+    pub(super) handle: Handle,
+    /// What the node shows of itself.
+    pub(super) views: watch::Receiver<NodeView>,
+}
+
 impl CoreTask {
     /// The task, where to ask it, and the view that it keeps up to date.
-    pub(super) fn new(parts: Parts) -> (CoreTask, Requests, watch::Receiver<NodeView>) {
+    pub(super) fn new(parts: Parts) -> (CoreTask, Doors) {
         let Parts { core, transport, inbox, logs } = parts;
         let (asking, requests) = mpsc::channel(32);
+        let (handle, mailbox) = Handle::new(&core);
         let mut viewer = Viewer::new(wall_clock());
         let (views, watching) = watch::channel(viewer.view(&core, BTreeMap::new(), wall_clock()));
         let task = CoreTask {
@@ -72,6 +85,8 @@ impl CoreTask {
             transport,
             inbox,
             requests,
+            mailbox,
+            listeners: Listeners::default(),
             logs,
             views,
             viewer,
@@ -82,7 +97,7 @@ impl CoreTask {
             shown: None,
             generation: 0,
         };
-        (task, asking, watching)
+        (task, Doors { requests: asking, handle, views: watching })
     }
 
     /// Works until told to stop; then hands over what is left and closes the sockets.
@@ -102,6 +117,7 @@ impl CoreTask {
                 }
                 () = self.logs.has_room(), if room == 0 => {}
                 Some(request) = self.requests.recv() => self.answer(request),
+                Some(request) = self.mailbox.recv() => self.asked(request),
                 () = wait_until(deadline) => self.timer(),
             }
             self.show();
@@ -128,10 +144,45 @@ impl CoreTask {
     }
 
     fn inbound(&mut self, inbound: Inbound) {
+        match &inbound {
+            Inbound::Subscription(topic) => self.listeners.subscribed(topic),
+            Inbound::Link(LinkEvent::Down) => self.listeners.link_down(),
+            _ => {}
+        }
         match inbound {
             Inbound::Log(frame) => self.logs.receive(frame),
             other => self.input(Input::Inbound(other)),
         }
+    }
+
+    fn asked(&mut self, request: cluster::Request) {
+        match request {
+            cluster::Request::Command(command) => {
+                self.tell_own(&command);
+                self.input(Input::Command(command));
+            }
+            cluster::Request::Listen(listener) => {
+                let subscriptions = self.listeners.add(listener);
+                subscriptions.into_iter().for_each(|command| self.input(Input::Command(command)));
+            }
+            cluster::Request::Look(look) => look(&mut self.core),
+            cluster::Request::Sweep => self.sweep(),
+        }
+    }
+
+    /// The node's own events do not come back from the hub; other endpoints of this process hear them here.
+    fn tell_own(&self, command: &Command) {
+        if let Command::Publish { topic, event } = command
+            && !self.listeners.is_empty()
+        {
+            let sender = self.core.node_id().as_bytes().to_vec();
+            self.listeners.event(RemoteEvent { topic: topic.clone(), sender, event: event.clone() });
+        }
+    }
+
+    fn sweep(&mut self) {
+        let unsubscriptions = self.listeners.sweep();
+        unsubscriptions.into_iter().for_each(|command| self.input(Input::Command(command)));
     }
 
     fn answer(&mut self, request: Request) {
@@ -170,7 +221,7 @@ impl CoreTask {
                 }
             }
             Effect::Log(record) => self.logs.record(&record, Instant::now(), &*self.transport),
-            Effect::Raise(event) => self.raised(&event),
+            Effect::Raise(event) => self.raised(event),
             Effect::Report(report) => self.reports.tell(&report, now.elapsed),
         }
     }
@@ -185,8 +236,8 @@ impl CoreTask {
         sent != Err(SendError::Full)
     }
 
-    fn raised(&mut self, event: &ClusterEvent) {
-        match event {
+    fn raised(&mut self, event: ClusterEvent) {
+        match &event {
             ClusterEvent::NodeUp { name, id } => {
                 self.generation += 1;
                 tracing::info!(peer = %name, %id, "node up");
@@ -196,6 +247,16 @@ impl CoreTask {
                 tracing::info!(peer = %name, %id, "node down");
             }
             ClusterEvent::Hello { .. } | ClusterEvent::Remote { .. } => {}
+        }
+        match event {
+            ClusterEvent::Remote { topic, sender, event } => {
+                self.listeners.event(RemoteEvent { topic, sender, event });
+                // Whoever left while the mailbox was full could not say so.
+                if self.listeners.has_gone() {
+                    self.sweep();
+                }
+            }
+            membership => self.listeners.membership(&membership),
         }
     }
 

@@ -16,6 +16,7 @@ mod options;
 mod reports;
 mod roles;
 mod run;
+mod services;
 mod shutdown;
 mod view;
 mod zeek;

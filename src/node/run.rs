@@ -16,6 +16,7 @@ use super::log_sink::{Feeder, LogSink};
 use super::memory;
 use super::options::Redefs;
 use super::roles;
+use super::services::{Beside, Services};
 use super::shutdown::{DEADLINE, stop_on_signals};
 use super::zeek;
 use crate::api::config::NodeConfig;
@@ -73,6 +74,9 @@ struct Node {
     core: JoinHandle<Result<(), NodeError>>,
     socket: JoinHandle<Result<(), NodeError>>,
     feeder: Option<Feeder>,
+    services: Services,
+    /// Ends the core; services end before it.
+    stop_core: CancellationToken,
 }
 
 impl Node {
@@ -86,9 +90,22 @@ impl Node {
         let sockets = config::transport(config, dir, &id, &redefs)?;
         let (transport, inbox) = zeromq::start(sockets).map_err(|error| NodeError::transport(&error, config))?;
         tracing::info!(node = %config.name, %id, "started");
-        let (core, requests, views) = CoreTask::new(Parts { core, transport: Arc::new(transport), inbox, logs });
-        let api = Api { core: requests, views, options: Arc::new(redefs.views(config)), stop: stop.clone() };
-        Ok(Node { core: tokio::spawn(core.run(stop.clone())), socket: tokio::spawn(socket.serve(api)), feeder })
+        let (core, doors) = CoreTask::new(Parts { core, transport: Arc::new(transport), inbox, logs });
+        let api = Api {
+            core: doors.requests,
+            views: doors.views,
+            options: Arc::new(redefs.views(config)),
+            stop: stop.clone(),
+        };
+        let services = Services::start(&Beside { config, dir, handle: &doors.handle })?;
+        let stop_core = CancellationToken::new();
+        Ok(Node {
+            core: tokio::spawn(core.run(stop_core.clone())),
+            socket: tokio::spawn(socket.serve(api)),
+            feeder,
+            services,
+            stop_core,
+        })
     }
 
     /// Works until told to stop. Whatever ends before that takes all the rest along.
@@ -105,6 +122,7 @@ impl Node {
             ended = &mut self.core => Some(unasked("cluster core", flatten("cluster core", ended))),
             ended = &mut self.socket => Some(unasked("API socket", flatten("API socket", ended))),
             ended = feeding => Some(unasked("log writer", flatten("log writer", ended.map(Ok)))),
+            ended = self.services.ended() => Some(ended),
         };
         match ended {
             None => timeout(DEADLINE, self.end()).await.unwrap_or(Err(NodeError::TooLate { after: DEADLINE })),
@@ -112,9 +130,11 @@ impl Node {
         }
     }
 
-    /// The way out, after the token was cancelled: the core hands over its logs and closes the sockets, then the writer
-    /// finishes its files.
+    /// The way out, after the token was cancelled: the services end, the core hands over its logs and closes the sockets,
+    /// then the writer finishes its files.
     async fn end(self) -> Result<(), NodeError> {
+        let services = self.services.end().await;
+        self.stop_core.cancel();
         flatten("cluster core", self.core.await)?;
         if let Some(feeder) = self.feeder {
             let logger = feeder.await.map_err(|error| died("log writer", &error))?;
@@ -127,6 +147,7 @@ impl Node {
             Ok(ended) => flatten("API socket", ended)?,
             Err(_) => socket.abort(),
         }
+        services?;
         tracing::info!("stopped");
         Ok(())
     }

@@ -1,0 +1,238 @@
+//! The mailbox of a running core: what other rooms and library users ask of it, and what they hear.
+//!
+//! Whoever drives a [`Core`] (the room `node`) owns the [`Mailbox`]; everybody else holds a [`Handle`], which is cheap to
+//! clone. Nothing here opens, waits for a time or spawns. **Bounds**: requests wait for room in the mailbox; what a
+//! [`Listening`] does not take is dropped and counted, so that a slow listener never holds up the core or another one.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot};
+
+use super::event::{ClusterEvent, Command};
+use super::step::Core;
+use crate::data::Event;
+
+/// Requests that wait for the core; whoever asks waits for room.
+const MAILBOX: usize = 256;
+
+/// The core has ended: the node is gone or going.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the node has ended")]
+pub struct Ended;
+
+/// What is asked of a core.
+pub enum Request {
+    /// Performed in order; nobody hears of it.
+    Command(Command),
+    /// Somebody listens from now on.
+    Listen(Listener),
+    /// A look at the state between two inputs.
+    Look(Box<dyn FnOnce(&mut Core) + Send>),
+    /// A listener may have gone.
+    Sweep,
+}
+
+/// The core's end of the mailbox.
+pub type Mailbox = mpsc::Receiver<Request>;
+
+/// What a listener hears.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Heard {
+    /// An event on one of its topics, not published by itself.
+    Event(Arc<RemoteEvent>),
+    /// Membership changed: never [`ClusterEvent::Remote`].
+    Cluster(ClusterEvent),
+}
+
+/// An event that passed, shared by all who hear it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RemoteEvent {
+    /// The topic that it was published on.
+    pub topic: Vec<u8>,
+    /// What the sender calls itself; not authenticated.
+    pub sender: Vec<u8>,
+    /// The event.
+    pub event: Event,
+}
+
+/// What somebody wants to hear.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wish {
+    /// Its endpoint id: events of this sender are left out. [`Handle::id`] for a part of the node itself.
+    pub id: Bytes,
+    /// Topic prefixes; the empty one matches all. They are subscribed for as long as the listener lives.
+    pub topics: Vec<String>,
+    /// Whether it hears of hellos, nodes that come up and nodes that go down.
+    pub membership: bool,
+    /// How many things may wait for it; at least one.
+    pub capacity: usize,
+}
+
+/// A listener as the core knows it.
+pub struct Listener {
+    pub(crate) wish: Wish,
+    queue: mpsc::Sender<Heard>,
+    missed: Arc<AtomicU64>,
+    /// Answered when every topic came back through the hub.
+    pub(crate) confirmed: Option<oneshot::Sender<()>>,
+}
+
+impl Listener {
+    /// Hands it something, or counts that it missed it.
+    pub(crate) fn tell(&self, heard: Heard) {
+        if let Err(mpsc::error::TrySendError::Full(_)) = self.queue.try_send(heard) {
+            self.missed.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether nobody listens any more.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.queue.is_closed()
+    }
+
+    /// Whether it wants an event.
+    pub(crate) fn wants(&self, event: &RemoteEvent) -> bool {
+        event.sender != self.wish.id && self.wish.topics.iter().any(|prefix| event.topic.starts_with(prefix.as_bytes()))
+    }
+}
+
+/// What somebody hears; its subscriptions end when this is dropped.
+#[derive(Debug)]
+pub struct Listening {
+    queue: mpsc::Receiver<Heard>,
+    missed: Arc<AtomicU64>,
+    requests: mpsc::Sender<Request>,
+    confirmed: Option<oneshot::Receiver<()>>,
+}
+
+impl Listening {
+    /// The next thing; none when the core has ended. Cancel-safe.
+    pub async fn next(&mut self) -> Option<Heard> {
+        self.queue.recv().await
+    }
+
+    /// What is there already; none when there is nothing now.
+    pub fn try_next(&mut self) -> Option<Heard> {
+        self.queue.try_recv().ok()
+    }
+
+    /// How many things were dropped because nobody took them in time; only rises.
+    pub fn missed(&self) -> u64 {
+        self.missed.load(Ordering::Relaxed)
+    }
+
+    /// Waits until every topic came back through the hub: from then on nothing that is published on them is missed.
+    /// Cancel-safe; returns at once the second time.
+    ///
+    /// # Errors
+    /// [`Ended`] when the core ends before.
+    pub async fn confirmed(&mut self) -> Result<(), Ended> {
+        let Some(confirmed) = self.confirmed.as_mut() else { return Ok(()) };
+        let ended = confirmed.await.map_err(|_| Ended);
+        self.confirmed = None;
+        ended
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.queue.close();
+        // A full mailbox means that the core is at work, and it sweeps whenever it hands out an event.
+        let _full = self.requests.try_send(Request::Sweep);
+    }
+}
+
+/// Asks a running core.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    requests: mpsc::Sender<Request>,
+    name: Arc<str>,
+    id: Bytes,
+}
+
+impl Handle {
+    /// A handle of the core that will read the mailbox.
+    pub fn new(core: &Core) -> (Handle, Mailbox) {
+        let (requests, mailbox) = mpsc::channel(MAILBOX);
+        let id = Bytes::copy_from_slice(core.node_id().as_bytes());
+        (Handle { requests, name: core.node().into(), id }, mailbox)
+    }
+
+    /// `Cluster::node`.
+    pub fn node(&self) -> &str {
+        &self.name
+    }
+
+    /// `Cluster::node_id()` as octets, as it stands beside each published event.
+    pub fn id(&self) -> &Bytes {
+        &self.id
+    }
+
+    /// Has a command performed, after all that were asked before.
+    ///
+    /// # Errors
+    /// [`Ended`].
+    pub async fn command(&self, command: Command) -> Result<(), Ended> {
+        self.send(Request::Command(command)).await
+    }
+
+    /// `Cluster::publish` of an event on a topic. Done means handed over, never delivered.
+    ///
+    /// # Errors
+    /// [`Ended`].
+    pub async fn publish(&self, topic: impl Into<Vec<u8>>, event: Event) -> Result<(), Ended> {
+        self.command(Command::Publish { topic: topic.into(), event }).await
+    }
+
+    /// Publishes under the id of another endpoint of this process, which then does not get it back.
+    ///
+    /// # Errors
+    /// [`Ended`].
+    pub async fn publish_as(&self, sender: Bytes, topic: impl Into<Vec<u8>>, event: Event) -> Result<(), Ended> {
+        self.command(Command::PublishAs { sender, topic: topic.into(), event }).await
+    }
+
+    /// `Cluster::log`.
+    ///
+    /// # Errors
+    /// [`Ended`].
+    pub async fn log(&self, message: impl Into<String>) -> Result<(), Ended> {
+        self.command(Command::Log(message.into())).await
+    }
+
+    /// Subscribes to the wish's topics and hears what comes, until the result is dropped.
+    ///
+    /// # Errors
+    /// [`Ended`].
+    pub async fn listen(&self, wish: Wish) -> Result<Listening, Ended> {
+        let (queue, heard) = mpsc::channel(wish.capacity.max(1));
+        let (confirm, confirmed) = oneshot::channel();
+        let missed = Arc::new(AtomicU64::new(0));
+        let listener = Listener { wish, queue, missed: Arc::clone(&missed), confirmed: Some(confirm) };
+        self.send(Request::Listen(listener)).await?;
+        Ok(Listening { queue: heard, missed, requests: self.requests.clone(), confirmed: Some(confirmed) })
+    }
+
+    /// Looks at the core's state between two of its inputs; `look` must be quick.
+    ///
+    /// # Errors
+    /// [`Ended`].
+    pub async fn look<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&mut Core) -> T + Send + 'static,
+    ) -> Result<T, Ended> {
+        let (reply, answer) = oneshot::channel();
+        let look = move |core: &mut Core| {
+            // Whoever asked may have gone meanwhile.
+            let _gone = reply.send(look(core));
+        };
+        self.send(Request::Look(Box::new(look))).await?;
+        answer.await.map_err(|_| Ended)
+    }
+
+    async fn send(&self, request: Request) -> Result<(), Ended> {
+        self.requests.send(request).await.map_err(|_| Ended)
+    }
+}
