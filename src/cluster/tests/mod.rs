@@ -3,6 +3,7 @@
 
 mod gaps;
 mod handshake;
+mod listeners;
 mod simulation;
 mod vectors;
 mod world;

@@ -1,0 +1,143 @@
+//! Who hears what at one core, and when a listener's topics are in effect.
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use tokio::runtime::Builder;
+
+use crate::cluster::{
+    ClusterEvent, Command, Core, Ended, Handle, Heard, Hooks, Listeners, Mailbox, RemoteEvent, Request,
+};
+use crate::cluster::{Settings, Wish};
+use crate::data::Event;
+
+/// A handle, its mailbox, and the listeners that the mailbox fills.
+struct Desk {
+    handle: Handle,
+    mailbox: Mailbox,
+    listeners: Listeners,
+    /// What the core would have been told.
+    commands: Vec<Command>,
+}
+
+impl Desk {
+    fn new() -> Desk {
+        let core = Core::new(Settings::new("worker-1", "id-1", Vec::new(), false), Hooks::default());
+        let (handle, mailbox) = Handle::new(&core);
+        Desk { handle, mailbox, listeners: Listeners::default(), commands: Vec::new() }
+    }
+
+    /// Does what waits in the mailbox.
+    fn work(&mut self) {
+        while let Ok(request) = self.mailbox.try_recv() {
+            match request {
+                Request::Command(command) => self.commands.push(command),
+                Request::Listen(listener) => self.commands.extend(self.listeners.add(listener)),
+                Request::Sweep => self.commands.extend(self.listeners.sweep()),
+                Request::Look(_) => {}
+            }
+        }
+    }
+
+    fn remote(&self, topic: &str, sender: &str) {
+        let (topic, sender) = (topic.as_bytes().to_vec(), sender.as_bytes().to_vec());
+        self.listeners.event(RemoteEvent { topic, sender, event: Event::new("ping", Vec::new()) });
+    }
+}
+
+fn wish(id: &'static str, topics: &[&str], capacity: usize) -> Wish {
+    let topics = topics.iter().map(|topic| (*topic).to_owned()).collect();
+    Wish { id: Bytes::from_static(id.as_bytes()), topics, membership: false, capacity }
+}
+
+fn run(test: impl Future<Output = ()>) {
+    Builder::new_current_thread().build().unwrap().block_on(test);
+}
+
+fn topic_of(heard: Option<Heard>) -> Option<String> {
+    match heard? {
+        Heard::Event(event) => Some(String::from_utf8(event.topic.clone()).unwrap()),
+        Heard::Cluster(event) => panic!("{event:?}"),
+    }
+}
+
+#[test]
+fn a_listener_hears_its_prefixes_and_never_itself() {
+    run(async {
+        let mut desk = Desk::new();
+        let mut heard = desk.handle.listen(wish("client-1", &["a.", "b"], 8)).await.unwrap();
+        desk.work();
+        for (topic, sender) in [("a.x", "id-9"), ("a.y", "client-1"), ("bcd", "id-1"), ("c", "id-9")] {
+            desk.remote(topic, sender);
+        }
+        assert_eq!(topic_of(heard.try_next()).as_deref(), Some("a.x"));
+        assert_eq!(topic_of(heard.try_next()).as_deref(), Some("bcd"));
+        assert_eq!(heard.try_next(), None);
+    });
+}
+
+#[test]
+fn a_full_listener_misses_things_and_another_one_does_not() {
+    run(async {
+        let mut desk = Desk::new();
+        let mut slow = desk.handle.listen(wish("slow", &[""], 2)).await.unwrap();
+        let mut quick = desk.handle.listen(wish("quick", &[""], 8)).await.unwrap();
+        desk.work();
+        (0..5).for_each(|number| desk.remote(&format!("t{number}"), "id-9"));
+        assert_eq!((slow.missed(), quick.missed()), (3, 0));
+        let of = |heard: Option<Heard>| topic_of(heard);
+        assert_eq!(std::iter::from_fn(|| of(slow.try_next())).collect::<Vec<_>>(), ["t0", "t1"]);
+        assert_eq!(std::iter::from_fn(|| of(quick.try_next())).count(), 5);
+    });
+}
+
+#[test]
+fn topics_are_in_effect_when_all_of_them_came_back_and_anew_after_a_broken_connection() {
+    run(async {
+        let mut desk = Desk::new();
+        let mut first = desk.handle.listen(wish("one", &["a", "b"], 8)).await.unwrap();
+        desk.work();
+        desk.listeners.subscribed(b"a");
+        desk.listeners.subscribed(b"of-somebody-else");
+        assert!(first.confirmed().now_or_never().is_none());
+        desk.listeners.subscribed(b"b");
+        assert_eq!(first.confirmed().await, Ok(()));
+        let mut second = desk.handle.listen(wish("two", &["b"], 8)).await.unwrap();
+        desk.work();
+        assert_eq!(second.confirmed().await, Ok(()), "the topic is in effect already");
+        desk.listeners.link_down();
+        let mut third = desk.handle.listen(wish("three", &["b"], 8)).await.unwrap();
+        desk.work();
+        assert!(third.confirmed().now_or_never().is_none());
+        drop(desk);
+        assert_eq!(third.confirmed().await, Err(Ended));
+    });
+}
+
+#[test]
+fn a_listener_that_leaves_takes_its_subscriptions_back() {
+    run(async {
+        let mut desk = Desk::new();
+        let listening = desk.handle.listen(wish("one", &["a", "b"], 8)).await.unwrap();
+        desk.work();
+        drop(listening);
+        assert!(desk.listeners.has_gone());
+        desk.work();
+        assert!(desk.listeners.is_empty());
+        let topics = |make: fn(String) -> Command| ["a", "b"].map(|topic| make(topic.to_owned()));
+        assert_eq!(desk.commands, [topics(Command::Subscribe), topics(Command::Unsubscribe)].concat());
+    });
+}
+
+#[test]
+fn membership_reaches_those_who_want_it() {
+    run(async {
+        let mut desk = Desk::new();
+        let mut wants = desk.handle.listen(Wish { membership: true, ..wish("one", &[], 8) }).await.unwrap();
+        let mut does_not = desk.handle.listen(wish("two", &[""], 8)).await.unwrap();
+        desk.work();
+        let up = ClusterEvent::NodeUp { name: "proxy".to_owned(), id: "id-2".to_owned() };
+        desk.listeners.membership(&up);
+        assert_eq!(wants.try_next(), Some(Heard::Cluster(up)));
+        assert_eq!(does_not.try_next(), None);
+    });
+}
