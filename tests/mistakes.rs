@@ -1,6 +1,6 @@
 //! What an operator sees who mistyped something.
 
-use crate::support::Sandbox;
+use crate::support::{Sandbox, finish};
 
 #[test]
 fn a_typo_in_the_layout_gets_a_caret_a_suggestion_status_3_and_touches_nothing() {
@@ -40,4 +40,46 @@ fn a_node_that_does_not_exist_is_usage_and_the_nearest_name_is_told() {
         Sandbox::with_layout("base_dir: BASE\nnodes:\n  manager: { type: manager }\n  worker: { type: worker }\n");
     let output = sandbox.expect(2, &["stop", "wroker"]);
     assert!(output.stderr.contains("worker"), "{output:#?}");
+}
+
+#[test]
+fn a_misspelt_host_is_told_once() {
+    let text = "base_dir: BASE\nhosts: { head: 192.0.2.6, sensor-1: 192.0.2.7 }\nnodes:\n  \
+                manager: { type: manager, hsot: head }\n  worker: { type: worker, hosts: [sensor-1] }\n";
+    let sandbox = Sandbox::with_layout(text);
+    let said = sandbox.expect(3, &["layout", "check"]).stderr;
+    assert_eq!(said.matches("error:").count(), 2, "one for each misspelt key: {said}");
+    assert!(said.contains("`hsot`") && said.contains("`hosts`") && said.contains("did you mean `host`?"), "{said}");
+}
+
+#[test]
+fn where_only_looking_is_allowed_a_command_that_changes_the_cluster_is_refused() {
+    let sandbox = Sandbox::with_layout(
+        "base_dir: BASE\nport: PORT\nnodes:\n  manager: { type: manager }\n  worker: { type: worker }\n",
+    );
+    let run = |value: &str, args: &[&str]| {
+        let mut command = sandbox.command(args);
+        command.env("ZEEK_CLUSTER_READ_ONLY", value);
+        finish(command)
+    };
+    for args in [&["deploy"][..], &["remove", "--yes"], &["stop"], &["keys", "generate"], &["publish", "t", "e"]] {
+        let refused = run("1", args);
+        assert_eq!(refused.status, 2, "{args:?}: {refused:#?}");
+        assert!(refused.stderr.contains("ZEEK_CLUSTER_READ_ONLY"), "{refused:#?}");
+    }
+    assert!(!sandbox.base().exists(), "nothing was touched");
+    assert_eq!(run("1", &["count", "--defined"]).status, 0);
+    assert_eq!(run("1", &["layout", "check"]).status, 0);
+    assert_eq!(run("0", &["keys", "generate"]).status, 0, "0 is off");
+}
+
+#[test]
+fn what_would_be_destroyed_is_named_before_it_is() {
+    let sandbox = Sandbox::with_layout(
+        "name: campus\nbase_dir: BASE\nport: PORT\nnodes:\n  manager: { type: manager }\n  worker: { type: worker, count: 2 }\n",
+    );
+    let refused = sandbox.expect(2, &["remove", "--all"]).stderr;
+    for word in ["campus", "localhost", "manager,worker-[1-2]", "logs and stores", "--yes"] {
+        assert!(refused.contains(word), "{word}: {refused}");
+    }
 }

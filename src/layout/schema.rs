@@ -9,6 +9,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::duration;
 use super::problem::{Problems, Report, Span};
+use super::suggest;
 use super::tree::{Entry, Scalar, Tree, Value};
 
 /// Most processes of one entry under `nodes:` on one host, and most nodes of a layout.
@@ -321,6 +322,13 @@ impl Kind {
 
 /// Words of `type`, in the order in which they are explained.
 pub(crate) const NODE_TYPES: [&str; 4] = ["manager", "logger", "proxy", "worker"];
+
+/// The key of a node that was meant by one that a node cannot have; none when it can have it, or nothing is near.
+pub(crate) fn meant_node_key(written: &str) -> Option<&'static str> {
+    let Kind::Keys(keys) = &NODE else { return None };
+    let names = || keys.iter().map(|key| key.name);
+    if names().any(|name| name == written) { None } else { suggest::nearest(written, names()) }
+}
 
 fn check_keys(keys: &[Key], label: &str, tree: &Rc<Tree>, problems: &mut Problems) {
     let Value::Map(entries) = &tree.value else {

@@ -100,7 +100,7 @@ fn node(entry: &Entry) -> NodeSpec {
     let env_vars = entries(tree, "env_vars").iter();
     NodeSpec {
         node_type: given(tree, "type", node_type),
-        hosts: tree.get("host").map(host_choice).unwrap_or(HostChoice::Default),
+        hosts: tree.get("host").or_else(|| misspelt_host(tree)).map(host_choice).unwrap_or(HostChoice::Default),
         count: match count("count") {
             Given::Not => count("lb_procs"),
             count => count,
@@ -120,6 +120,13 @@ fn node(entry: &Entry) -> NodeSpec {
         aux_scripts: texts(tree, "aux_scripts").unwrap_or_default(),
         ..NodeSpec::new(entry.key.clone())
     }
+}
+
+/// What stands under a key that can only be meant as `host`: the key is reported as unknown, and to miss a host too would
+/// be a second complaint about the same letter.
+fn misspelt_host(tree: &Rc<Tree>) -> Option<&Rc<Tree>> {
+    let meant = |entry: &&Entry| schema::meant_node_key(&entry.key.value) == Some("host");
+    tree.entries().iter().find(meant).map(|entry| &entry.value)
 }
 
 fn host_choice(tree: &Rc<Tree>) -> HostChoice {

@@ -10,4 +10,4 @@ mod sandbox;
 pub use background::{Background, Line};
 pub use hosts::{Machines, can_make_machines};
 pub use peer::{Keys, Peer};
-pub use sandbox::Sandbox;
+pub use sandbox::{Sandbox, finish};

@@ -16,7 +16,7 @@ use crate::query::{self, CountReport, Counted, Counts};
 /// Count the nodes by type: how many are defined, how many are active
 ///
 /// Without options: one row per node type and one for all. With `--type`, `--active` or `--defined`: the bare number, for
-/// scripts. Changes nothing.
+/// scripts.
 ///
 /// With `--connect` the cluster is looked at from outside: defined are the nodes of the zeekctl folder, or those that are
 /// there when nobody tells. Types are known as for `zeek-cluster nodes`; a node of unknown type counts among all only.
@@ -119,13 +119,16 @@ impl Count {
     fn verdict(&self, cx: &Context, report: &CountReport) -> Status {
         let (number, inactive) = (self.number(report), &report.inactive);
         let Some(expected) = self.expect.filter(|expected| *expected != number) else { return Status::Done };
-        let what = if self.defined { "defined" } else { "active" };
-        let missing = match inactive.is_empty() {
-            true => String::new(),
-            false => format!(", missing: {}", nodeset::fold(inactive.iter().map(String::as_str))),
-        };
-        cx.printer.error(&format!("{number} {what}, expected {expected}{missing}"));
+        cx.printer.error(&shortfall(number, expected, inactive));
         Status::Failed
+    }
+}
+
+/// What is not as expected: `7 of 8, missing: worker-3`.
+fn shortfall(number: u64, expected: u64, inactive: &[String]) -> String {
+    match inactive.is_empty() {
+        true => format!("{number} of {expected}"),
+        false => format!("{number} of {expected}, missing: {}", nodeset::fold(inactive.iter().map(String::as_str))),
     }
 }
 
