@@ -4,11 +4,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Parser, ValueEnum};
+use clap::{CommandFactory, Parser, ValueEnum};
 use clap_complete::engine::ArgValueCompleter;
 
 use super::commands::Command;
-use super::{complete, values};
+use super::{complete, effect, values};
 
 /// The name under which the program is installed.
 pub const PROGRAM: &str = "zeek-cluster";
@@ -20,7 +20,8 @@ pub const PROGRAM: &str = "zeek-cluster";
 /// and nothing needs root.
 ///
 /// Every command reads the layout anew and asks the hosts that it names; no state is kept here but the cluster's keys.
-/// Data goes to standard output, everything else to standard error.
+/// Data goes to standard output, everything else to standard error. With ZEEK_CLUSTER_READ_ONLY=1 in the environment every
+/// command that changes the cluster is refused.
 #[derive(Debug, Parser)]
 #[command(
     name = PROGRAM,
@@ -36,6 +37,14 @@ pub struct Args {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+    /// The words of the command, separated by blanks, such as `layout check`.
+    #[arg(skip)]
+    pub words: String,
+}
+
+/// The whole tree of commands, as clap knows it: what help, manual pages and completions are made from.
+pub fn tree() -> clap::Command {
+    effect::tag(Args::command())
 }
 
 /// Options that every command takes, before or after its name.

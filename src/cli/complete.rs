@@ -6,17 +6,16 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use clap::CommandFactory;
 use clap_complete::CompleteEnv;
 use clap_complete::engine::CompletionCandidate;
 
-use super::args::{Args, PROGRAM};
+use super::args::{self, PROGRAM};
 use crate::layout::{self, Environment, Layout};
 
 /// Answers the shell and ends the process when the shell asked for completions (`COMPLETE` in the environment).
 pub fn answer_completion_request() {
     if std::env::var_os("COMPLETE").is_some() {
-        CompleteEnv::with_factory(Args::command).bin(PROGRAM).complete();
+        CompleteEnv::with_factory(args::tree).bin(PROGRAM).complete();
     }
 }
 

@@ -100,7 +100,7 @@ impl Context {
             Some(answer) if answer.eq_ignore_ascii_case("y") || answer.eq_ignore_ascii_case("yes") => Ok(()),
             Some(_) => Err(Failure::Interrupted),
             None => Err(Failure::Usage {
-                what: "this asks for confirmation, and there is no terminal to ask on".into(),
+                what: format!("nothing was done: there is no terminal to ask on. {question}"),
                 hint: Some("say --yes to go on without a question".into()),
             }),
         }

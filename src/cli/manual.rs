@@ -1,10 +1,10 @@
 //! Help texts, manual pages and completion scripts, all made from the one tree of commands.
 
-use clap::{Command, CommandFactory};
+use clap::Command;
 use clap_complete::Shell;
 use clap_mangen::Man;
 
-use super::args::{Args, PROGRAM};
+use super::args::{self, PROGRAM};
 use super::exit;
 
 /// No command of that name.
@@ -15,7 +15,7 @@ pub struct UnknownCommand(String);
 /// The completion script of a shell.
 pub fn completion_script(shell: Shell) -> Vec<u8> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Args::command(), PROGRAM, &mut script);
+    clap_complete::generate(shell, &mut args::tree(), PROGRAM, &mut script);
     match shell {
         Shell::Bash => with_reachable_branches(script),
         _ => script,
@@ -48,7 +48,7 @@ pub fn pages() -> Vec<(String, Vec<u8>)> {
 
 /// The tree with every name in full (`zeek-cluster layout check`) and the global options in every command.
 fn built() -> Command {
-    let mut root = Args::command();
+    let mut root = args::tree();
     root.build();
     root
 }
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn the_tree_of_commands_is_sound() {
-        Args::command().debug_assert();
+        args::tree().debug_assert();
     }
 
     #[test]
@@ -113,7 +113,7 @@ mod tests {
             }
             command.get_subcommands().for_each(check);
         }
-        check(&Args::command());
+        check(&args::tree());
         assert!(pages().iter().any(|(name, _)| name == "zeek-cluster-layout-check.1"));
     }
 

@@ -11,6 +11,7 @@ mod exit;
 mod complete;
 mod connect;
 mod context;
+mod effect;
 mod environment;
 mod failure;
 mod manual;

@@ -1,21 +1,37 @@
 //! From the words on the command line to an exit status.
 
-use clap::{CommandFactory, Parser};
+use clap::{ArgMatches, FromArgMatches};
 
-use super::args::Args;
+use super::args::{self, Args};
 use super::context::Context;
+use super::effect::{self, Effect, READ_ONLY_VARIABLE};
 use super::exit::Status;
+use super::failure::Failure;
 use super::output::Printer;
 use super::trace;
 
 /// Reads the command line. The error is a usage error, or a request for help or for the version.
 pub fn parse() -> Result<Args, clap::Error> {
-    Args::try_parse()
+    let mut tree = args::tree();
+    let matches = tree.try_get_matches_from_mut(std::env::args_os())?;
+    let parsed = Args::from_arg_matches(&matches).map_err(|error| error.format(&mut tree))?;
+    Ok(Args { words: words(&matches), ..parsed })
+}
+
+/// The names of the command and its subcommands, separated by blanks.
+fn words(matches: &ArgMatches) -> String {
+    let mut words = Vec::new();
+    let mut matches = matches;
+    while let Some((name, below)) = matches.subcommand() {
+        words.push(name);
+        matches = below;
+    }
+    words.join(" ")
 }
 
 /// The whole tree of commands, as clap knows it: what help, manual pages and completions are made from.
 pub fn command() -> clap::Command {
-    Args::command()
+    args::tree()
 }
 
 /// Writes help, version or a usage error to where it belongs.
@@ -35,11 +51,26 @@ pub fn run(args: Args) -> Status {
     trace::start(args.global.quiet, verbose);
     let printer = Printer::new(args.global.output, args.global.quiet);
     let context = Context { global: args.global, printer };
-    match args.command.run(&context) {
+    let ended = match allowed(&args.words) {
+        Ok(()) => args.command.run(&context),
+        Err(refused) => Err(refused),
+    };
+    match ended {
         Ok(status) => status,
         Err(failure) => {
             context.printer.failure(&failure);
             failure.status()
         }
     }
+}
+
+/// Refuses commands that change the cluster where the environment says so.
+fn allowed(words: &str) -> Result<(), Failure> {
+    if Effect::of(words) != Some(Effect::Writes) || !effect::is_read_only() {
+        return Ok(());
+    }
+    Err(Failure::Usage {
+        what: format!("`{words}` changes the cluster, and {READ_ONLY_VARIABLE} is set"),
+        hint: Some(format!("to do it all the same: env -u {READ_ONLY_VARIABLE} zeek-cluster {words}")),
+    })
 }

@@ -18,7 +18,7 @@ use crate::query::{self, Follow, LogQuery};
 
 /// Show the cluster's log: who joined, who left, and why
 ///
-/// Reads `cluster.log` of every logger, rotated files included, and merges them by time. Changes nothing.
+/// Reads `cluster.log` of every logger, rotated files included, and merges them by time.
 ///
 /// Columns: ts (seconds since the epoch), node, message.
 #[derive(Debug, clap::Args)]

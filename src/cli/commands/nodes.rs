@@ -11,8 +11,7 @@ use crate::query::{self, NodeRow};
 /// List the nodes, with their addresses and whether they are active
 ///
 /// The layout says which nodes there are and where they listen; the manager's view of the cluster (or that of another
-/// node, when the manager gives no answer) says which of them are active, under which id, and since when. Changes
-/// nothing.
+/// node, when the manager gives no answer) says which of them are active, under which id, and since when.
 ///
 /// With `--connect` the cluster is looked at from outside: the nodes that are there, and those of the zeekctl folder that
 /// are not. Where no folder tells it, the type is the one after which the node is named, and the host is what its id says;

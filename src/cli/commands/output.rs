@@ -10,7 +10,7 @@ use crate::query::{self, Follow, OutputStream};
 
 /// Show what a node wrote to its standard output and error
 ///
-/// The agent of each host keeps both streams of each node. Changes nothing.
+/// The agent of each host keeps both streams of each node.
 #[derive(Debug, clap::Args)]
 pub struct Output {
     #[command(flatten)]

@@ -12,7 +12,7 @@ use crate::query::{self, PeerRow};
 /// Show which other nodes each node sees
 ///
 /// Asks each selected node that runs and shows one row for each other node of the layout: whether it is up for that node,
-/// under which id, and since when. Changes nothing.
+/// under which id, and since when.
 ///
 /// With `--connect` the cluster is looked at from outside: one row for each node that an observer sees there, and for those
 /// of the zeekctl folder that it does not see.

@@ -4,7 +4,7 @@ use crate::cli::context::Context;
 use crate::cli::exit::Status;
 use crate::cli::failure::Failure;
 use crate::deploy::{self, Keep};
-use crate::layout::nodeset;
+use crate::layout::{Layout, nodeset};
 
 /// Stop the cluster and delete it from its hosts
 ///
@@ -21,16 +21,23 @@ pub struct Remove {
 impl Remove {
     pub fn run(self, cx: &Context) -> Result<Status, Failure> {
         let layout = cx.layout()?;
-        let hosts: Vec<&str> = layout.hosts.iter().map(|host| host.name.as_str()).collect();
-        let (keep, what) = match self.all {
-            true => (Keep::Nothing, "with its logs and stores"),
-            false => (Keep::LogsAndStores, "but its logs and stores"),
-        };
-        cx.confirm(&format!("Delete cluster `{}` {what} from {}?", layout.name, nodeset::fold(hosts)))?;
+        let keep = if self.all { Keep::Nothing } else { Keep::LogsAndStores };
+        cx.confirm(&question(&layout, keep))?;
         let settings = cx.reach();
         let progress = cx.printer.progress();
         let outcomes = cx.block_on(deploy::remove(&layout, &settings, keep, &progress))?;
         progress.finish();
         Ok(cx.printer.outcomes(&outcomes)?)
     }
+}
+
+/// Names what will be gone.
+fn question(layout: &Layout, keep: Keep) -> String {
+    let hosts = nodeset::fold(layout.hosts.iter().map(|host| host.name.as_str()));
+    let nodes = nodeset::fold(layout.nodes.iter().map(|node| node.name.as_str()));
+    let what = match keep {
+        Keep::Nothing => "with its logs and stores",
+        Keep::LogsAndStores => "but its logs and stores",
+    };
+    format!("Stop {nodes}, and delete cluster `{}` {what} from {hosts}?", layout.name)
 }

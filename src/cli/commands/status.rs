@@ -23,8 +23,7 @@ use crate::query::{self, Settings, StatusReport, StatusRow};
 /// and will be started again, `failed` ended too often, `stopped` should not run, `unknown` is on a host that gives no
 /// answer; the last column says why.
 ///
-/// Changes nothing but that it starts the agent of a deployed host where it does not run. Exit status 0 only when all
-/// selected nodes are running.
+/// Starts the agent of a deployed host where it does not run. Exit status 0 only when all selected nodes are running.
 #[derive(Debug, clap::Args)]
 pub struct StatusCommand {
     #[command(flatten)]

@@ -11,8 +11,7 @@ use crate::query::{self, Condition};
 /// Wait until nodes are as expected
 ///
 /// Follows the agents' streams of changes, so it ends at the very moment: with exit status 0 when the condition holds, or
-/// with 6 at the deadline (60 s unless `--timeout` says otherwise), naming the nodes that are late and why. Changes
-/// nothing.
+/// with 6 at the deadline (60 s unless `--timeout` says otherwise), naming the nodes that are late and why.
 #[derive(Debug, clap::Args)]
 pub struct Wait {
     #[command(flatten)]

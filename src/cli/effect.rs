@@ -1,0 +1,132 @@
+//! Which commands change the cluster: one table that help, manual pages and `ZEEK_CLUSTER_READ_ONLY` read.
+
+use clap::Command;
+
+/// Set to anything but `0`, it refuses every command that changes the cluster.
+pub const READ_ONLY_VARIABLE: &str = "ZEEK_CLUSTER_READ_ONLY";
+
+/// What a command does to the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// It asks, and changes nothing there.
+    Reads,
+    /// It changes hosts, nodes, or the keys that they will get; or nobody can know what it changes.
+    Writes,
+    /// It is a process of the cluster itself, or a part of one: programs start it.
+    Process,
+}
+
+/// Every command that does something, by its words, in the order of the help.
+const EFFECTS: &[(&str, Effect)] = &[
+    ("deploy", Effect::Writes),
+    ("check", Effect::Reads),
+    ("install", Effect::Writes),
+    ("start", Effect::Writes),
+    ("stop", Effect::Writes),
+    ("restart", Effect::Writes),
+    ("remove", Effect::Writes),
+    ("status", Effect::Reads),
+    ("wait", Effect::Reads),
+    ("nodes", Effect::Reads),
+    ("count", Effect::Reads),
+    ("peers", Effect::Reads),
+    ("log", Effect::Reads),
+    ("output", Effect::Reads),
+    ("subscribe", Effect::Reads),
+    ("publish", Effect::Writes),
+    ("layout check", Effect::Reads),
+    ("layout show", Effect::Reads),
+    ("layout schema", Effect::Reads),
+    ("keys generate", Effect::Writes),
+    ("keys rotate", Effect::Writes),
+    ("keys show-public", Effect::Reads),
+    ("agent run", Effect::Process),
+    ("agent connect", Effect::Process),
+    ("agent status", Effect::Reads),
+    ("node run", Effect::Process),
+    ("node archive-log", Effect::Process),
+    ("node check", Effect::Process),
+    ("completions", Effect::Reads),
+    ("man", Effect::Reads),
+    ("help", Effect::Reads),
+];
+
+impl Effect {
+    /// The effect of a command, its words separated by blanks; none for what is no command.
+    pub fn of(words: &str) -> Option<Effect> {
+        EFFECTS.iter().find(|(known, _)| *known == words).map(|(_, effect)| *effect)
+    }
+
+    /// The last sentence of a command's description.
+    fn sentence(self) -> Option<&'static str> {
+        match self {
+            Effect::Reads => Some("Changes nothing in the cluster."),
+            Effect::Writes => Some("Changes the cluster."),
+            Effect::Process => None,
+        }
+    }
+}
+
+/// Whether the environment refuses commands that change the cluster.
+pub fn is_read_only() -> bool {
+    std::env::var_os(READ_ONLY_VARIABLE).is_some_and(|value| !value.is_empty() && value != *"0")
+}
+
+/// The tree of commands with what each does to the cluster as the last sentence of its description.
+pub fn tag(root: Command) -> Command {
+    let names: Vec<String> = root.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
+    names.into_iter().fold(root, |root, name| root.mut_subcommand(&name, |sub| tag_one(sub, &name)))
+}
+
+fn tag_one(command: Command, words: &str) -> Command {
+    let names: Vec<String> = command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
+    let command = names.into_iter().fold(command, |command, name| {
+        let words = format!("{words} {name}");
+        command.mut_subcommand(&name, |sub| tag_one(sub, &words))
+    });
+    let Some(sentence) = Effect::of(words).and_then(Effect::sentence) else { return command };
+    let about = command.get_long_about().or(command.get_about()).map(ToString::to_string).unwrap_or_default();
+    command.long_about(format!("{about}\n\n{sentence}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+    use crate::cli::args::Args;
+
+    /// The words of every command that does something.
+    fn leaves(command: &Command, words: &str, found: &mut Vec<String>) {
+        for sub in command.get_subcommands() {
+            let words = format!("{words} {}", sub.get_name()).trim_start().to_owned();
+            match sub.has_subcommands() {
+                true => leaves(sub, &words, found),
+                false => found.push(words),
+            }
+        }
+    }
+
+    #[test]
+    fn every_command_says_whether_it_changes_the_cluster() {
+        let mut commands = Vec::new();
+        leaves(&Args::command(), "", &mut commands);
+        let known: Vec<&str> = EFFECTS.iter().map(|(words, _)| *words).collect();
+        let missing: Vec<&String> = commands.iter().filter(|words| !known.contains(&words.as_str())).collect();
+        let left_over: Vec<&&str> = known.iter().filter(|words| !commands.iter().any(|c| c == *words)).collect();
+        assert!(missing.is_empty(), "not in EFFECTS: {missing:?}");
+        assert!(left_over.is_empty(), "in EFFECTS, and no command: {left_over:?}");
+    }
+
+    #[test]
+    fn the_description_ends_with_it() {
+        let root = tag(Args::command());
+        let about = |words: &[&str]| {
+            let command = words.iter().fold(&root, |command, word| command.find_subcommand(word).expect("a command"));
+            command.get_long_about().map(ToString::to_string).unwrap_or_default()
+        };
+        assert!(about(&["deploy"]).ends_with("\n\nChanges the cluster."));
+        assert!(about(&["layout", "show"]).ends_with("\n\nChanges nothing in the cluster."));
+        assert!(!about(&["agent", "run"]).contains("Changes"));
+    }
+}
