@@ -54,9 +54,7 @@ impl Settings {
 /// How long the steps of reaching a host may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deadlines {
-    /// For TCP and the key exchange together; none: what the layout or `ssh_config` says, else 10 s.
-    pub connect: Option<Duration>,
-    /// For each later step: login, a channel, a short command, starting the agent.
+    /// For each step after the connection: login, a channel, a short command, starting the agent.
     pub step: Duration,
     /// For bringing the program to the host.
     pub upload: Duration,
@@ -64,7 +62,7 @@ pub struct Deadlines {
 
 impl Default for Deadlines {
     fn default() -> Deadlines {
-        Deadlines { connect: None, step: Duration::from_secs(20), upload: Duration::from_secs(600) }
+        Deadlines { step: Duration::from_secs(20), upload: Duration::from_secs(600) }
     }
 }
 

@@ -22,8 +22,8 @@ use super::upload::Upload;
 use crate::api::paths::ClusterDir;
 use crate::layout;
 
-/// For TCP and the key exchange, where neither the layout nor `ssh_config` nor the operator says anything.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// For TCP and the key exchange, where neither the layout nor `ssh_config` says anything.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Enough for libssh2, and small enough for a thousand hosts.
 const STACK: usize = 512 << 10;
@@ -61,7 +61,7 @@ impl SshHost {
     }
 
     /// The machines to log in on, jump hosts first, and the time for TCP and the key exchange of each.
-    async fn route(&self, deadlines: Deadlines) -> Result<(Vec<Hop>, Duration), Fault> {
+    async fn route(&self) -> Result<(Vec<Hop>, Duration), Fault> {
         let config = ssh_config::ask(&self.address, &self.settings).await;
         let jumps = if self.ssh.jump.is_empty() { &config.jump } else { &self.ssh.jump };
         let mut hops = Vec::new();
@@ -72,16 +72,9 @@ impl SshHost {
             let what = format!("ssh_config reaches it through ProxyCommand ({command}), which is not supported");
             return Err(Fault::failed(Step::Resolve, what).hint("name the machine in between as `jump` in the layout"));
         }
-        let connect = deadlines.connect.or(config.connect_timeout);
+        let connect = self.ssh.connect_timeout.or(config.connect_timeout).unwrap_or(CONNECT_TIMEOUT);
         hops.push(self.hop(&self.address, self.ssh.user.as_ref(), self.ssh.port, config));
-        Ok((
-            hops,
-            connect.unwrap_or(if self.ssh.connect_timeout.is_zero() {
-                CONNECT_TIMEOUT
-            } else {
-                self.ssh.connect_timeout
-            }),
-        ))
+        Ok((hops, connect))
     }
 
     async fn jump_hop(&self, jump: &str) -> Result<Hop, Fault> {
@@ -144,7 +137,7 @@ impl SshHost {
             port: self.ssh.port.unwrap_or(22),
             since,
         };
-        let (hops, connect) = self.route(deadlines).await.map_err(|fault| reached.error(fault))?;
+        let (hops, connect) = self.route().await.map_err(|fault| reached.error(fault))?;
         let (last, mut via) = (hops.len() - 1, None);
         let mut user = String::new();
         for (index, hop) in hops.into_iter().enumerate() {

@@ -112,7 +112,7 @@ impl Sshd {
             known_hosts_files: vec![known],
             jump: Vec::new(),
             host_key_checking: HostKeyChecking::Strict,
-            connect_timeout: Duration::from_secs(20),
+            connect_timeout: Some(Duration::from_secs(20)),
         }
     }
 

@@ -109,7 +109,7 @@ async fn a_host_that_says_nothing_ends_at_its_deadline() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let ssh = Ssh {
         port: Some(silent.local_addr().unwrap().port()),
-        connect_timeout: Duration::from_millis(700),
+        connect_timeout: Some(Duration::from_millis(700)),
         identity_files: Vec::new(),
         known_hosts_files: vec!["/nonexistent".into()],
         ..Sshd::start("").ssh()
@@ -569,7 +569,7 @@ async fn a_dead_host_costs_only_itself() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let dead = Ssh {
         port: Some(silent.local_addr().unwrap().port()),
-        connect_timeout: Duration::from_secs(600),
+        connect_timeout: Some(Duration::from_secs(600)),
         ..sshd.ssh()
     };
     let hosts: Vec<Arc<dyn Host>> = vec![

@@ -136,7 +136,7 @@ fn ssh(own: Option<&SshSpec>, defaults: &SshSpec) -> Ssh {
         known_hosts_files: pick(&own.known_hosts_files, &defaults.known_hosts_files),
         jump: own.jump.clone().or_else(|| defaults.jump.clone()).unwrap_or_default(),
         host_key_checking: checking.unwrap_or(HostKeyChecking::Strict),
-        connect_timeout: own.connect_timeout.or(defaults.connect_timeout).unwrap_or(Duration::from_secs(5)),
+        connect_timeout: own.connect_timeout.or(defaults.connect_timeout),
     }
 }
 

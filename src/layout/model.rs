@@ -89,8 +89,8 @@ pub struct Ssh {
     pub jump: Vec<String>,
     /// What to do with a host key that is not known.
     pub host_key_checking: HostKeyChecking,
-    /// For TCP and the key exchange together.
-    pub connect_timeout: Duration,
+    /// For TCP and the key exchange together, at each hop; none: what `~/.ssh/config` says, else 5 s.
+    pub connect_timeout: Option<Duration>,
 }
 
 /// `host_key_checking` of the layout.

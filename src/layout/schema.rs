@@ -165,7 +165,12 @@ const SSH: Kind = Kind::Keys(&[
         "strict",
         "What to do with a host key never seen before; a changed one is always refused.",
     ),
-    key("connect_timeout", &Kind::Duration, "5s", "For TCP and the key exchange together."),
+    key(
+        "connect_timeout",
+        &Kind::Duration,
+        "~/.ssh/config, else 5s",
+        "For TCP and the key exchange together, at each hop.",
+    ),
     key(
         "known_hosts_file",
         &Kind::OneOrMany(&Kind::Text),

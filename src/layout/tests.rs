@@ -124,7 +124,7 @@ fn the_manuals_example_is_read_as_it_says() {
     let Reach::Ssh(ssh) = &layout.host("sensor-1").expect("sensor-1").reach else { panic!("by SSH") };
     assert_eq!(
         (ssh.user.as_deref(), ssh.port, ssh.connect_timeout),
-        (Some("zeek"), Some(2222), Duration::from_secs(10))
+        (Some("zeek"), Some(2222), Some(Duration::from_secs(10)))
     );
     assert_eq!(ssh.identity_files, [PathBuf::from("~/.ssh/id_ed25519")]);
     assert_eq!(layout.host("sensor-1").map(|h| h.line), Some(15));

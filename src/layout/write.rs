@@ -107,7 +107,9 @@ fn ssh_value(ssh: &Ssh) -> Value {
             HostKeyChecking::AcceptNew => "accept-new",
         },
     );
-    put(&mut map, "connect_timeout", text(ssh.connect_timeout));
+    if let Some(timeout) = ssh.connect_timeout {
+        put(&mut map, "connect_timeout", text(timeout));
+    }
     Value::Mapping(map)
 }
 

@@ -12,9 +12,7 @@ use crate::api::outcome::{ErrorInfo, Kind, Outcome};
 use crate::fleet::{self, Deadlines, Host, Presence, ReachError, ReachKind, Session};
 use crate::layout::{Layout, Node};
 
-/// How long a host may take to accept a connection when it is only asked.
-const CONNECT_WITHIN: Duration = Duration::from_secs(5);
-/// How long each step after that may take.
+/// How long each step after the connection may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 /// A host that gave no answer.
@@ -136,7 +134,7 @@ pub(super) fn ask<'a, T: 'a>(
 
 /// Opens one host with the deadlines of a question.
 pub(super) async fn open(host: &dyn Host, presence: Presence) -> Result<Session, Silent> {
-    let deadlines = Deadlines { connect: Some(CONNECT_WITHIN), step: ANSWER_WITHIN, ..Deadlines::default() };
+    let deadlines = Deadlines { step: ANSWER_WITHIN, ..Deadlines::default() };
     host.open(presence, deadlines).await.map_err(|error| Silent::unreached(&error))
 }
 
