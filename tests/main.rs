@@ -3,6 +3,7 @@
 
 mod support;
 
+mod fleet;
 mod keys;
 mod local;
 mod mistakes;

@@ -8,18 +8,11 @@ use crate::support::{Machines, Sandbox, can_make_machines};
 
 /// Six nodes on three machines.
 fn layout(machines: &Machines) -> String {
-    let host = |name: &str, index: usize| {
-        format!("  {name}: {{ address: {}, ssh: {{ user: root }} }}\n", machines.address(index))
-    };
     format!(
-        "name: campus\nbase_dir: BASE\nssh:\n  identity_file: {}\n  known_hosts_file: {}\n  connect_timeout: 2s\nhosts:\n{}{}{}\
-         nodes:\n  manager: {{ type: manager, host: head }}\n  logger: {{ type: logger, host: head }}\n  \
-         proxy: {{ type: proxy, host: head }}\n  worker: {{ type: worker, host: [sensor-1, sensor-2, head], count: 1 }}\n",
-        machines.identity().display(),
-        machines.known_hosts().display(),
-        host("head", 0),
-        host("sensor-1", 1),
-        host("sensor-2", 2),
+        "name: campus\nbase_dir: BASE\n{}nodes:\n  manager: {{ type: manager, host: head }}\n  \
+         logger: {{ type: logger, host: head }}\n  proxy: {{ type: proxy, host: head }}\n  \
+         worker: {{ type: worker, host: [sensor-1, sensor-2, head], count: 1 }}\n",
+        machines.layout("  connect_timeout: 2s\n")
     )
 }
 

@@ -2,12 +2,14 @@
 //! that run beside a test, and a foreign member of a cluster.
 
 mod background;
+mod fleet;
 mod hosts;
 mod peer;
 mod python;
 mod sandbox;
 
 pub use background::{Background, Line};
+pub use fleet::{Fleet, GATE, INNER, Taken};
 pub use hosts::{Machines, can_make_machines};
 pub use peer::{Keys, Peer};
 pub use sandbox::{Sandbox, finish};

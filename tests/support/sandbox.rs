@@ -51,6 +51,14 @@ impl Sandbox {
         sandbox
     }
 
+    /// Takes away the layout and what the operator's home folder holds; what was deployed stays.
+    pub fn clear(&self) {
+        // There may be no layout yet.
+        let _ = fs::remove_file(self.layout());
+        fs::remove_dir_all(self.home()).expect("the home folder");
+        fs::create_dir(self.home()).expect("a home folder");
+    }
+
     pub fn write_layout(&self, text: &str) {
         let base = self.base().display().to_string();
         let text = text.replace("PORT", &self.port.to_string()).replace("BASE", &base);

@@ -1,0 +1,204 @@
+//! Ten nodes on eight machines, one of them behind a jump host, and the faults that machines and networks have. After each
+//! fault: the exit status as documented, a row for every node, every host on a whole release, and the next deploy succeeds.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::support::{Background, Fleet, GATE, INNER, Machines, Taken};
+
+/// Nodes of the shared layout.
+const NODES: usize = 10;
+
+/// The rows of `status`, of which there is always one for each node.
+fn rows(fleet: &Taken<'_>) -> Vec<Value> {
+    let output = fleet.run(&["status", "-o", "json"]);
+    let rows: Value = serde_json::from_str(&output.stdout).unwrap_or_else(|e| panic!("{e}: {output:#?}"));
+    let rows = rows.as_array().expect("an array").clone();
+    assert_eq!(rows.len(), NODES, "{output:#?}");
+    rows
+}
+
+fn all_run(fleet: &Taken<'_>) {
+    let rows = rows(fleet);
+    assert!(rows.iter().all(|row| row["state"] == "running"), "{rows:#?}");
+}
+
+/// Every release that a host has is whole, and `current` is one of them.
+fn whole_releases_only(fleet: &Taken<'_>) {
+    for index in 0..fleet.machines().count() {
+        let cluster = fleet.machines().disk(index).join("campus");
+        if let Ok(current) = fs::read_link(cluster.join("current")) {
+            assert!(is_whole(&cluster.join(&current)), "{}: {current:?}", Machines::name(index));
+        }
+        for release in fs::read_dir(cluster.join("releases")).into_iter().flatten().flatten() {
+            assert!(is_whole(&release.path()), "{}: {release:?}", Machines::name(index));
+        }
+    }
+}
+
+fn is_whole(release: &Path) -> bool {
+    let Ok(text) = fs::read_to_string(release.join("manifest.json")) else { return false };
+    serde_json::from_str::<Value>(&text).is_ok_and(|manifest| manifest["binary"].is_string())
+}
+
+/// What a deploy after a fault has to reach.
+fn the_next_deploy_succeeds(fleet: &Taken<'_>) {
+    whole_releases_only(fleet);
+    fleet.expect(0, &["deploy"]);
+    all_run(fleet);
+    whole_releases_only(fleet);
+}
+
+#[test]
+fn deploy_edit_and_deploy_again_reach_every_machine() {
+    let Some(fleet) = Fleet::shared() else { return };
+    let fleet = fleet.take();
+    fleet.expect(0, &["deploy"]);
+    all_run(&fleet);
+    assert_eq!(fleet.json(0, &["count"])["total"], serde_json::json!({ "defined": NODES, "active": NODES }));
+    let again = fleet.expect(0, &["deploy"]);
+    assert!(again.stderr.contains("unchanged"), "{again:#?}");
+    let before = rows(&fleet);
+
+    fleet.write_layout("", "options: { Cluster::retry_interval: 2sec }\n");
+    fleet.expect(0, &["deploy"]);
+    let after = rows(&fleet);
+    assert!(after.iter().all(|row| row["state"] == "running"), "{after:#?}");
+    let releases =
+        |index: usize| fs::read_dir(fleet.machines().disk(index).join("campus/releases")).expect("it").count();
+    assert!((0..=INNER).all(|index| releases(index) == 2));
+    assert_eq!(before.len(), after.len());
+    whole_releases_only(&fleet);
+}
+
+#[test]
+fn a_machine_that_takes_tcp_and_says_nothing_costs_only_its_own_node() {
+    let Some(fleet) = Fleet::shared() else { return };
+    let fleet = fleet.take();
+    fleet.machines().pause_sshd(3);
+    let output = fleet.expect(1, &["deploy", "--timeout", "60s"]);
+    assert!(output.stderr.contains("sensor-3"), "{output:#?}");
+    let first = rows(&fleet);
+    let of = |name: &str| first.iter().find(|row| row["host"] == name).expect("a row").clone();
+    assert_eq!(of("sensor-3")["state"], "unknown");
+    let error = of("sensor-3")["error"].as_str().expect("a reason").to_owned();
+    assert!(error.contains("says nothing (banner, after 2."), "{error}");
+    fleet.machines().resume_sshd(3);
+    the_next_deploy_succeeds(&fleet);
+}
+
+#[test]
+fn a_machine_that_swallows_packets_costs_only_its_own_node() {
+    let Some(fleet) = Fleet::shared() else { return };
+    let fleet = fleet.take();
+    fleet.expect(0, &["deploy"]);
+    fleet.machines().set_black_hole(4, true);
+    let output = fleet.expect(1, &["status", "-o", "tsv"]);
+    let lines: Vec<Vec<&str>> = output.stdout.lines().map(|line| line.split('\t').collect()).collect();
+    assert_eq!(lines.len(), NODES, "{output:#?}");
+    for line in &lines {
+        assert_eq!(line[3] == "unknown", line[2] == "sensor-4", "{output:#?}");
+    }
+    let named = format!("sensor-4 ({}:22): no answer to TCP", fleet.machines().address(4));
+    assert!(output.stderr.contains(&named), "{output:#?}");
+    assert!(output.elapsed < Duration::from_secs(5), "{:?}", output.elapsed);
+
+    fleet.write_layout("", "options: { Cluster::retry_interval: 2sec }\n");
+    fleet.expect(1, &["deploy", "--timeout", "60s"]);
+    assert_eq!(rows(&fleet).iter().filter(|row| row["state"] == "running").count(), NODES - 1);
+    fleet.machines().set_black_hole(4, false);
+    the_next_deploy_succeeds(&fleet);
+}
+
+#[test]
+fn a_machine_with_another_key_is_refused_on_the_way_and_behind_the_gate() {
+    let Some(fleet) = Fleet::shared() else { return };
+    let fleet = fleet.take();
+    let known = fs::read_to_string(fleet.machines().known_hosts()).expect("known_hosts");
+    let key = known.lines().next().and_then(|line| line.split_once(' ')).expect("a line").1;
+    for (index, place) in [(5, "sensor-5 ("), (INNER, "sensor-7 (")] {
+        let address = fleet.machines().address(index);
+        let wrong: String = known
+            .lines()
+            .map(|line| {
+                if line.starts_with(&format!("{address} ")) {
+                    format!("{address} {key}\n")
+                } else {
+                    format!("{line}\n")
+                }
+            })
+            .collect();
+        fs::write(fleet.machines().known_hosts(), wrong).expect("known_hosts");
+        let output = fleet.expect(1, &["deploy", "--timeout", "60s"]);
+        assert!(output.stderr.contains(place) && output.stderr.contains("host key changed"), "{output:#?}");
+        assert!(output.stderr.contains("ssh-keygen -f ") && output.stderr.contains(address), "{output:#?}");
+        assert_eq!(rows(&fleet).iter().filter(|row| row["state"] == "unknown").count(), 1);
+    }
+    fleet.machines().write_known_hosts();
+    the_next_deploy_succeeds(&fleet);
+}
+
+#[test]
+fn a_gate_that_is_gone_is_named_for_the_machine_behind_it() {
+    let Some(fleet) = Fleet::shared() else { return };
+    let mut fleet = fleet.take();
+    fleet.machines_mut().stop_sshd(GATE);
+    let gate = format!("{}:22", fleet.machines().address(GATE));
+    let output = fleet.expect(1, &["deploy", "--timeout", "60s"]);
+    assert!(output.stderr.contains(&format!("sensor-7 ({gate}): jump host: ")), "{output:#?}");
+    assert_eq!(rows(&fleet).iter().filter(|row| row["state"] == "unknown").count(), 2);
+    fleet.machines_mut().start_sshd(GATE);
+    the_next_deploy_succeeds(&fleet);
+}
+
+#[test]
+fn a_full_disk_is_named_and_nothing_is_switched() {
+    let Some(fleet) = Fleet::shared() else { return };
+    let fleet = fleet.take_bare();
+    (0..6).chain([INNER]).for_each(|index| fleet.bring_program(index));
+    fleet.machines().limit_disk(6, Path::new("campus"), 1024);
+    let output = fleet.expect(1, &["deploy", "--timeout", "60s"]);
+    assert!(output.stderr.contains("sensor-6") && output.stderr.contains("df"), "{output:#?}");
+    assert_eq!(rows(&fleet).len(), NODES);
+    fleet.machines().free_disk(6, Path::new("campus"));
+    the_next_deploy_succeeds(&fleet);
+
+    // Later it is the files of the next release that find no room: the nodes go on with the one that they have.
+    fleet.machines().limit_disk(6, Path::new("campus/blobs"), 4);
+    fleet.machines().limit_disk(6, Path::new("campus/releases"), 4);
+    fleet.write_layout("", "options: { Cluster::retry_interval: 2sec }\n");
+    let output = fleet.expect(1, &["deploy", "--timeout", "60s"]);
+    assert!(output.stderr.contains("sensor-6"), "{output:#?}");
+    fleet.machines().free_disk(6, Path::new("campus/blobs"));
+    fleet.machines().free_disk(6, Path::new("campus/releases"));
+    all_run(&fleet);
+    the_next_deploy_succeeds(&fleet);
+}
+
+/// Waits until an upload to a machine has come so far, and returns where it is written.
+fn upload_of(fleet: &Taken<'_>, index: usize, size: u64) -> PathBuf {
+    let bin = fleet.machines().disk(index).join("campus/bin");
+    fleet.until(Duration::from_secs(60), "an upload under way", |_| {
+        let mut files = fs::read_dir(&bin).into_iter().flatten().flatten();
+        let upload = files.find(|file| file.file_name().to_string_lossy().starts_with(".upload-"));
+        let far = |file: &fs::DirEntry| file.metadata().is_ok_and(|metadata| metadata.len() >= size);
+        upload.filter(far).map(|file| file.path()).ok_or_else(|| "none".to_owned())
+    })
+}
+
+#[test]
+fn a_link_cut_in_the_middle_of_an_upload_is_said_and_the_next_deploy_succeeds() {
+    let Some(fleet) = Fleet::shared() else { return };
+    let fleet = fleet.take_bare();
+    (0..2).chain(3..=INNER).for_each(|index| fleet.bring_program(index));
+    let deploy = Background::start(fleet.command(&["deploy", "--timeout", "60s"]));
+    upload_of(&fleet, 2, 8 << 20);
+    assert!(fleet.machines().cut_sessions(2) > 0);
+    deploy.says("sensor-2");
+    let (status, said) = deploy.end();
+    assert_eq!(status, 1, "{said:#?}");
+    the_next_deploy_succeeds(&fleet);
+}
