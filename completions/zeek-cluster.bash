@@ -1723,7 +1723,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__nodes)
-            opts="-l -o -q -v -h --connect --keys --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            opts="-l -o -q -v -h --fold --count --connect --keys --layout --output --quiet --verbose --parallel --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -181,6 +181,8 @@ tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand nodes" -l parallel -d 'How many hosts to talk to at once' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand nodes" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand nodes" -l fold -d 'Print their names as one set, such as worker-[1-8]; asks no host'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand nodes" -l count -d 'Print how many they are; asks no host'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand nodes" -s q -l quiet -d 'Say less on standard error: errors only'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand nodes" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand nodes" -l yes -d 'Answer every question with yes'

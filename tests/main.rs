@@ -11,6 +11,7 @@ mod mixed;
 mod observe;
 mod pipes;
 mod recorded;
+mod sets;
 mod shells;
 mod ssh;
 mod tidy;

@@ -201,3 +201,12 @@ fn nothing_is_left_open_in_the_source() {
         }
     }
 }
+
+/// Outcomes that are printed past [`Context::conclude`] would be missing from `@failed` and `@unreachable`.
+#[test]
+fn commands_with_outcomes_conclude_with_them() {
+    for path in sources(&root().join("src/cli/commands")) {
+        let code = code_of(&path);
+        assert!(!code.contains("printer.outcomes("), "{}: use cx.conclude(&layout, …)", path.display());
+    }
+}

@@ -110,7 +110,18 @@ pub enum Format {
 pub struct NodeArgs {
     /// The nodes, such as worker-1, worker-[1-4,7], @workers, @host:sensor-1, all, or !worker-3 to leave one out
     ///
-    /// Several are added up. Without any, all nodes of the layout. (can be repeated)
+    /// Several are added up, and & is what is in both: '@workers&@host:sensor-1'. @failed and @unreachable are what the
+    /// last command that was run from here left behind. Without any, all nodes of the layout. (can be repeated)
     #[arg(value_name = "NODES", add = ArgValueCompleter::new(complete::nodes))]
     pub nodes: Vec<String>,
+}
+
+/// The hosts that a command is about.
+#[derive(Clone, Debug, clap::Args)]
+pub struct HostArgs {
+    /// The hosts, such as sensor-1, sensor-[1-4], all, or any set of nodes (@workers, @failed) for the hosts of those nodes
+    ///
+    /// Several are added up. Without any, all hosts of the layout. (can be repeated)
+    #[arg(value_name = "HOSTS", add = ArgValueCompleter::new(complete::hosts))]
+    pub hosts: Vec<String>,
 }

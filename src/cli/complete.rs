@@ -21,6 +21,22 @@ pub fn answer_completion_request() {
 
 /// Names and groups of nodes that begin as the operator began.
 pub fn nodes(current: &OsStr) -> Vec<CompletionCandidate> {
+    of_layout(current, candidates)
+}
+
+/// Names of hosts, and whatever names nodes.
+pub fn hosts(current: &OsStr) -> Vec<CompletionCandidate> {
+    of_layout(current, |layout, current| {
+        let hosts = layout.hosts.iter().filter(|host| host.name.starts_with(current));
+        let hosts = hosts.map(|host| CompletionCandidate::new(&host.name).help(Some(host.address.clone().into())));
+        hosts.chain(candidates(layout, current)).collect()
+    })
+}
+
+fn of_layout(
+    current: &OsStr,
+    candidates: impl Fn(&Layout, &str) -> Vec<CompletionCandidate>,
+) -> Vec<CompletionCandidate> {
     let Some(current) = current.to_str() else { return Vec::new() };
     let words: Vec<OsString> = std::env::args_os().skip_while(|word| word != "--").collect();
     let variable = std::env::var_os("ZEEK_CLUSTER_LAYOUT");

@@ -2,16 +2,20 @@
 
 use std::future::Future;
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::args::{Global, NodeArgs};
+use super::args::{Global, HostArgs, NodeArgs};
 use super::environment;
+use super::exit::Status;
 use super::failure::Failure;
-use super::output::{self, Printer};
+use super::output::{self, Printer, human};
 use crate::api::keys::CurveKeys;
+use crate::api::outcome::Outcome;
 use crate::deploy::keys::{self, KeyStore, KeyStoreError, Made};
 use crate::deploy::{Prompt, Settings};
-use crate::layout::{self, Environment, Layout, Node, nodeset};
-use crate::query;
+use crate::layout::nodeset::{self, LastRun, NodeSetError};
+use crate::layout::{self, Environment, Host, Layout, Node};
+use crate::query::{self, Memory, Remembered};
 
 /// Layouts above this size are refused before they are read.
 const MAX_LAYOUT_BYTES: u64 = 1 << 20;
@@ -22,6 +26,8 @@ pub struct Context {
     pub global: Global,
     /// Writes the answer and speaks with the operator.
     pub printer: Printer,
+    /// The words of the command, such as `keys rotate`.
+    pub words: String,
 }
 
 impl Context {
@@ -39,7 +45,45 @@ impl Context {
 
     /// The nodes that the command line names, in the order of the layout; all of them when it names none.
     pub fn select<'a>(&self, layout: &'a Layout, args: &NodeArgs) -> Result<Vec<&'a Node>, Failure> {
-        select(layout, &args.nodes)
+        let nodes = select(layout, &args.nodes)?;
+        self.warn_if_empty(layout, &args.nodes, nodes.is_empty());
+        Ok(nodes)
+    }
+
+    /// The hosts that the command line names, or whose nodes it names, in the order of the layout; all of them when it
+    /// names none.
+    pub fn select_hosts<'a>(&self, layout: &'a Layout, args: &HostArgs) -> Result<Vec<&'a Host>, Failure> {
+        if args.hosts.is_empty() {
+            return Ok(layout.hosts.iter().collect());
+        }
+        let text = args.hosts.join(",");
+        let hosts = nodeset::select_hosts(layout, &text, last_run(layout, &text).as_ref()).map_err(no_set)?;
+        self.warn_if_empty(layout, &args.hosts, hosts.is_empty());
+        Ok(hosts)
+    }
+
+    /// A set may be empty; nobody should take silence for success.
+    fn warn_if_empty(&self, layout: &Layout, words: &[String], is_empty: bool) {
+        if words.is_empty() || !is_empty {
+            return;
+        }
+        let text = words.join(",");
+        let about = |last: Remembered| format!(": the last run was `{}`, {}", last.command, human::ago(Some(last.at)));
+        let last = Memory::of(&layout.name).last_run().filter(|_| names_last_run(&text)).map(about);
+        self.printer.warning(&format!("nothing is in `{text}`{}", last.unwrap_or_default()));
+    }
+
+    /// The end of a command with outcomes: they are shown, remembered for `@failed` and `@unreachable`, and amount to an
+    /// exit status.
+    pub fn conclude(&self, layout: &Layout, outcomes: &[Outcome]) -> Result<Status, Failure> {
+        self.remember(layout, outcomes);
+        Ok(self.printer.outcomes(outcomes)?)
+    }
+
+    /// Keeps outcomes that are shown in another way.
+    pub fn remember(&self, layout: &Layout, outcomes: &[Outcome]) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+        Memory::of(&layout.name).remember_run(&self.words, now, outcomes);
     }
 
     /// How hosts are reached.
@@ -141,7 +185,24 @@ pub fn select<'a>(layout: &'a Layout, words: &[String]) -> Result<Vec<&'a Node>,
     if words.is_empty() {
         return Ok(layout.nodes.iter().collect());
     }
-    nodeset::select(layout, &words.join(",")).map_err(|error| Failure::Usage { what: error.to_string(), hint: None })
+    let text = words.join(",");
+    nodeset::select(layout, &text, last_run(layout, &text).as_ref()).map_err(no_set)
+}
+
+fn no_set(error: NodeSetError) -> Failure {
+    Failure::Usage { what: error.to_string(), hint: None }
+}
+
+/// What the last command left behind, where a set needs it.
+fn last_run(layout: &Layout, text: &str) -> Option<LastRun> {
+    if !names_last_run(text) {
+        return None;
+    }
+    Memory::of(&layout.name).last_run().map(|last| last.sets())
+}
+
+fn names_last_run(text: &str) -> bool {
+    ["@failed", "@unreachable"].iter().any(|set| text.contains(set))
 }
 
 fn read_layout(path: &Path) -> Result<String, Failure> {

@@ -50,8 +50,8 @@ pub fn run(args: Args) -> Status {
     let verbose = args.global.verbose.saturating_add(u8::from(args.command.is_lasting()));
     trace::start(args.global.quiet, verbose);
     let printer = Printer::new(args.global.output, args.global.quiet);
-    let context = Context { global: args.global, printer };
-    let ended = match allowed(&args.words) {
+    let context = Context { global: args.global, printer, words: args.words };
+    let ended = match allowed(&context.words) {
         Ok(()) => args.command.run(&context),
         Err(refused) => Err(refused),
     };

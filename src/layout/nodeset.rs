@@ -3,15 +3,17 @@
 //! ```text
 //! set    := term (',' term)*                 union; `!term` takes away from what stands before it
 //! term   := ['!'] factor ('&' factor)*       what is in all of them
-//! factor := 'all' | '@workers' | '@loggers' | '@proxies' | '@managers' | '@host:NAME' | pattern
+//! factor := 'all' | '@workers' | '@loggers' | '@proxies' | '@managers' | '@host:NAME' | '@failed' | '@unreachable' | pattern
 //! pattern:= text and brackets: `worker-[1-4,7]`, `sensor-[01-16]`, `worker-[1-9/2]`
 //! ```
 //!
-//! A set that begins with `!` begins with all nodes. Blanks around `,` and `&` count for nothing.
+//! A set that begins with `!` begins with all nodes. Blanks around `,` and `&` count for nothing. `@failed` and
+//! `@unreachable` are what the last command on this machine left behind ([`LastRun`]). Where hosts are named
+//! ([`select_hosts`]) a pattern may also be of hosts, and a node stands for its host.
 
 use std::collections::BTreeSet;
 
-use super::{Layout, Node, suggest};
+use super::{Host, Layout, Node, suggest};
 use crate::data::NodeType;
 
 /// One pattern may stand for so many names at most.
@@ -25,7 +27,7 @@ pub enum NodeSetError {
     /// No such node, host or group in the layout.
     #[error("no {what} is named `{name}`{}", suggestion(nearest))]
     Unknown {
-        /// `node`, `host` or `group of nodes`.
+        /// `node`, `host`, `node or host` or `group of nodes`.
         what: &'static str,
         /// As written.
         name: String,
@@ -40,6 +42,9 @@ pub enum NodeSetError {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// `@failed` or `@unreachable`, and nobody knows of a last run.
+    #[error("`@{0}` is what the last command left behind, and none is remembered here")]
+    NoLastRun(&'static str),
     /// More names than [`MAX_NAMES`].
     #[error("`{text}` stands for more than {MAX_NAMES} names")]
     TooMany {
@@ -50,6 +55,30 @@ pub enum NodeSetError {
 
 fn suggestion(nearest: &Option<String>) -> String {
     nearest.as_ref().map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
+}
+
+/// What a command on this machine did not bring to its end: the sets `@failed` and `@unreachable`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LastRun {
+    /// What failed, or was not finished in time.
+    pub failed: Vec<Target>,
+    /// What could not be reached.
+    pub unreachable: Vec<Target>,
+}
+
+/// A node, or a host as a whole, which then has one name twice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Name of the node or host.
+    pub name: String,
+    /// Its host.
+    pub host: String,
+}
+
+impl Target {
+    fn is(&self, node: &Node) -> bool {
+        self.name == node.name || (self.name == self.host && self.host == node.host)
+    }
 }
 
 /// A parsed node set, not yet compared with a layout.
@@ -73,7 +102,54 @@ enum Factor {
     All,
     Type(NodeType),
     Host(String),
+    Last(Rest),
     Names(Vec<String>),
+}
+
+/// A part of a [`LastRun`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rest {
+    Failed,
+    Unreachable,
+}
+
+impl Rest {
+    fn word(self) -> &'static str {
+        match self {
+            Rest::Failed => "failed",
+            Rest::Unreachable => "unreachable",
+        }
+    }
+
+    fn of(self, last: Option<&LastRun>) -> &[Target] {
+        match (self, last) {
+            (Rest::Failed, Some(last)) => &last.failed,
+            (Rest::Unreachable, Some(last)) => &last.unreachable,
+            (_, None) => &[],
+        }
+    }
+}
+
+/// What a set is compared with.
+#[derive(Clone, Copy)]
+struct Known<'a> {
+    layout: &'a Layout,
+    last: Option<&'a LastRun>,
+}
+
+/// What a set can hold.
+trait Member {
+    /// What names stand for, when one is not known.
+    const WHAT: &'static str;
+
+    fn all(layout: &Layout) -> &[Self]
+    where
+        Self: Sized;
+
+    fn is_in(&self, factor: &Factor, known: Known<'_>) -> bool;
+
+    /// The names that a pattern may hold.
+    fn names(layout: &Layout) -> BTreeSet<&str>;
 }
 
 /// The words after `@`.
@@ -97,59 +173,100 @@ pub fn parse(text: &str) -> Result<NodeSet, NodeSetError> {
 }
 
 /// The nodes of a set, in the order of the layout, each once. An empty intersection is no error: the result is empty.
-pub fn select<'a>(layout: &'a Layout, text: &str) -> Result<Vec<&'a Node>, NodeSetError> {
-    parse(text)?.select(layout)
+pub fn select<'a>(layout: &'a Layout, text: &str, last: Option<&LastRun>) -> Result<Vec<&'a Node>, NodeSetError> {
+    parse(text)?.choose(layout, last)
+}
+
+/// The hosts of a set, in the order of the layout, each once: those that it names, and those of nodes that it names.
+pub fn select_hosts<'a>(layout: &'a Layout, text: &str, last: Option<&LastRun>) -> Result<Vec<&'a Host>, NodeSetError> {
+    parse(text)?.choose(layout, last)
 }
 
 impl NodeSet {
-    /// The nodes of this set, in the order of the layout, each once.
-    pub fn select<'a>(&self, layout: &'a Layout) -> Result<Vec<&'a Node>, NodeSetError> {
+    fn choose<'a, M: Member>(&self, layout: &'a Layout, last: Option<&LastRun>) -> Result<Vec<&'a M>, NodeSetError> {
+        let all = M::all(layout);
         let begins_with_removal = self.0.first().is_some_and(|t| t.effect == Effect::Remove);
-        let mut chosen = vec![begins_with_removal; layout.nodes.len()];
+        let mut chosen = vec![begins_with_removal; all.len()];
         for term in &self.0 {
-            let matched = term.matches(layout)?;
+            let matched = term.matches::<M>(Known { layout, last })?;
             for (chosen, _) in chosen.iter_mut().zip(matched).filter(|(_, matched)| *matched) {
                 *chosen = term.effect == Effect::Add;
             }
         }
-        Ok(layout.nodes.iter().zip(chosen).filter(|(_, chosen)| *chosen).map(|(node, _)| node).collect())
+        Ok(all.iter().zip(chosen).filter(|(_, chosen)| *chosen).map(|(member, _)| member).collect())
     }
 }
 
 impl Term {
-    /// For each node of the layout, whether it is in all factors.
-    fn matches(&self, layout: &Layout) -> Result<Vec<bool>, NodeSetError> {
-        let mut matched = vec![true; layout.nodes.len()];
+    /// For each member that there is, whether it is in all factors.
+    fn matches<M: Member>(&self, known: Known<'_>) -> Result<Vec<bool>, NodeSetError> {
         for factor in &self.factors {
-            factor.check(layout)?;
-            for (matched, node) in matched.iter_mut().zip(&layout.nodes) {
-                *matched = *matched && factor.contains(node);
-            }
+            factor.check::<M>(known)?;
         }
-        Ok(matched)
+        let is_in_all = |member: &M| self.factors.iter().all(|factor| member.is_in(factor, known));
+        Ok(M::all(known.layout).iter().map(is_in_all).collect())
+    }
+}
+
+impl Member for Node {
+    const WHAT: &'static str = "node";
+
+    fn all(layout: &Layout) -> &[Node] {
+        &layout.nodes
+    }
+
+    fn is_in(&self, factor: &Factor, known: Known<'_>) -> bool {
+        match factor {
+            Factor::All => true,
+            Factor::Type(node_type) => self.node_type == *node_type,
+            Factor::Host(host) => self.host == *host,
+            Factor::Last(rest) => rest.of(known.last).iter().any(|target| target.is(self)),
+            Factor::Names(names) => names.binary_search(&self.name).is_ok(),
+        }
+    }
+
+    fn names(layout: &Layout) -> BTreeSet<&str> {
+        layout.nodes.iter().map(|node| node.name.as_str()).collect()
+    }
+}
+
+impl Member for Host {
+    const WHAT: &'static str = "node or host";
+
+    fn all(layout: &Layout) -> &[Host] {
+        &layout.hosts
+    }
+
+    fn is_in(&self, factor: &Factor, known: Known<'_>) -> bool {
+        let mut nodes = known.layout.nodes.iter().filter(|node| node.host == self.name);
+        match factor {
+            Factor::All => true,
+            Factor::Host(host) => self.name == *host,
+            Factor::Last(rest) => rest.of(known.last).iter().any(|target| target.host == self.name),
+            Factor::Names(names) if names.binary_search(&self.name).is_ok() => true,
+            Factor::Type(_) | Factor::Names(_) => nodes.any(|node| node.is_in(factor, known)),
+        }
+    }
+
+    fn names(layout: &Layout) -> BTreeSet<&str> {
+        let hosts = layout.hosts.iter().map(|host| host.name.as_str());
+        hosts.chain(layout.nodes.iter().map(|node| node.name.as_str())).collect()
     }
 }
 
 impl Factor {
-    fn contains(&self, node: &Node) -> bool {
-        match self {
-            Factor::All => true,
-            Factor::Type(node_type) => node.node_type == *node_type,
-            Factor::Host(host) => node.host == *host,
-            Factor::Names(names) => names.binary_search(&node.name).is_ok(),
-        }
-    }
-
     /// Whether everything that it names exists.
-    fn check(&self, layout: &Layout) -> Result<(), NodeSetError> {
+    fn check<M: Member>(&self, known: Known<'_>) -> Result<(), NodeSetError> {
+        let layout = known.layout;
         match self {
             Factor::All | Factor::Type(_) => Ok(()),
+            Factor::Last(rest) => known.last.map(|_| ()).ok_or(NodeSetError::NoLastRun(rest.word())),
             Factor::Host(host) if layout.host(host).is_some() => Ok(()),
             Factor::Host(host) => Err(unknown("host", host, layout.hosts.iter().map(|h| h.name.as_str()))),
             Factor::Names(names) => {
-                let known: BTreeSet<&str> = layout.nodes.iter().map(|n| n.name.as_str()).collect();
-                match names.iter().find(|name| !known.contains(name.as_str())) {
-                    Some(name) => Err(unknown("node", name, known)),
+                let there = M::names(layout);
+                match names.iter().find(|name| !there.contains(name.as_str())) {
+                    Some(name) => Err(unknown(M::WHAT, name, there)),
                     None => Ok(()),
                 }
             }
@@ -197,6 +314,8 @@ fn factor(text: &str) -> Result<Factor, NodeSetError> {
         Some(group) => match group.strip_prefix("host:") {
             Some("") => Err(syntax(text, "a host's name follows `@host:`")),
             Some(host) => Ok(Factor::Host(host.to_owned())),
+            None if group == Rest::Failed.word() => Ok(Factor::Last(Rest::Failed)),
+            None if group == Rest::Unreachable.word() => Ok(Factor::Last(Rest::Unreachable)),
             None => node_type(group).map(Factor::Type),
         },
         None => {
@@ -207,9 +326,14 @@ fn factor(text: &str) -> Result<Factor, NodeSetError> {
     }
 }
 
+/// The words after `@`, without `host:`.
+fn group_words() -> impl Iterator<Item = &'static str> {
+    GROUPS.iter().map(|(word, _)| *word).chain([Rest::Failed.word(), Rest::Unreachable.word()])
+}
+
 fn node_type(group: &str) -> Result<NodeType, NodeSetError> {
     let found = GROUPS.iter().find(|(word, _)| *word == group).map(|(_, node_type)| *node_type);
-    found.ok_or_else(|| match unknown("group of nodes", group, GROUPS.iter().map(|(word, _)| *word)) {
+    found.ok_or_else(|| match unknown("group of nodes", group, group_words()) {
         NodeSetError::Unknown { what, nearest, .. } => {
             NodeSetError::Unknown { what, name: format!("@{group}"), nearest: nearest.map(|n| format!("@{n}")) }
         }
@@ -352,13 +476,54 @@ nodes:
   worker: { host: [sensor-1, sensor-2], count: 4 }
 ";
 
+    /// worker-2 failed, and so did something that is gone since; sensor-2 was not reached.
+    fn last() -> LastRun {
+        let target = |name: &str, host: &str| Target { name: name.into(), host: host.into() };
+        LastRun {
+            failed: vec![target("worker-2", "sensor-1"), target("gone", "nowhere")],
+            unreachable: vec![target("sensor-2", "sensor-2")],
+        }
+    }
+
     fn check(text: &str, expected: &str) {
         let layout = test_layout(LAYOUT);
-        let found = match select(&layout, text) {
+        let found = match select(&layout, text, Some(&last())) {
             Ok(nodes) => fold(nodes.iter().map(|n| n.name.as_str())),
             Err(error) => error.to_string(),
         };
         assert_eq!(found, expected, "{text}");
+    }
+
+    fn check_hosts(text: &str, expected: &str) {
+        let layout = test_layout(LAYOUT);
+        let found = match select_hosts(&layout, text, Some(&last())) {
+            Ok(hosts) => fold(hosts.iter().map(|h| h.name.as_str())),
+            Err(error) => error.to_string(),
+        };
+        assert_eq!(found, expected, "{text}");
+    }
+
+    #[test]
+    fn what_the_last_run_left_behind_is_a_set() {
+        check("@failed", "worker-2");
+        check("@unreachable", "worker-[5-8]");
+        check("@workers, !@unreachable", "worker-[1-4]");
+        check("@failed & @unreachable", "");
+        check("@failde", "no group of nodes is named `@failde`; did you mean `@failed`?");
+        check_hosts("@failed", "sensor-1");
+        check_hosts("@failed,@unreachable", "sensor-[1-2]");
+        let error = select(&test_layout(LAYOUT), "@failed", None).expect_err("nothing is remembered");
+        assert_eq!(error.to_string(), "`@failed` is what the last command left behind, and none is remembered here");
+    }
+
+    #[test]
+    fn hosts_are_named_by_themselves_or_by_their_nodes() {
+        check_hosts("sensor-[1-2]", "sensor-[1-2]");
+        check_hosts("@workers", "sensor-[1-2]");
+        check_hosts("worker-[1-3], manager", "head,sensor-1");
+        check_hosts("!@host:head", "sensor-[1-2]");
+        check_hosts("all & @loggers", "head");
+        check_hosts("snesor-1", "no node or host is named `snesor-1`; did you mean `sensor-1`?");
     }
 
     #[test]

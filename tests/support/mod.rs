@@ -12,4 +12,4 @@ pub use background::{Background, Line};
 pub use fleet::{Fleet, GATE, INNER, Taken};
 pub use hosts::{Machines, can_make_machines};
 pub use peer::{Keys, Peer};
-pub use sandbox::{Sandbox, finish};
+pub use sandbox::{Output, Sandbox, finish};

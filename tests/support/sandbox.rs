@@ -89,6 +89,7 @@ impl Sandbox {
             .current_dir(self.path())
             .env("HOME", self.home())
             .env_remove("XDG_DATA_HOME")
+            .env_remove("XDG_STATE_HOME")
             .env_remove("SSH_AUTH_SOCK")
             .env_remove("ZEEK_CLUSTER_LAYOUT")
             .stdin(Stdio::null())

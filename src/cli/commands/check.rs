@@ -32,7 +32,7 @@ impl Check {
                 nodeset::fold(unread)
             ));
         }
-        Ok(cx.printer.outcomes(&outcomes)?)
+        cx.conclude(&layout, &outcomes)
     }
 }
 

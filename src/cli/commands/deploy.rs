@@ -37,7 +37,7 @@ impl Deploy {
         let deployed = cx.block_on(deploy::deploy(&layout, &settings, options))?;
         progress.finish();
         let report = deployed.map_err(Failure::deploy)?;
-        let status = cx.printer.outcomes(&report.outcomes)?;
+        let status = cx.conclude(&layout, &report.outcomes)?;
         if cx.printer.format() == Format::Table {
             show_what_runs(cx, &layout)?;
         }

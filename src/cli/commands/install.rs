@@ -21,6 +21,6 @@ impl Install {
         let installed = cx.block_on(deploy::install(&layout, &settings, curve.as_ref(), &progress))?;
         progress.finish();
         let report = installed.map_err(Failure::deploy)?;
-        Ok(cx.printer.outcomes(&report.outcomes)?)
+        cx.conclude(&layout, &report.outcomes)
     }
 }

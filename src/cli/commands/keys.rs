@@ -93,7 +93,7 @@ fn rotate(cx: &Context, layout: &Layout, store: &KeyStore) -> Result<Status, Fai
         next.discard().map_err(Failure::keys)?;
         cx.printer.error("no host took the new keys, so the old ones stay in force");
     }
-    Ok(cx.printer.outcomes(&report.outcomes)?)
+    cx.conclude(layout, &report.outcomes)
 }
 
 fn roll_out(cx: &Context, layout: &Layout, keys: &CurveKeys) -> Result<deploy::Report, Failure> {

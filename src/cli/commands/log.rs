@@ -78,10 +78,13 @@ impl Log {
 
     fn options(&self, layout: &Layout) -> Result<LogQuery, Failure> {
         let now = SystemTime::now();
-        let nodes = match self.node.is_empty() {
+        let nodes: Vec<String> = match self.node.is_empty() {
             true => Vec::new(),
             false => context::select(layout, &self.node)?.iter().map(|node| node.name.clone()).collect(),
         };
+        if nodes.is_empty() && !self.node.is_empty() {
+            return Err(Failure::usage(format!("nothing is in `{}`", self.node.join(","))));
+        }
         let lines = match (self.lines, self.since) {
             (None, Some(_)) => None,
             (lines, _) => Some(lines.unwrap_or(DEFAULT_LINES)),

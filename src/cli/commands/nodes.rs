@@ -1,11 +1,12 @@
 //! `nodes`: who is in the cluster.
 
-use crate::cli::args::NodeArgs;
+use crate::cli::args::{Format, NodeArgs};
 use crate::cli::connect::ConnectArgs;
 use crate::cli::context::Context;
 use crate::cli::exit::Status;
 use crate::cli::failure::Failure;
 use crate::cli::output::{Record, human, shown};
+use crate::layout::{Node, nodeset};
 use crate::query::{self, NodeRow};
 
 /// List the nodes, with their addresses and whether they are active
@@ -17,11 +18,22 @@ use crate::query::{self, NodeRow};
 /// are not. Where no folder tells it, the type is the one after which the node is named, and the host is what its id says;
 /// a node whose name cannot be found out is shown under its id.
 ///
+/// With `-o name`, `--fold` or `--count` the layout alone answers, for scripts: `for node in $(zeek-cluster nodes -o name
+/// @workers)`.
+///
 /// Columns: name, type, host, ip, port, metrics_port, active, id, since.
 #[derive(Debug, clap::Args)]
 pub struct Nodes {
     #[command(flatten)]
     nodes: NodeArgs,
+
+    /// Print their names as one set, such as worker-[1-8]; asks no host
+    #[arg(long, conflicts_with_all = ["count", "connect"])]
+    fold: bool,
+
+    /// Print how many they are; asks no host
+    #[arg(long, conflicts_with = "connect")]
+    count: bool,
 
     #[command(flatten)]
     connect: ConnectArgs,
@@ -35,10 +47,27 @@ impl Nodes {
         }
         let layout = cx.layout()?;
         let nodes = cx.select(&layout, &self.nodes)?;
+        if let Some(answer) = self.answer_offline(cx, &nodes) {
+            return answer;
+        }
         let report = cx.block_on(query::nodes(&layout, &nodes, &cx.asking()))?;
         cx.printer.records(&report.rows)?;
         cx.printer.silent_hosts(&report.silent, &nodes);
         Ok(if report.silent.is_empty() { Status::Done } else { Status::Failed })
+    }
+
+    /// What the layout alone answers; none when the cluster has to be asked.
+    fn answer_offline(&self, cx: &Context, nodes: &[&Node]) -> Option<Result<Status, Failure>> {
+        let names = || nodes.iter().map(|node| node.name.as_str());
+        let format = cx.printer.format();
+        let written = match (self.fold, self.count, format) {
+            (true, _, Format::Json | Format::Jsonl) => cx.printer.json(&nodeset::fold(names())),
+            (true, ..) => cx.printer.text(&nodeset::fold(names())),
+            (_, true, _) => cx.printer.text(&nodes.len().to_string()),
+            (_, _, Format::Name) => cx.printer.names(names()),
+            _ => return None,
+        };
+        Some(written.map(|()| Status::Done).map_err(Failure::from))
     }
 }
 

@@ -27,7 +27,7 @@ impl Remove {
         let progress = cx.printer.progress();
         let outcomes = cx.block_on(deploy::remove(&layout, &settings, keep, &progress))?;
         progress.finish();
-        Ok(cx.printer.outcomes(&outcomes)?)
+        cx.conclude(&layout, &outcomes)
     }
 }
 

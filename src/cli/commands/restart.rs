@@ -28,6 +28,6 @@ impl Restart {
         let join_within = cx.global.timeout.unwrap_or(Duration::from_secs(60));
         let outcomes = cx.block_on(deploy::restart(&layout, &nodes, &settings, join_within, &progress))?;
         progress.finish();
-        Ok(cx.printer.outcomes(&outcomes)?)
+        cx.conclude(&layout, &outcomes)
     }
 }

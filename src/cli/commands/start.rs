@@ -29,6 +29,6 @@ impl Start {
         let join_within = cx.global.timeout.unwrap_or(Duration::from_secs(60));
         let outcomes = cx.block_on(deploy::start(&layout, &nodes, &settings, join_within, &progress))?;
         progress.finish();
-        Ok(cx.printer.outcomes(&outcomes)?)
+        cx.conclude(&layout, &outcomes)
     }
 }

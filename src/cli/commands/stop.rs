@@ -25,6 +25,6 @@ impl Stop {
         let progress = cx.printer.progress();
         let outcomes = cx.block_on(deploy::stop(&layout, &nodes, &settings, &progress))?;
         progress.finish();
-        Ok(cx.printer.outcomes(&outcomes)?)
+        cx.conclude(&layout, &outcomes)
     }
 }

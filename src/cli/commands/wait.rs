@@ -28,7 +28,7 @@ impl Wait {
         let nodes = cx.select(&layout, &self.nodes)?;
         let within = cx.global.timeout.unwrap_or(Duration::from_secs(60));
         let outcomes = cx.block_on(query::wait(&layout, &nodes, &cx.asking(), self.condition, within))?;
-        Ok(cx.printer.outcomes(&outcomes)?)
+        cx.conclude(&layout, &outcomes)
     }
 }
 

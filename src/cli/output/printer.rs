@@ -107,6 +107,13 @@ impl Printer {
         out.flush()
     }
 
+    /// Writes names, one a line.
+    pub fn names<'n>(&self, names: impl Iterator<Item = &'n str>) -> io::Result<()> {
+        let mut out = BufWriter::new(io::stdout().lock());
+        names.into_iter().try_for_each(|name| writeln!(out, "{name}"))?;
+        out.flush()
+    }
+
     /// Writes bytes as they are.
     pub fn bytes(&self, bytes: &[u8]) -> io::Result<()> {
         let mut out = io::stdout().lock();
