@@ -6,16 +6,22 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
 use super::event::{ClusterEvent, Command};
+use super::hrw::Key;
+use super::pools::PoolId;
 use super::step::Core;
 use crate::data::Event;
 
 /// Requests that wait for the core; whoever asks waits for room.
 const MAILBOX: usize = 256;
+
+/// Tells listeners apart, in all cores of this process.
+static NEXT_LISTENER: AtomicU64 = AtomicU64::new(0);
 
 /// The core has ended: the node is gone or going.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,10 +34,50 @@ pub enum Request {
     Command(Command),
     /// Somebody listens from now on.
     Listen(Listener),
+    /// A listener wants one topic more.
+    Tune(Tuning),
+    /// A listener wants one topic less.
+    Untune {
+        /// Which one.
+        listener: ListenerId,
+        /// As it was subscribed.
+        topic: String,
+    },
+    /// A publication to one member of a pool; the answer is whether there was one.
+    PublishTo {
+        /// Which pool.
+        pool: PoolId,
+        /// Who of it.
+        choice: Choice,
+        /// The event.
+        event: Event,
+        /// Told whether it was handed over.
+        done: oneshot::Sender<bool>,
+    },
     /// A look at the state between two inputs.
     Look(Box<dyn FnOnce(&mut Core) + Send>),
     /// A listener may have gone.
     Sweep,
+}
+
+/// Which member of a pool an event is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// `Cluster::publish_rr`: the next one that is up; each key goes round for itself.
+    RoundRobin(String),
+    /// `Cluster::publish_hrw`: the one that the key chooses.
+    Hrw(Key),
+}
+
+/// Who listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListenerId(u64);
+
+/// One topic more for a listener.
+pub struct Tuning {
+    pub(super) listener: ListenerId,
+    pub(super) topic: String,
+    pub(super) confirm: oneshot::Sender<()>,
 }
 
 /// The core's end of the mailbox.
@@ -72,11 +118,14 @@ pub struct Wish {
 
 /// A listener as the core knows it.
 pub struct Listener {
-    pub(crate) wish: Wish,
+    pub(super) id: ListenerId,
+    pub(super) wish: Wish,
+    /// Whether it hears what comes on the topics that the framework subscribed to for this node.
+    as_node: bool,
     queue: mpsc::Sender<Heard>,
     missed: Arc<AtomicU64>,
-    /// Answered when every topic came back through the hub.
-    pub(crate) confirmed: Option<oneshot::Sender<()>>,
+    /// Answered when every topic of the wish is in effect at the hub.
+    pub(super) confirm: Option<oneshot::Sender<()>>,
 }
 
 impl Listener {
@@ -92,15 +141,17 @@ impl Listener {
         self.queue.is_closed()
     }
 
-    /// Whether it wants an event.
-    pub(crate) fn wants(&self, event: &RemoteEvent) -> bool {
-        event.sender != self.wish.id && self.wish.topics.iter().any(|prefix| event.topic.starts_with(prefix.as_bytes()))
+    /// Whether it wants an event, which may be one for the node itself.
+    pub(crate) fn wants(&self, event: &RemoteEvent, for_this_node: bool) -> bool {
+        let subscribed = || self.wish.topics.iter().any(|prefix| event.topic.starts_with(prefix.as_bytes()));
+        event.sender != self.wish.id && (self.as_node && for_this_node || subscribed())
     }
 }
 
 /// What somebody hears; its subscriptions end when this is dropped.
 #[derive(Debug)]
 pub struct Listening {
+    id: ListenerId,
     queue: mpsc::Receiver<Heard>,
     missed: Arc<AtomicU64>,
     requests: mpsc::Sender<Request>,
@@ -113,6 +164,16 @@ impl Listening {
         self.queue.recv().await
     }
 
+    /// The next thing, for streams; as [`Listening::next`].
+    pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Heard>> {
+        self.queue.poll_recv(context)
+    }
+
+    /// Changes what is heard here, while somebody else takes it.
+    pub fn tuner(&self) -> Tuner {
+        Tuner { listener: self.id, requests: self.requests.clone() }
+    }
+
     /// What is there already; none when there is nothing now.
     pub fn try_next(&mut self) -> Option<Heard> {
         self.queue.try_recv().ok()
@@ -123,7 +184,7 @@ impl Listening {
         self.missed.load(Ordering::Relaxed)
     }
 
-    /// Waits until every topic came back through the hub: from then on nothing that is published on them is missed.
+    /// Waits until every topic is in effect at the hub: from then on nothing that is published on them is missed.
     /// Cancel-safe; returns at once the second time.
     ///
     /// # Errors
@@ -141,6 +202,36 @@ impl Drop for Listening {
         self.queue.close();
         // A full mailbox means that the core is at work, and it sweeps whenever it hands out an event.
         let _full = self.requests.try_send(Request::Sweep);
+    }
+}
+
+/// Changes what a [`Listening`] hears.
+#[derive(Clone, Debug)]
+pub struct Tuner {
+    listener: ListenerId,
+    requests: mpsc::Sender<Request>,
+}
+
+impl Tuner {
+    /// `Cluster::subscribe` to a topic prefix; counted. Returns when it is in effect at the hub: from then on nothing that is
+    /// published on it is missed. Whoever stops waiting is subscribed all the same.
+    ///
+    /// # Errors
+    /// [`Ended`].
+    pub async fn subscribe(&self, topic: impl Into<String>) -> Result<(), Ended> {
+        let (confirm, confirmed) = oneshot::channel();
+        let tuning = Tuning { listener: self.listener, topic: topic.into(), confirm };
+        self.requests.send(Request::Tune(tuning)).await.map_err(|_| Ended)?;
+        confirmed.await.map_err(|_| Ended)
+    }
+
+    /// `Cluster::unsubscribe`: as often as it was subscribed. Returns when nothing more of it is heard here.
+    ///
+    /// # Errors
+    /// [`Ended`].
+    pub async fn unsubscribe(&self, topic: impl Into<String>) -> Result<(), Ended> {
+        let request = Request::Untune { listener: self.listener, topic: topic.into() };
+        self.requests.send(request).await.map_err(|_| Ended)
     }
 }
 
@@ -194,6 +285,16 @@ impl Handle {
         self.command(Command::PublishAs { sender, topic: topic.into(), event }).await
     }
 
+    /// `Cluster::publish_rr` and `Cluster::publish_hrw`: publishes to one member of a pool. False when nobody of it is up.
+    ///
+    /// # Errors
+    /// [`Ended`].
+    pub async fn publish_to(&self, pool: PoolId, choice: Choice, event: Event) -> Result<bool, Ended> {
+        let (done, answer) = oneshot::channel();
+        self.send(Request::PublishTo { pool, choice, event, done }).await?;
+        answer.await.map_err(|_| Ended)
+    }
+
     /// `Cluster::log`.
     ///
     /// # Errors
@@ -207,12 +308,25 @@ impl Handle {
     /// # Errors
     /// [`Ended`].
     pub async fn listen(&self, wish: Wish) -> Result<Listening, Ended> {
+        self.start_listening(wish, false).await
+    }
+
+    /// As [`Handle::listen`], and hears besides what comes on the topics that the framework subscribed to for this node.
+    ///
+    /// # Errors
+    /// [`Ended`].
+    pub async fn listen_as_node(&self, wish: Wish) -> Result<Listening, Ended> {
+        self.start_listening(wish, true).await
+    }
+
+    async fn start_listening(&self, wish: Wish, as_node: bool) -> Result<Listening, Ended> {
         let (queue, heard) = mpsc::channel(wish.capacity.max(1));
         let (confirm, confirmed) = oneshot::channel();
         let missed = Arc::new(AtomicU64::new(0));
-        let listener = Listener { wish, queue, missed: Arc::clone(&missed), confirmed: Some(confirm) };
+        let id = ListenerId(NEXT_LISTENER.fetch_add(1, Ordering::Relaxed));
+        let listener = Listener { id, wish, as_node, queue, missed: Arc::clone(&missed), confirm: Some(confirm) };
         self.send(Request::Listen(listener)).await?;
-        Ok(Listening { queue: heard, missed, requests: self.requests.clone(), confirmed: Some(confirmed) })
+        Ok(Listening { id, queue: heard, missed, requests: self.requests.clone(), confirmed: Some(confirmed) })
     }
 
     /// Looks at the core's state between two of its inputs; `look` must be quick.

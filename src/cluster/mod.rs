@@ -22,10 +22,12 @@ mod watcher;
 mod tests;
 
 pub use event::{ClusterEvent, Command, Effect, Input, Now, Report, Severity};
-pub use handle::{Ended, Handle, Heard, Listener, Listening, Mailbox, RemoteEvent, Request, Wish};
+pub use handle::{
+    Choice, Ended, Handle, Heard, Listener, ListenerId, Listening, Mailbox, RemoteEvent, Request, Tuner, Tuning, Wish,
+};
 pub use hooks::{Hooks, LogRecord, Verdict};
 pub use identity::{Randomness, node_id};
-pub use listeners::Listeners;
+pub use listeners::{Changes, Listeners};
 pub use members::{Limits, PeerState};
 pub use options::{EventSerializer, Options};
 pub use step::{Core, CoreCounters, Settings};

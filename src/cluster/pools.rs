@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::hrw::{self, Key};
+use super::topics::Topics;
 use crate::data::NodeType;
 
 /// `Cluster::PoolSpec`.
@@ -198,16 +199,28 @@ pub enum PoolError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PoolId(usize);
 
-/// All pools of a node.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+impl PoolId {
+    /// `Cluster::worker_pool`.
+    pub const WORKER: PoolId = PoolId(0);
+    /// `Cluster::proxy_pool`.
+    pub const PROXY: PoolId = PoolId(1);
+    /// `Cluster::logger_pool`.
+    pub const LOGGER: PoolId = PoolId(2);
+}
+
+/// All pools of a node; the first three are the predefined ones.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pools {
     pools: Vec<Pool>,
 }
 
 impl Pools {
-    /// No pools.
-    pub fn new() -> Pools {
-        Pools::default()
+    /// `Cluster::worker_pool`, `Cluster::proxy_pool` and `Cluster::logger_pool`, each of all nodes of its type.
+    pub fn new(topics: &Topics) -> Pools {
+        let spec = |topic: &String, node_type| Pool::new(PoolSpec::all(topic.clone(), node_type));
+        let worker = spec(&topics.worker_pool, NodeType::Worker);
+        let proxy = spec(&topics.proxy_pool, NodeType::Proxy);
+        Pools { pools: vec![worker, proxy, spec(&topics.logger_pool, NodeType::Logger)] }
     }
 
     /// `Cluster::register_pool`. The pool is empty until [`Pools::fill`].
@@ -216,14 +229,22 @@ impl Pools {
         PoolId(self.pools.len() - 1)
     }
 
-    /// A registered pool. Panics for an id of other `Pools`.
-    pub fn pool(&self, id: PoolId) -> &Pool {
-        &self.pools[id.0]
+    /// A registered pool; none for an id of other `Pools`.
+    pub fn pool(&self, id: PoolId) -> Option<&Pool> {
+        self.pools.get(id.0)
     }
 
-    /// A registered pool, to take turns in it. Panics for an id of other `Pools`.
-    pub fn pool_mut(&mut self, id: PoolId) -> &mut Pool {
-        &mut self.pools[id.0]
+    /// A registered pool, to take turns in it, or to change its spec before [`Pools::fill`].
+    pub fn pool_mut(&mut self, id: PoolId) -> Option<&mut Pool> {
+        self.pools.get_mut(id.0)
+    }
+
+    /// Topics of the pools that have the node, in the order in which Zeek subscribes to them: sorted.
+    pub fn topics_of(&self, name: &str) -> Vec<String> {
+        let with_it = self.pools.iter().filter(|pool| pool.node(name).is_some());
+        let mut topics: Vec<String> = with_it.map(|pool| pool.spec.topic.clone()).collect();
+        topics.sort();
+        topics
     }
 
     /// All pools in the order of registration.
@@ -233,6 +254,9 @@ impl Pools {
 
     /// Fills all pools, as Zeek does once at the start: by topic, the exclusive ones first; the others share a cursor for
     /// each type, so that pools of few nodes take different ones. Starts anew when called again.
+    ///
+    /// # Errors
+    /// Specs that cannot be had, in Zeek's words; the pools are empty then.
     pub fn fill(&mut self, members: &Members) -> Result<(), PoolError> {
         for pool in &mut self.pools {
             *pool = Pool::new(pool.spec.clone());

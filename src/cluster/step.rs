@@ -7,8 +7,10 @@ use bytes::Bytes;
 
 use super::event::{ClusterEvent, Command, Effect, Input, Now, Report, Severity};
 use super::hooks::{Hooks, LogRecord, Verdict};
+use super::hrw::Key;
 use super::members::{Action, Limits, Members, PeerState};
 use super::options::{EventSerializer, Options};
+use super::pools::{self, PoolError, PoolId, Pools};
 use super::topics::{self, MAX_ID, Topics};
 use super::types::NamedNode;
 use crate::api::config::NodeEntry;
@@ -35,8 +37,8 @@ pub struct Settings {
     pub nodes: Vec<NodeEntry>,
     /// `Cluster::manager_is_logger`.
     pub manager_is_logger: bool,
-    /// Topics of the pools that this node is a member of, sorted; [`Topics::pools_of`] gives those of the built-in pools.
-    pub pool_topics: Vec<String>,
+    /// The pools, filled; [`Settings::with_pools`] fills others.
+    pub pools: Pools,
     /// The options it obeys.
     pub options: Options,
     /// Intervals and bounds of the handshake.
@@ -44,20 +46,30 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Settings of a layout's node with the built-in pools and the ZeroMQ backend's defaults.
+    /// Settings of a layout's node with the predefined pools and the ZeroMQ backend's defaults.
     pub fn new(name: &str, id: &str, nodes: Vec<NodeEntry>, manager_is_logger: bool) -> Settings {
         let options = Options::default();
-        let own = nodes.iter().find(|entry| entry.name == name);
-        let node_type = own.map_or(NodeType::None, |entry| entry.node_type);
-        Settings {
+        let pools = Pools::new(&options.topics);
+        let settings = Settings {
             name: name.to_owned(),
             id: id.to_owned(),
-            pool_topics: options.topics.pools_of(node_type, manager_is_logger),
+            pools: pools.clone(),
             manager_is_logger,
             limits: Limits { hello_expiration: options.hello_expiration, ..Limits::default() },
             options,
             nodes,
-        }
+        };
+        settings.with_pools(pools).expect("pools of all nodes of their types can always be had")
+    }
+
+    /// The same settings with these pools, filled from the layout.
+    ///
+    /// # Errors
+    /// Specs that this layout cannot satisfy.
+    pub fn with_pools(mut self, mut pools: Pools) -> Result<Settings, PoolError> {
+        fill(&mut pools, self.nodes.iter(), &self.name, self.manager_is_logger, &self.options.topics)?;
+        self.pools = pools;
+        Ok(self)
     }
 }
 
@@ -80,10 +92,13 @@ pub struct Core {
     name: String,
     id: String,
     own_type: NodeType,
-    pool_topics: Vec<String>,
+    manager_is_logger: bool,
+    pools: Pools,
     options: Options,
     hooks: Hooks,
     members: Members,
+    /// What the framework subscribed to for this node.
+    own_topics: Vec<String>,
     /// How often each own topic was subscribed; the hub hears of it once.
     subscriptions: HashMap<String, u64>,
     link_up: bool,
@@ -103,9 +118,11 @@ impl Core {
             members: Members::new(&settings.name, &settings.id, settings.nodes, settings.limits),
             name: settings.name,
             id: settings.id,
-            pool_topics: settings.pool_topics,
+            manager_is_logger: settings.manager_is_logger,
+            pools: settings.pools,
             options: settings.options,
             hooks,
+            own_topics: Vec::new(),
             subscriptions: HashMap::new(),
             link_up: false,
             echoed: false,
@@ -124,7 +141,7 @@ impl Core {
             Input::Timer if self.stopping => {}
             Input::Timer => self.members.timer(now),
             Input::Command(command) => self.command(command, now, &mut effects),
-            Input::Layout(nodes) => self.layout(nodes, now),
+            Input::Layout(nodes) => self.layout(nodes, now, &mut effects),
             Input::Shutdown => self.stopping = true,
         }
         self.perform(now, &mut effects);
@@ -196,6 +213,32 @@ impl Core {
         types.map(|node_type| (node_type, count(node_type))).collect()
     }
 
+    /// The pools: who is in each, and who of them is up.
+    pub fn pools(&self) -> &Pools {
+        &self.pools
+    }
+
+    /// `Cluster::rr_topic`: the topic of the pool's next member that is up; each key goes round for itself. None when
+    /// nobody is up, and for a pool that this node does not have.
+    pub fn rr_topic(&mut self, pool: PoolId, key: &str) -> Option<String> {
+        self.pools.pool_mut(pool)?.rr_topic(key).map(str::to_owned)
+    }
+
+    /// `Cluster::hrw_topic`: the topic of the pool's member that the key chooses; none as for [`Core::rr_topic`].
+    pub fn hrw_topic(&self, pool: PoolId, key: impl Into<Key>) -> Option<String> {
+        self.pools.pool(pool)?.hrw_topic(key).map(str::to_owned)
+    }
+
+    /// Whether the framework itself subscribed to a prefix of that topic for this node: its name, id, type and pools.
+    pub fn is_for_this_node(&self, topic: &[u8]) -> bool {
+        self.own_topics.iter().any(|own| topic.starts_with(own.as_bytes()))
+    }
+
+    /// `Cluster::unsubscribe` of a topic that the caller has not subscribed to: runs the hooks, and changes nothing.
+    pub fn unsubscribe_in_vain(&mut self, topic: &str) {
+        self.hooks.run_on_unsubscribe(topic);
+    }
+
     /// Topics of the cluster.
     pub fn topics(&self) -> &Topics {
         &self.options.topics
@@ -225,8 +268,8 @@ impl Core {
     }
 
     fn start(&mut self, effects: &mut Vec<Effect>) {
-        let framework = self.framework_topics();
-        for topic in framework {
+        self.own_topics = self.framework_topics();
+        for topic in self.own_topics.clone() {
             self.subscribe(topic, effects);
         }
     }
@@ -239,7 +282,7 @@ impl Core {
         }
         let names = &self.options.topics;
         let mut list = vec![topics::SUPERVISOR.to_owned(), topics::TABLES.to_owned()];
-        list.extend(self.pool_topics.iter().cloned());
+        list.extend(self.pools.topics_of(&self.name));
         list.extend(names.type_topic(self.own_type).map(str::to_owned));
         list.extend([names.nodeid_topic(&self.id), names.node_topic(&self.name)]);
         list
@@ -413,7 +456,7 @@ impl Core {
         }
     }
 
-    fn layout(&mut self, nodes: Vec<NodeEntry>, now: Now) {
+    fn layout(&mut self, nodes: Vec<NodeEntry>, now: Now, effects: &mut Vec<Effect>) {
         // A node keeps its own entry: its type decides what it subscribed to, and only a restart changes that.
         let own = self.members.node(&self.name).map(|node| node.entry.clone());
         let mut nodes = nodes;
@@ -424,6 +467,26 @@ impl Core {
             }
         }
         self.members.set_layout(nodes, now);
+        self.refill_pools(effects);
+    }
+
+    /// Fills the pools from the new layout and follows with the subscriptions; pools that it cannot satisfy stay as they were.
+    fn refill_pools(&mut self, effects: &mut Vec<Effect>) {
+        let mut pools = self.pools.clone();
+        let entries = self.members.nodes().iter().map(|node| &node.entry);
+        if let Err(error) = fill(&mut pools, entries, &self.name, self.manager_is_logger, &self.options.topics) {
+            effects.push(report(Severity::Error, format!("the pools stay as they were: {error}")));
+            return;
+        }
+        let up = self.members.nodes().iter().filter(|node| node.id.is_some());
+        up.for_each(|node| pools.node_up(&node.entry.name));
+        self.pools = pools;
+        let now = self.framework_topics();
+        let before = std::mem::replace(&mut self.own_topics, now.clone());
+        let left = before.iter().filter(|topic| !now.contains(topic));
+        left.for_each(|topic| self.unsubscribe(topic.clone(), effects));
+        let joined = now.iter().filter(|topic| !before.contains(topic));
+        joined.for_each(|topic| self.subscribe(topic.clone(), effects));
     }
 
     /// Turns what membership decided into effects.
@@ -435,10 +498,12 @@ impl Core {
                 Action::GotHello { name, id } => effects.push(Effect::Raise(ClusterEvent::Hello { name, id })),
                 Action::Up { name, id } => {
                     self.counters.node_ups += 1;
+                    self.pools.node_up(&name);
                     effects.push(Effect::Raise(ClusterEvent::NodeUp { name, id }));
                 }
                 Action::Down { name, id } => {
                     self.counters.node_downs += 1;
+                    self.pools.node_down(&name);
                     effects.push(Effect::Raise(ClusterEvent::NodeDown { name, id }));
                 }
                 Action::Log(message) => self.log(message, now, effects),
@@ -451,6 +516,18 @@ impl Core {
         let event = Event::new(what, vec![Data::string(self.name.clone()), Data::string(self.id.clone())]);
         self.publish(self.options.topics.nodeid_topic(id), &event)
     }
+}
+
+/// Fills pools from the layout as one node sees it.
+fn fill<'a>(
+    pools: &mut Pools,
+    nodes: impl Iterator<Item = &'a NodeEntry>,
+    local: &'a str,
+    manager_is_logger: bool,
+    topics: &Topics,
+) -> Result<(), PoolError> {
+    let nodes = nodes.map(|entry| (entry.name.as_str(), entry.node_type)).collect();
+    pools.fill(&pools::Members { nodes, local, manager_is_logger, node_topic: &|name| topics.node_topic(name) })
 }
 
 /// Name and id in a hello; none when they are not two short texts.

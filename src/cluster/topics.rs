@@ -3,6 +3,8 @@
 //! Compatibility: `zeromq.md` 3.2 and `cluster.md` 1.4. Matching is by byte prefix, which is why the topics of one node end
 //! in their separator: `worker-1` must not receive what is meant for `worker-10`.
 
+use std::collections::BTreeSet;
+
 use crate::data::NodeType;
 
 /// Topic of Zeek's supervisor control events; every Zeek process subscribes to it, with slashes on every backend.
@@ -107,15 +109,10 @@ impl Topics {
         (!text.is_empty() && text.len() <= MAX_ID).then_some(text)
     }
 
-    /// Topics of the three built-in pools that a node of this type belongs to, sorted.
-    pub fn pools_of(&self, node_type: NodeType, manager_is_logger: bool) -> Vec<String> {
-        match node_type {
-            NodeType::Logger => vec![self.logger_pool.clone()],
-            NodeType::Manager if manager_is_logger => vec![self.logger_pool.clone()],
-            NodeType::Proxy => vec![self.proxy_pool.clone()],
-            NodeType::Worker => vec![self.worker_pool.clone()],
-            NodeType::Manager | NodeType::Control | NodeType::None => Vec::new(),
-        }
+    /// `Cluster::broadcast_topics`: the topics of the four types, sorted. Unlike Zeek's constant it follows the topics that
+    /// are in effect, so that it reaches everybody under the ZeroMQ backend too.
+    pub fn broadcast_topics(&self) -> BTreeSet<&str> {
+        BTreeSet::from([&self.logger, &self.manager, &self.proxy, &self.worker].map(String::as_str))
     }
 }
 
@@ -150,10 +147,11 @@ mod tests {
     }
 
     #[test]
-    fn a_manager_that_is_the_logger_joins_the_logger_pool() {
-        let topics = Topics::zeromq();
-        assert_eq!(topics.pools_of(NodeType::Manager, true), ["zeek.cluster.pool.logger"]);
-        assert!(topics.pools_of(NodeType::Manager, false).is_empty());
-        assert!(topics.pools_of(NodeType::Control, true).is_empty());
+    fn the_broadcast_topics_are_those_of_the_types() {
+        let topics = Topics { worker: "my.workers".to_owned(), ..Topics::zeromq() };
+        let all: Vec<&str> = topics.broadcast_topics().into_iter().collect();
+        assert_eq!(all, ["my.workers", "zeek.cluster.logger", "zeek.cluster.manager", "zeek.cluster.proxy"]);
+        assert_eq!(topics.type_topic(NodeType::Worker), Some("my.workers"));
+        assert_eq!(topics.type_topic(NodeType::Control), None);
     }
 }

@@ -244,6 +244,60 @@ pub static OPTIONS: &[OptionInfo] = &[
         "\"zeek/cluster/nodeid/\"",
         "Prefix of the topics of node ids; not used by the ZeroMQ backend.",
     ),
+    option(
+        "Cluster::logger_pool_spec$exclusive",
+        Bool,
+        "F",
+        "Whether the members of the logger pool are in no other pool; needs `max_nodes`.",
+    ),
+    option(
+        "Cluster::logger_pool_spec$max_nodes",
+        Count,
+        "0",
+        "The most members of the logger pool; 0 for all nodes of the type.",
+    ),
+    option(
+        "Cluster::logger_pool_spec$topic",
+        Text,
+        "\"zeek.cluster.pool.logger\"",
+        "Topic that all members of the logger pool subscribe to.",
+    ),
+    option(
+        "Cluster::proxy_pool_spec$exclusive",
+        Bool,
+        "F",
+        "Whether the members of the proxy pool are in no other pool; needs `max_nodes`.",
+    ),
+    option(
+        "Cluster::proxy_pool_spec$max_nodes",
+        Count,
+        "0",
+        "The most members of the proxy pool; 0 for all nodes of the type.",
+    ),
+    option(
+        "Cluster::proxy_pool_spec$topic",
+        Text,
+        "\"zeek.cluster.pool.proxy\"",
+        "Topic that all members of the proxy pool subscribe to.",
+    ),
+    option(
+        "Cluster::worker_pool_spec$exclusive",
+        Bool,
+        "F",
+        "Whether the members of the worker pool are in no other pool; needs `max_nodes`.",
+    ),
+    option(
+        "Cluster::worker_pool_spec$max_nodes",
+        Count,
+        "0",
+        "The most members of the worker pool; 0 for all nodes of the type.",
+    ),
+    option(
+        "Cluster::worker_pool_spec$topic",
+        Text,
+        "\"zeek.cluster.pool.worker\"",
+        "Topic that all members of the worker pool subscribe to.",
+    ),
     option("Cluster::proxy_topic", Text, "\"zeek.cluster.proxy\"", "Topic that all proxies subscribe to."),
     with_env(
         option(

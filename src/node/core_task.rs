@@ -14,8 +14,10 @@ use super::reports::Reports;
 use super::view::{Viewer, wall_clock};
 use crate::api::config::NodeEntry;
 use crate::api::node::NodeView;
-use crate::cluster::{self, ClusterEvent, Command, Core, Effect, Handle, Input, Listeners, Mailbox, Now, RemoteEvent};
-use crate::transport::{Inbound, Inbox, LinkEvent, SendError, Transport, zeromq::ZeromqTransport};
+use crate::cluster::{
+    self, Changes, Choice, ClusterEvent, Command, Core, Effect, Handle, Input, Listeners, Mailbox, Now, RemoteEvent,
+};
+use crate::transport::{Inbound, Inbox, SendError, Transport, zeromq::ZeromqTransport};
 
 /// Things taken from the inbox in one go.
 const BATCH: usize = 128;
@@ -78,6 +80,7 @@ impl CoreTask {
         let Parts { core, transport, inbox, logs } = parts;
         let (asking, requests) = mpsc::channel(32);
         let (handle, mailbox) = Handle::new(&core);
+        let listeners = Listeners::new(core.node_id());
         let mut viewer = Viewer::new(wall_clock());
         let (views, watching) = watch::channel(viewer.view(&core, BTreeMap::new(), wall_clock()));
         let task = CoreTask {
@@ -86,7 +89,7 @@ impl CoreTask {
             inbox,
             requests,
             mailbox,
-            listeners: Listeners::default(),
+            listeners,
             logs,
             views,
             viewer,
@@ -144,10 +147,10 @@ impl CoreTask {
     }
 
     fn inbound(&mut self, inbound: Inbound) {
-        match &inbound {
-            Inbound::Subscription(topic) => self.listeners.subscribed(topic),
-            Inbound::Link(LinkEvent::Down) => self.listeners.link_down(),
-            _ => {}
+        if let Inbound::Subscription(topic) = &inbound
+            && let Some(probe) = self.listeners.subscribed(topic)
+        {
+            self.interest(Effect::Unsubscribe(probe));
         }
         match inbound {
             Inbound::Log(frame) => self.logs.receive(frame),
@@ -162,8 +165,27 @@ impl CoreTask {
                 self.input(Input::Command(command));
             }
             cluster::Request::Listen(listener) => {
-                let subscriptions = self.listeners.add(listener);
-                subscriptions.into_iter().for_each(|command| self.input(Input::Command(command)));
+                let changes = self.listeners.add(listener);
+                self.listen(changes);
+            }
+            cluster::Request::Tune(tuning) => {
+                let changes = self.listeners.tune(tuning);
+                self.listen(changes);
+            }
+            cluster::Request::Untune { listener, topic } => match self.listeners.untune(listener, &topic) {
+                Some(command) => self.input(Input::Command(command)),
+                None => self.core.unsubscribe_in_vain(&topic),
+            },
+            cluster::Request::PublishTo { pool, choice, event, done } => {
+                let topic = match choice {
+                    Choice::RoundRobin(key) => self.core.rr_topic(pool, &key),
+                    Choice::Hrw(key) => self.core.hrw_topic(pool, key),
+                };
+                // Whoever asked may have gone meanwhile.
+                let _gone = done.send(topic.is_some());
+                if let Some(topic) = topic {
+                    self.asked(cluster::Request::Command(Command::Publish { topic: topic.into_bytes(), event }));
+                }
             }
             cluster::Request::Look(look) => look(&mut self.core),
             cluster::Request::Sweep => self.sweep(),
@@ -176,13 +198,21 @@ impl CoreTask {
             && !self.listeners.is_empty()
         {
             let sender = self.core.node_id().as_bytes().to_vec();
-            self.listeners.event(RemoteEvent { topic: topic.clone(), sender, event: event.clone() });
+            self.listeners.event(RemoteEvent { topic: topic.clone(), sender, event: event.clone() }, false);
         }
     }
 
     fn sweep(&mut self) {
-        let unsubscriptions = self.listeners.sweep();
-        unsubscriptions.into_iter().for_each(|command| self.input(Input::Command(command)));
+        let changes = self.listeners.sweep();
+        self.listen(changes);
+    }
+
+    /// Follows with the subscriptions after what is listened to changed.
+    fn listen(&mut self, changes: Changes) {
+        let Changes { commands, probes, ended_probes } = changes;
+        commands.into_iter().for_each(|command| self.input(Input::Command(command)));
+        probes.into_iter().for_each(|topic| self.interest(Effect::Subscribe(topic)));
+        ended_probes.into_iter().for_each(|topic| self.interest(Effect::Unsubscribe(topic)));
     }
 
     fn answer(&mut self, request: Request) {
@@ -210,11 +240,7 @@ impl CoreTask {
 
     fn perform(&mut self, effect: Effect, now: Now) {
         match effect {
-            Effect::Subscribe(_) | Effect::Unsubscribe(_) => {
-                if !self.unsent.is_empty() || !self.send_interest(&effect) {
-                    self.unsent.push_back(effect);
-                }
-            }
+            Effect::Subscribe(_) | Effect::Unsubscribe(_) => self.interest(effect),
             Effect::Publish(frame) => {
                 if self.transport.publish(frame).is_err() {
                     self.publishes_lost += 1;
@@ -223,6 +249,13 @@ impl CoreTask {
             Effect::Log(record) => self.logs.record(&record, Instant::now(), &*self.transport),
             Effect::Raise(event) => self.raised(event),
             Effect::Report(report) => self.reports.tell(&report, now.elapsed),
+        }
+    }
+
+    /// Hands over a subscription or its end, after all before it.
+    fn interest(&mut self, effect: Effect) {
+        if !self.unsent.is_empty() || !self.send_interest(&effect) {
+            self.unsent.push_back(effect);
         }
     }
 
@@ -250,7 +283,10 @@ impl CoreTask {
         }
         match event {
             ClusterEvent::Remote { topic, sender, event } => {
-                self.listeners.event(RemoteEvent { topic, sender, event });
+                if !self.listeners.is_empty() {
+                    let for_this_node = self.core.is_for_this_node(&topic);
+                    self.listeners.event(RemoteEvent { topic, sender, event }, for_this_node);
+                }
                 // Whoever left while the mailbox was full could not say so.
                 if self.listeners.has_gone() {
                     self.sweep();

@@ -41,6 +41,12 @@ pub enum NodeError {
         /// What was expected.
         reason: String,
     },
+    /// A pool that the layout cannot fill.
+    #[error("{reason}; correct `options:` of the layout")]
+    Pool {
+        /// In Zeek's words.
+        reason: String,
+    },
     /// A CURVE key file is missing or unreadable.
     #[error("cannot read the key {}: {source}; `zeek-cluster deploy` writes it with mode 0600", path.display())]
     Key {

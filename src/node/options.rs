@@ -6,12 +6,15 @@ use std::time::Duration;
 use super::error::NodeError;
 use crate::api::config::{NodeConfig, OptionValue};
 use crate::api::node::OptionView;
-use crate::cluster::{self, EventSerializer};
+use crate::cluster::pools::{PoolId, Pools};
+use crate::cluster::{self, EventSerializer, Topics};
 use crate::layout::options::{self, Effective};
-use crate::transport::zeromq;
+use crate::transport::zeromq::{HubOptions, Options};
 
-/// Module of the backend's options.
-const ZEROMQ: &str = "Cluster::Backend::ZeroMQ::";
+/// The full name of one of the backend's options.
+fn zeromq(name: &str) -> String {
+    format!("Cluster::Backend::ZeroMQ::{name}")
+}
 
 /// The effective value of every option, each taken by whoever obeys it.
 pub(super) struct Redefs {
@@ -42,7 +45,7 @@ impl Redefs {
             ("run_proxy_thread", Some(if endpoints.run_proxy_thread { "T" } else { "F" }.to_owned())),
         ];
         for (name, value) in derived {
-            if let (Some(view), Some(value)) = (views.get_mut(&format!("{ZEROMQ}{name}")), value) {
+            if let (Some(view), Some(value)) = (views.get_mut(&zeromq(name)), value) {
                 *view = OptionView { value, origin: "layout".to_owned() };
             }
         }
@@ -66,18 +69,34 @@ impl Redefs {
         {
             // The option stands without the separator that the functions put behind it.
             let mut bare = prefix.trim_end_matches(topics.separator).to_owned();
-            self.text(&format!("{ZEROMQ}{name}"), &mut bare)?;
+            self.text(&zeromq(name), &mut bare)?;
             *prefix = format!("{bare}{}", topics.separator);
         }
-        self.interval(&format!("{ZEROMQ}hello_expiration"), &mut options.hello_expiration)?;
+        self.interval(&zeromq("hello_expiration"), &mut options.hello_expiration)?;
         options.event_serializer = self.event_serializer()?;
         Ok(options)
     }
 
+    /// The predefined pools, as `Cluster::worker_pool_spec` and its sisters have them; not filled.
+    pub(super) fn pools(&self, topics: &Topics) -> Result<Pools, NodeError> {
+        let mut pools = Pools::new(topics);
+        for (name, id) in [("worker", PoolId::WORKER), ("proxy", PoolId::PROXY), ("logger", PoolId::LOGGER)] {
+            let option = |field: &str| format!("Cluster::{name}_pool_spec${field}");
+            let spec = &mut pools.pool_mut(id).expect("predefined").spec;
+            self.text(&option("topic"), &mut spec.topic)?;
+            self.switch(&option("exclusive"), &mut spec.exclusive)?;
+            let mut max_nodes = 0;
+            self.number(&option("max_nodes"), &mut max_nodes, 0..=i64::from(i32::MAX))?;
+            // There is no use for a pool without members, so 0 stands for the field that is not set.
+            spec.max_nodes = usize::try_from(max_nodes).ok().filter(|most| *most > 0);
+        }
+        Ok(pools)
+    }
+
     /// Options of the sockets, over the defaults that are there already.
-    pub(super) fn sockets(&self, options: &mut zeromq::Options) -> Result<(), NodeError> {
+    pub(super) fn sockets(&self, options: &mut Options) -> Result<(), NodeError> {
         let mut linger = i64::try_from(options.linger.as_millis()).unwrap_or(i64::MAX);
-        self.number("linger_ms", &mut linger, -1..=3_600_000)?;
+        self.number(&zeromq("linger_ms"), &mut linger, -1..=3_600_000)?;
         // Closing always ends here; Zeek's -1, for ever, becomes the longest time that shutting down may take.
         options.linger = if linger < 0 { super::shutdown::DEADLINE } else { Duration::from_millis(linger as u64) };
         for (name, value) in [
@@ -91,26 +110,26 @@ impl Redefs {
             ("log_rcvbuf", &mut options.log_rcvbuf),
         ] {
             let mut number = i64::from(*value);
-            self.number(name, &mut number, -1..=i64::from(i32::MAX))?;
+            self.number(&zeromq(name), &mut number, -1..=i64::from(i32::MAX))?;
             *value = number as i32;
         }
         for (name, value) in
             [("onloop_queue_hwm", &mut options.onloop_queue_hwm), ("poll_max_messages", &mut options.poll_max_messages)]
         {
             let mut number = *value as i64;
-            self.number(name, &mut number, 0..=10_000_000)?;
+            self.number(&zeromq(name), &mut number, 0..=10_000_000)?;
             *value = number as usize;
         }
-        self.switch("log_immediate", &mut options.log_immediate)?;
-        self.switch("connect_xpub_nodrop", &mut options.connect_xpub_nodrop)
+        self.switch(&zeromq("log_immediate"), &mut options.log_immediate)?;
+        self.switch(&zeromq("connect_xpub_nodrop"), &mut options.connect_xpub_nodrop)
     }
 
     /// Options of the forwarder.
-    pub(super) fn hub(&self, options: &mut zeromq::HubOptions) -> Result<(), NodeError> {
+    pub(super) fn hub(&self, options: &mut HubOptions) -> Result<(), NodeError> {
         let mut threads = i64::from(options.io_threads);
-        self.number("proxy_io_threads", &mut threads, 1..=64)?;
+        self.number(&zeromq("proxy_io_threads"), &mut threads, 1..=64)?;
         options.io_threads = threads as i32;
-        self.switch("listen_xpub_nodrop", &mut options.xpub_nodrop)
+        self.switch(&zeromq("listen_xpub_nodrop"), &mut options.xpub_nodrop)
     }
 
     fn event_serializer(&self) -> Result<EventSerializer, NodeError> {
@@ -138,7 +157,6 @@ impl Redefs {
     }
 
     fn number(&self, name: &str, value: &mut i64, range: std::ops::RangeInclusive<i64>) -> Result<(), NodeError> {
-        let name = &format!("{ZEROMQ}{name}");
         match self.value(name) {
             Some(OptionValue::Int(number)) if range.contains(number) => *value = *number,
             Some(_) => return Err(wrong(name, &format!("a number from {} to {}", range.start(), range.end()))),
@@ -148,7 +166,6 @@ impl Redefs {
     }
 
     fn switch(&self, name: &str, value: &mut bool) -> Result<(), NodeError> {
-        let name = &format!("{ZEROMQ}{name}");
         match self.value(name) {
             Some(OptionValue::Bool(switch)) => *value = *switch,
             Some(OptionValue::Text(text)) if text == "T" || text == "F" => *value = text == "T",
@@ -179,7 +196,6 @@ fn wrong(option: &str, expected: &str) -> NodeError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transport::zeromq::{HubOptions, Options};
 
     fn redefs(layout: &[(&str, OptionValue)]) -> Redefs {
         let layout = layout.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
@@ -210,6 +226,21 @@ mod tests {
         let mut sockets = Options::new("x");
         redefs.sockets(&mut sockets).unwrap();
         assert_eq!(sockets.xpub_sndhwm, 7);
+    }
+
+    #[test]
+    fn redefs_reach_the_pools() {
+        let unchanged = redefs(&[]).pools(&Topics::zeromq()).unwrap();
+        assert_eq!(unchanged, Pools::new(&Topics::zeromq()));
+        let redefs = redefs(&[
+            ("Cluster::proxy_pool_spec$max_nodes", OptionValue::Int(2)),
+            ("Cluster::proxy_pool_spec$exclusive", OptionValue::Bool(true)),
+            ("Cluster::worker_pool_spec$topic", OptionValue::Text("my.workers".to_owned())),
+        ]);
+        let pools = redefs.pools(&Topics::zeromq()).unwrap();
+        let proxies = &pools.pool(PoolId::PROXY).unwrap().spec;
+        assert_eq!((proxies.max_nodes, proxies.exclusive), (Some(2), true));
+        assert_eq!(pools.pool(PoolId::WORKER).unwrap().spec.topic, "my.workers");
     }
 
     #[test]

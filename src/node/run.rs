@@ -157,12 +157,11 @@ impl Node {
 fn settings(config: &NodeConfig, id: &str, redefs: &Redefs) -> Result<Settings, NodeError> {
     let options = redefs.cluster()?;
     let limits = Limits { hello_expiration: options.hello_expiration, ..Limits::default() };
-    Ok(Settings {
-        pool_topics: options.topics.pools_of(config.node_type, config.manager_is_logger),
-        options,
-        limits,
-        ..Settings::new(&config.name, id, config.nodes.clone(), config.manager_is_logger)
-    })
+    let pools = redefs.pools(&options.topics)?;
+    let plain = Settings::new(&config.name, id, config.nodes.clone(), config.manager_is_logger);
+    Settings { options, limits, ..plain }
+        .with_pools(pools)
+        .map_err(|error| NodeError::Pool { reason: error.to_string() })
 }
 
 /// Where logs go: to the writer of this process, or to the loggers.

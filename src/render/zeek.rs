@@ -208,10 +208,36 @@ fn sockets(layout: &Layout) -> Result<String, RenderError> {
     Ok(text)
 }
 
+/// The specs of the predefined pools that the layout changes; Zeek takes a record as a whole.
+fn pool_specs(layout: &BTreeMap<String, OptionValue>) -> String {
+    let mut text = String::new();
+    for (pool, node_type) in [("logger", NodeType::Logger), ("proxy", NodeType::Proxy), ("worker", NodeType::Worker)] {
+        let field = |name: &str| {
+            let option = options::find(&format!("Cluster::{pool}_pool_spec${name}"))?;
+            Some((option.kind.zeek_text(&option.default_value()), option.kind.zeek_text(layout.get(option.name)?)))
+        };
+        let (topic, most, exclusive) = (field("topic"), field("max_nodes"), field("exclusive"));
+        if [&topic, &most, &exclusive].into_iter().flatten().all(|(default, value)| default == value) {
+            continue;
+        }
+        let topic = topic.map_or_else(|| format!("\"zeek.cluster.pool.{pool}\""), |(_, topic)| topic);
+        let mut fields = format!("$topic={topic}, $node_type={}", node_type.zeek_name());
+        for (name, value) in [("max_nodes", most), ("exclusive", exclusive)] {
+            if let Some((_, value)) = value.filter(|(default, value)| default != value) {
+                let _ = write!(fields, ", ${name}={value}");
+            }
+        }
+        let name = format!("Cluster::{pool}_pool_spec");
+        let _ = write!(text, "\n@ifdef ( {name} )\nredef {name} = Cluster::PoolSpec({fields});\n@endif\n");
+    }
+    text
+}
+
 /// `options:` of the layout. A name that this Zeek does not know yet or any more is skipped.
 fn redefs(layout: &BTreeMap<String, OptionValue>) -> String {
-    let known = layout.iter().filter_map(|(name, value)| Some((name, options::find(name)?.kind.zeek_text(value))));
-    let mut text = String::new();
+    let whole = layout.iter().filter(|(name, _)| !name.contains('$'));
+    let known = whole.filter_map(|(name, value)| Some((name, options::find(name)?.kind.zeek_text(value))));
+    let mut text = pool_specs(layout);
     for (name, value) in known {
         let _ = write!(text, "\n@ifdef ( {name} )\nredef {name} = {value};\n@endif\n");
     }

@@ -23,7 +23,7 @@ fn limited(topic: &str, node_type: NodeType, max_nodes: usize, exclusive: bool) 
 
 /// Registers the pools in this order, fills them, and gives their members' names.
 fn filled(specs: Vec<PoolSpec>, members: &Members) -> Result<Vec<Vec<String>>, PoolError> {
-    let mut pools = Pools::new();
+    let mut pools = Pools { pools: Vec::new() };
     for spec in specs {
         pools.register_pool(spec);
     }
@@ -32,10 +32,10 @@ fn filled(specs: Vec<PoolSpec>, members: &Members) -> Result<Vec<Vec<String>>, P
 }
 
 fn one_pool(nodes: &[&str], local: &str, node_type: NodeType) -> Pool {
-    let mut pools = Pools::new();
+    let mut pools = Pools { pools: Vec::new() };
     let id = pools.register_pool(PoolSpec::all("pool", node_type));
     pools.fill(&members(nodes, local)).expect("filled");
-    pools.pool(id).clone()
+    pools.pool(id).expect("registered").clone()
 }
 
 const MY_POOL: &str = "zeek/cluster/pool/my_pool";
@@ -146,11 +146,11 @@ fn keys_choose_the_nodes_of_the_reference() {
 
 #[test]
 fn node_events_reach_all_pools_that_have_the_node() {
-    let mut pools = Pools::new();
+    let mut pools = Pools { pools: Vec::new() };
     let all = pools.register_pool(PoolSpec::all("a", NodeType::Worker));
     let one = pools.register_pool(limited("b", NodeType::Worker, 1, false));
     pools.fill(&members(&["worker-1", "worker-2"], "manager")).expect("filled");
-    let alive = |pools: &Pools| [all, one].map(|id| pools.pool(id).alive_count());
+    let alive = |pools: &Pools| [all, one].map(|id| pools.pool(id).expect("registered").alive_count());
     pools.node_up("worker-1");
     pools.node_up("worker-2");
     pools.node_up("worker-2");
@@ -158,8 +158,8 @@ fn node_events_reach_all_pools_that_have_the_node() {
     assert_eq!(alive(&pools), [2, 1]);
     pools.node_down("worker-1");
     assert_eq!(alive(&pools), [1, 0]);
-    assert_eq!(pools.pool(one).hrw_topic("x"), None);
-    assert_eq!(pools.pool_mut(all).rr_topic(""), Some(topic("worker-2").as_str()));
+    assert_eq!(pools.pool(one).expect("registered").hrw_topic("x"), None);
+    assert_eq!(pools.pool_mut(all).expect("registered").rr_topic(""), Some(topic("worker-2").as_str()));
 }
 
 #[test]

@@ -1,11 +1,11 @@
-//! Who hears what at one core, and when a listener's topics are in effect.
+//! Who hears what at one core, and when its topics are in effect.
 
 use bytes::Bytes;
 use futures_util::FutureExt;
 use tokio::runtime::Builder;
 
 use crate::cluster::{
-    ClusterEvent, Command, Core, Ended, Handle, Heard, Hooks, Listeners, Mailbox, RemoteEvent, Request,
+    Changes, ClusterEvent, Command, Core, Ended, Handle, Heard, Hooks, Listeners, Mailbox, RemoteEvent, Request,
 };
 use crate::cluster::{Settings, Wish};
 use crate::data::Event;
@@ -17,13 +17,15 @@ struct Desk {
     listeners: Listeners,
     /// What the core would have been told.
     commands: Vec<Command>,
+    /// Probes under way.
+    probes: Vec<String>,
 }
 
 impl Desk {
     fn new() -> Desk {
         let core = Core::new(Settings::new("worker-1", "id-1", Vec::new(), false), Hooks::default());
         let (handle, mailbox) = Handle::new(&core);
-        Desk { handle, mailbox, listeners: Listeners::default(), commands: Vec::new() }
+        Desk { handle, mailbox, listeners: Listeners::new("id-1"), commands: Vec::new(), probes: Vec::new() }
     }
 
     /// Does what waits in the mailbox.
@@ -31,16 +33,33 @@ impl Desk {
         while let Ok(request) = self.mailbox.try_recv() {
             match request {
                 Request::Command(command) => self.commands.push(command),
-                Request::Listen(listener) => self.commands.extend(self.listeners.add(listener)),
-                Request::Sweep => self.commands.extend(self.listeners.sweep()),
-                Request::Look(_) => {}
+                Request::Listen(listener) => {
+                    let changes = self.listeners.add(listener);
+                    self.take(changes);
+                }
+                Request::Tune(tuning) => {
+                    let changes = self.listeners.tune(tuning);
+                    self.take(changes);
+                }
+                Request::Untune { listener, topic } => self.commands.extend(self.listeners.untune(listener, &topic)),
+                Request::Sweep => {
+                    let changes = self.listeners.sweep();
+                    self.take(changes);
+                }
+                Request::Look(_) | Request::PublishTo { .. } => {}
             }
         }
     }
 
+    fn take(&mut self, changes: Changes) {
+        self.commands.extend(changes.commands);
+        self.probes.extend(changes.probes);
+        self.probes.retain(|probe| !changes.ended_probes.contains(probe));
+    }
+
     fn remote(&self, topic: &str, sender: &str) {
         let (topic, sender) = (topic.as_bytes().to_vec(), sender.as_bytes().to_vec());
-        self.listeners.event(RemoteEvent { topic, sender, event: Event::new("ping", Vec::new()) });
+        self.listeners.event(RemoteEvent { topic, sender, event: Event::new("ping", Vec::new()) }, false);
     }
 }
 
@@ -91,25 +110,87 @@ fn a_full_listener_misses_things_and_another_one_does_not() {
 }
 
 #[test]
-fn topics_are_in_effect_when_all_of_them_came_back_and_anew_after_a_broken_connection() {
+fn topics_are_in_effect_when_the_probe_after_them_came_back() {
     run(async {
         let mut desk = Desk::new();
         let mut first = desk.handle.listen(wish("one", &["a", "b"], 8)).await.unwrap();
-        desk.work();
-        desk.listeners.subscribed(b"a");
-        desk.listeners.subscribed(b"of-somebody-else");
-        assert!(first.confirmed().now_or_never().is_none());
-        desk.listeners.subscribed(b"b");
-        assert_eq!(first.confirmed().await, Ok(()));
         let mut second = desk.handle.listen(wish("two", &["b"], 8)).await.unwrap();
         desk.work();
-        assert_eq!(second.confirmed().await, Ok(()), "the topic is in effect already");
-        desk.listeners.link_down();
+        let [one, two] = desk.probes.as_slice() else { panic!("{:?}", desk.probes) };
+        assert_eq!((one.as_str(), two.as_str()), ("zeek.zeromq.internal.id-1.0.", "zeek.zeromq.internal.id-1.1."));
+        let (one, two) = (one.clone(), two.clone());
+        assert_eq!(desk.listeners.subscribed(b"a"), None, "it may be somebody else's");
+        assert!(first.confirmed().now_or_never().is_none());
+        assert_eq!(desk.listeners.subscribed(one.as_bytes()).as_ref(), Some(&one), "it has done its work");
+        assert_eq!(desk.listeners.subscribed(one.as_bytes()), None);
+        assert_eq!(first.confirmed().await, Ok(()));
+        assert_eq!(first.confirmed().await, Ok(()));
+        assert!(second.confirmed().now_or_never().is_none());
+        desk.listeners.subscribed(two.as_bytes());
+        assert_eq!(second.confirmed().await, Ok(()));
         let mut third = desk.handle.listen(wish("three", &["b"], 8)).await.unwrap();
-        desk.work();
-        assert!(third.confirmed().now_or_never().is_none());
         drop(desk);
         assert_eq!(third.confirmed().await, Err(Ended));
+    });
+}
+
+#[test]
+fn a_listener_is_tuned_while_it_listens_and_hears_of_two_prefixes_once() {
+    run(async {
+        let mut desk = Desk::new();
+        let mut heard = desk.handle.listen(wish("one", &[], 8)).await.unwrap();
+        let tuner = heard.tuner();
+        for topic in ["a", "ab", "a"] {
+            let waiting = tuner.subscribe(topic);
+            assert!(waiting.now_or_never().is_none());
+        }
+        desk.work();
+        desk.remote("abc", "id-9");
+        assert_eq!(topic_of(heard.try_next()).as_deref(), Some("abc"));
+        assert_eq!(heard.try_next(), None);
+        for topic in ["a", "ab", "never"] {
+            tuner.unsubscribe(topic).await.unwrap();
+        }
+        desk.work();
+        desk.remote("abc", "id-9");
+        assert!(heard.try_next().is_some(), "it was subscribed twice");
+        tuner.unsubscribe("a").await.unwrap();
+        desk.work();
+        desk.remote("abc", "id-9");
+        assert_eq!(heard.try_next(), None);
+        let subscribed = ["a", "ab", "a"].map(|topic| Command::Subscribe(topic.to_owned()));
+        let unsubscribed = ["a", "ab", "a"].map(|topic| Command::Unsubscribe(topic.to_owned()));
+        assert_eq!(desk.commands, [subscribed, unsubscribed].concat());
+    });
+}
+
+#[test]
+fn probes_that_nobody_waits_for_are_taken_back() {
+    run(async {
+        let mut desk = Desk::new();
+        let heard = desk.handle.listen(wish("one", &[], 8)).await.unwrap();
+        for number in 0..100 {
+            assert!(heard.tuner().subscribe(number.to_string()).now_or_never().is_none());
+        }
+        desk.work();
+        assert!(desk.probes.len() < 65, "{}", desk.probes.len());
+    });
+}
+
+#[test]
+fn the_node_s_own_listener_hears_what_is_for_the_node() {
+    run(async {
+        let mut desk = Desk::new();
+        let mut node = desk.handle.listen_as_node(wish("id-1", &[], 8)).await.unwrap();
+        let mut other = desk.handle.listen(wish("client", &[], 8)).await.unwrap();
+        desk.work();
+        let event = || Event::new("ping", Vec::new());
+        let remote = |sender: &str| RemoteEvent { topic: b"t".to_vec(), sender: sender.into(), event: event() };
+        desk.listeners.event(remote("id-9"), true);
+        desk.listeners.event(remote("id-9"), false);
+        desk.listeners.event(remote("id-1"), true);
+        assert_eq!(std::iter::from_fn(|| topic_of(node.try_next())).count(), 1);
+        assert_eq!(other.try_next(), None);
     });
 }
 

@@ -4,6 +4,7 @@
 mod gaps;
 mod handshake;
 mod listeners;
+mod pools;
 mod simulation;
 mod vectors;
 mod world;
