@@ -15,6 +15,7 @@ mod options;
 pub mod pools;
 mod step;
 pub mod topics;
+mod traffic;
 mod types;
 mod watcher;
 
@@ -32,5 +33,6 @@ pub use members::{Limits, PeerState};
 pub use options::{EventSerializer, Options};
 pub use step::{Core, CoreCounters, Settings};
 pub use topics::Topics;
+pub use traffic::{Flow, Kept, Sizes, Traffic};
 pub use types::{NO_PORT, NamedNode, Node};
 pub use watcher::{SeenNode, Watcher};

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::topics::Topics;
+use super::traffic::Kept;
 
 /// What the core obeys. The defaults are those of the ZeroMQ backend.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,6 +14,8 @@ pub struct Options {
     pub event_serializer: EventSerializer,
     /// `Cluster::Backend::ZeroMQ::hello_expiration`: after this long half a handshake is reported.
     pub hello_expiration: Duration,
+    /// `Cluster::Telemetry::core_metrics` and `Cluster::Telemetry::message_size_bounds`.
+    pub core_metrics: Kept,
 }
 
 impl Default for Options {
@@ -21,6 +24,7 @@ impl Default for Options {
             topics: Topics::zeromq(),
             event_serializer: EventSerializer::BrokerBinV1,
             hello_expiration: Duration::from_secs(10),
+            core_metrics: Kept::default(),
         }
     }
 }

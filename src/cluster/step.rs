@@ -12,6 +12,7 @@ use super::members::{Action, Limits, Members, PeerState};
 use super::options::{EventSerializer, Options};
 use super::pools::{self, PoolError, PoolId, Pools};
 use super::topics::{self, MAX_ID, Topics};
+use super::traffic::Traffic;
 use super::types::NamedNode;
 use crate::api::config::NodeEntry;
 use crate::api::node::Count;
@@ -107,6 +108,7 @@ pub struct Core {
     refusal: Option<String>,
     stopping: bool,
     counters: CoreCounters,
+    traffic: Traffic,
 }
 
 impl Core {
@@ -120,6 +122,7 @@ impl Core {
             id: settings.id,
             manager_is_logger: settings.manager_is_logger,
             pools: settings.pools,
+            traffic: Traffic::new(settings.options.core_metrics.clone()),
             options: settings.options,
             hooks,
             own_topics: Vec::new(),
@@ -206,6 +209,11 @@ impl Core {
         self.members.nodes().iter().filter(|node| node.entry.name != self.name)
     }
 
+    /// `Cluster::nodes`: every entry of the layout, this node included, in its order.
+    pub fn nodes(&self) -> impl Iterator<Item = &NodeEntry> {
+        self.members.nodes().iter().map(|node| &node.entry)
+    }
+
     /// Counts of all types that the layout has.
     pub fn counts(&self) -> BTreeMap<NodeType, Count> {
         let types = self.members.nodes().iter().map(|node| node.entry.node_type);
@@ -247,6 +255,11 @@ impl Core {
     /// Figures so far.
     pub fn counters(&self) -> CoreCounters {
         CoreCounters { forgotten_strangers: self.members.forgotten(), ..self.counters }
+    }
+
+    /// Figures of events, as much of them as `Cluster::Telemetry::core_metrics` says.
+    pub fn traffic(&self) -> &Traffic {
+        &self.traffic
     }
 
     /// Why the node does not take part in its cluster; none when it does.
@@ -361,6 +374,7 @@ impl Core {
                 return;
             }
         };
+        self.traffic.received(&self.options.topics, &frame.topic, &event.name, frame.payload.len());
         if event.name == ZEROMQ_HELLO.as_bytes() || event.name == CLUSTER_HELLO.as_bytes() {
             self.hello(&frame, &event, now, effects);
         } else {
@@ -436,8 +450,10 @@ impl Core {
         }
     }
 
-    fn publish(&self, topic: impl Into<Bytes>, event: &Event) -> Effect {
-        Effect::Publish(self.frame(Bytes::copy_from_slice(self.id.as_bytes()), topic, event))
+    fn publish(&mut self, topic: impl Into<Bytes>, event: &Event) -> Effect {
+        let frame = self.frame(Bytes::copy_from_slice(self.id.as_bytes()), topic, event);
+        self.traffic.sent(&self.options.topics, &frame.topic, &event.name, frame.payload.len());
+        Effect::Publish(frame)
     }
 
     fn frame(&self, sender: Bytes, topic: impl Into<Bytes>, event: &Event) -> EventFrame {
@@ -512,9 +528,10 @@ impl Core {
         }
     }
 
-    fn say(&self, what: &str, id: &str) -> Effect {
+    fn say(&mut self, what: &str, id: &str) -> Effect {
         let event = Event::new(what, vec![Data::string(self.name.clone()), Data::string(self.id.clone())]);
-        self.publish(self.options.topics.nodeid_topic(id), &event)
+        let topic = self.options.topics.nodeid_topic(id);
+        self.publish(topic, &event)
     }
 }
 

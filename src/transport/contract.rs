@@ -87,6 +87,8 @@ pub struct Counters {
     pub xpub_drops: u64,
     /// Events dropped because the queue to the core was full.
     pub onloop_drops: u64,
+    /// Times that something that must not be dropped had to wait because the queue to the core was full.
+    pub onloop_blocks: u64,
     /// Messages with a wrong number of parts.
     pub msg_errors: u64,
     /// Log batches handed to the sockets.

@@ -37,6 +37,7 @@ figures!(
     events_received,
     xpub_drops,
     onloop_drops,
+    onloop_blocks,
     msg_errors,
     logs_sent,
     logs_received,

@@ -320,7 +320,10 @@ impl Runner {
         }
         match self.inbox.try_send(inbound) {
             Ok(()) => {}
-            Err(TrySendError::Full(inbound)) => self.held.push_back(inbound),
+            Err(TrySendError::Full(inbound)) => {
+                self.figures.onloop_blocks.add(1);
+                self.held.push_back(inbound);
+            }
             // The core hung up; what still comes in concerns nobody.
             Err(TrySendError::Closed(_)) => {}
         }
