@@ -10,6 +10,7 @@ pub mod wire;
 pub mod cluster;
 pub mod logs;
 pub mod node;
+pub mod telemetry;
 pub mod transport;
 
 // the control's wing

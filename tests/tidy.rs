@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// Each room and the rooms, or the one module of a room, that it may use. A new edge is an edit here, in the open;
 /// ARCHITECTURE.md says what each is for.
-const ROOMS: [(&str, &[&str]); 15] = [
+const ROOMS: [(&str, &[&str]); 16] = [
     ("data", &[]),
     ("api", &["data"]),
     ("layout", &["api", "data"]),
@@ -15,12 +15,13 @@ const ROOMS: [(&str, &[&str]); 15] = [
     ("transport", &["wire", "api", "data", "layout"]),
     ("cluster", &["transport", "wire", "api", "data", "layout"]),
     ("logs", &["cluster", "wire", "api", "data", "layout"]),
-    ("node", &["logs", "cluster", "transport", "wire", "api", "data", "layout"]),
+    ("telemetry", &["logs", "cluster", "transport", "wire", "api", "data", "layout"]),
+    ("node", &["telemetry", "logs", "cluster", "transport", "wire", "api", "data", "layout"]),
     ("agent", &["render", "api", "data", "layout"]),
     ("fleet", &["agent", "api", "data", "layout"]),
     ("deploy", &["fleet", "agent::client", "render", "api", "data", "layout"]),
     ("query", &["fleet", "agent::client", "render", "api", "data", "layout"]),
-    ("cli", &["deploy", "query", "render", "api", "data", "layout", "agent", "node"]),
+    ("cli", &["deploy", "query", "render", "api", "data", "layout", "agent", "node", "telemetry"]),
     ("main", &["cli"]),
 ];
 

@@ -4,6 +4,7 @@
 pub mod agent;
 pub mod config;
 pub mod keys;
+pub mod metrics;
 pub mod node;
 pub mod outcome;
 pub mod paths;

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `GET /v1/node` | [`NodeView`] |
 //! | `GET /v1/watch` | one [`NodeView`] a line (JSON), the first at once, then one at each change, until the client leaves |
+//! | `GET /v1/metrics` | array of [`MetricFamily`](super::metrics::MetricFamily) |
 //! | `GET /v1/options` | object: option name to [`OptionView`] |
 //! | `POST /v1/layout` | body: array of [`NodeEntry`](super::config::NodeEntry); takes the new table without a restart |
 
@@ -13,6 +14,9 @@ use serde::{Deserialize, Serialize};
 
 use super::outcome::ErrorInfo;
 use crate::data::NodeType;
+
+/// Environment variable in which an agent tells a node how often it had to be started again.
+pub const RESTARTS_VARIABLE: &str = "ZEEK_CLUSTER_NODE_RESTARTS";
 
 /// What a node says of itself and of the cluster as it sees it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -23,9 +23,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::core_task::{Request, Requests};
 use super::error::NodeError;
+use super::metrics::Metrics;
 use crate::api::config::NodeEntry;
+use crate::api::metrics::MetricFamily;
 use crate::api::node::{NodeView, OptionView};
 use crate::api::outcome::ErrorInfo;
+use crate::telemetry::Source;
 
 /// Longest path of a Unix socket on Linux.
 const MAX_SOCKET_PATH: usize = 107;
@@ -40,6 +43,7 @@ pub(super) struct Api {
     pub(super) core: Requests,
     pub(super) views: watch::Receiver<NodeView>,
     pub(super) options: Arc<BTreeMap<String, OptionView>>,
+    pub(super) metrics: Metrics,
     pub(super) stop: CancellationToken,
 }
 
@@ -70,6 +74,7 @@ impl Socket {
             .route("/v1/node", get(node))
             .route("/v1/watch", get(watch_node))
             .route("/v1/options", get(options))
+            .route("/v1/metrics", get(metrics))
             .route("/v1/layout", post(layout))
             .layer(DefaultBodyLimit::max(MAX_BODY))
             .with_state(api);
@@ -133,6 +138,12 @@ async fn node(State(api): State<Api>) -> Result<Json<NodeView>, Refusal> {
 
 async fn options(State(api): State<Api>) -> Json<BTreeMap<String, OptionView>> {
     Json((*api.options).clone())
+}
+
+async fn metrics(State(api): State<Api>) -> Result<Json<Vec<MetricFamily>>, Refusal> {
+    let hint = Some("see its output, and restart it".to_owned());
+    let silent = |what| Refusal(StatusCode::SERVICE_UNAVAILABLE, ErrorInfo { what, hint });
+    api.metrics.families().await.map(Json).map_err(silent)
 }
 
 async fn layout(State(api): State<Api>, Json(nodes): Json<Vec<NodeEntry>>) -> Result<StatusCode, Refusal> {

@@ -318,6 +318,7 @@ impl CoreTask {
             ("events_received", socket.events_received),
             ("xpub_drops", socket.xpub_drops),
             ("onloop_drops", socket.onloop_drops),
+            ("onloop_blocks", socket.onloop_blocks),
             ("msg_errors", socket.msg_errors),
             ("logs_sent", socket.logs_sent),
             ("logs_received", socket.logs_received),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::zeek::ZeekError;
 use crate::api::config::NodeConfig;
+use crate::telemetry::ServeError;
 use crate::transport::zeromq::StartError;
 
 /// Why [`run`](super::run) ended without having been asked to.
@@ -59,6 +60,12 @@ pub enum NodeError {
     #[error("cannot join the cluster: {reason}")]
     Transport {
         /// Endpoint, what the system said, and what to do about it.
+        reason: String,
+    },
+    /// Metrics cannot be served.
+    #[error("{reason}")]
+    Metrics {
+        /// Zeek's words, and what to do about it.
         reason: String,
     },
     /// The log writer could not start.
@@ -125,6 +132,19 @@ pub enum NodeError {
 }
 
 impl NodeError {
+    /// Why metrics cannot be served, with what to do about it.
+    pub(super) fn metrics(error: &ServeError, config: &NodeConfig) -> NodeError {
+        match error {
+            ServeError::Address { .. } => {
+                NodeError::Option { option: "Telemetry::metrics_address".to_owned(), reason: error.to_string() }
+            }
+            ServeError::Bind { address, source } => {
+                let hint = bind_hint(&address.to_string(), &source.to_string(), config);
+                NodeError::Metrics { reason: format!("{error}{hint}") }
+            }
+        }
+    }
+
     /// The transport's refusal, with what to do about it.
     pub(super) fn transport(error: &StartError, config: &NodeConfig) -> NodeError {
         let hint = match error {

@@ -51,9 +51,8 @@ impl LogSink {
     }
 
     /// A sink that writes here, and the task that does it.
-    pub(super) fn write(id: &str, logger: Logger) -> (LogSink, Feeder) {
+    pub(super) fn write(id: &str, logger: Arc<Logger>) -> (LogSink, Feeder) {
         let (queue, mut batches) = mpsc::channel::<LogFrame>(WRITER_QUEUE);
-        let logger = Arc::new(logger);
         let feeder = tokio::spawn(async move {
             while let Some(LogFrame { sender, format, payload }) = batches.recv().await {
                 if logger.write_frame_async(sender, &format, payload).await.is_err() {

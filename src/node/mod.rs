@@ -11,6 +11,7 @@ mod error;
 mod identity;
 mod log_sink;
 mod memory;
+mod metrics;
 mod observe;
 mod options;
 mod reports;

@@ -7,9 +7,12 @@ use super::error::NodeError;
 use crate::api::config::{NodeConfig, OptionValue};
 use crate::api::node::OptionView;
 use crate::cluster::pools::{PoolId, Pools};
-use crate::cluster::{self, EventSerializer, Topics};
+use crate::cluster::{self, EventSerializer, Kept, Topics};
 use crate::layout::options::{self, Effective};
 use crate::transport::zeromq::{HubOptions, Options};
+
+/// Size classes of a histogram, for each pair of topic and event.
+const MAX_BOUNDS: usize = 64;
 
 /// The full name of one of the backend's options.
 fn zeromq(name: &str) -> String {
@@ -74,6 +77,7 @@ impl Redefs {
         }
         self.interval(&zeromq("hello_expiration"), &mut options.hello_expiration)?;
         options.event_serializer = self.event_serializer()?;
+        options.core_metrics = self.core_metrics()?;
         Ok(options)
     }
 
@@ -122,6 +126,65 @@ impl Redefs {
         }
         self.switch(&zeromq("log_immediate"), &mut options.log_immediate)?;
         self.switch(&zeromq("connect_xpub_nodrop"), &mut options.connect_xpub_nodrop)
+    }
+
+    /// `Telemetry::metrics_endpoint_label`: what the label with the node's name is called.
+    pub(super) fn metrics_label(&self) -> Result<String, NodeError> {
+        let name = "Telemetry::metrics_endpoint_label";
+        let mut label = "node".to_owned();
+        self.text(name, &mut label)?;
+        let is_letter = |c: char| c.is_ascii_alphabetic() || c == '_';
+        match label.starts_with(is_letter) && label.chars().all(|c| is_letter(c) || c.is_ascii_digit()) {
+            true => Ok(label),
+            false => Err(wrong(name, "a name of letters, digits and `_`")),
+        }
+    }
+
+    /// `Telemetry::metrics_address`: an IP address, or nothing for all.
+    pub(super) fn metrics_address(&self) -> Result<String, NodeError> {
+        let mut address = String::new();
+        self.text("Telemetry::metrics_address", &mut address)?;
+        Ok(address)
+    }
+
+    /// `Telemetry::callback_timeout`: how long the core may take to answer a scraper.
+    pub(super) fn callback_timeout(&self) -> Result<Duration, NodeError> {
+        let mut timeout = Duration::from_secs(5);
+        self.interval("Telemetry::callback_timeout", &mut timeout)?;
+        Ok(timeout)
+    }
+
+    /// `Cluster::Telemetry::core_metrics` and the bounds of its histograms.
+    fn core_metrics(&self) -> Result<Kept, NodeError> {
+        let name = "Cluster::Telemetry::core_metrics";
+        let mut kept = Kept { info: false, ..Kept::default() };
+        let Some(OptionValue::List(levels)) = self.value(name) else { return Err(wrong(name, "a set")) };
+        for level in levels {
+            let OptionValue::Text(level) = level else { return Err(wrong(name, "a set of names")) };
+            match level.trim_start_matches("Cluster::Telemetry::") {
+                "INFO" => kept.info = true,
+                "VERBOSE" => kept.verbose = true,
+                "DEBUG" => kept.debug = true,
+                _ => return Err(wrong(name, "a set of Cluster::Telemetry::INFO, …VERBOSE and …DEBUG")),
+            }
+        }
+        kept.bounds = self.bounds()?;
+        Ok(kept)
+    }
+
+    fn bounds(&self) -> Result<Vec<f64>, NodeError> {
+        let name = "Cluster::Telemetry::message_size_bounds";
+        let number = |value: &OptionValue| match value {
+            OptionValue::Int(number) => Some(*number as f64),
+            OptionValue::Real(number) => Some(*number),
+            _ => None,
+        };
+        let bounds: Option<Vec<f64>> = match self.value(name) {
+            Some(OptionValue::List(bounds)) => bounds.iter().map(number).collect(),
+            _ => None,
+        };
+        let fit = |bounds: &Vec<f64>| bounds.len() <= MAX_BOUNDS && bounds.windows(2).all(|two| two[0] < two[1]);
+        bounds.filter(fit).ok_or_else(|| wrong(name, "at most 64 numbers, ascending"))
     }
 
     /// Options of the forwarder.

@@ -14,6 +14,7 @@ use super::error::NodeError;
 use super::identity;
 use super::log_sink::{Feeder, LogSink};
 use super::memory;
+use super::metrics;
 use super::options::Redefs;
 use super::roles;
 use super::services::{Beside, Services};
@@ -23,6 +24,7 @@ use crate::api::config::NodeConfig;
 use crate::api::paths::ClusterDir;
 use crate::cluster::{Core, Hooks, Limits, Settings};
 use crate::logs::{Logger, LoggerOptions};
+use crate::telemetry::{self, Registry};
 use crate::transport::zeromq;
 
 /// How long clients of the socket may take to read the rest of an answer at the end.
@@ -86,18 +88,29 @@ impl Node {
         let id = identity::node_id(&config.name)?;
         let redefs = Redefs::new(config);
         let core = Core::new(settings(config, &id, &redefs)?, Hooks::default());
-        let (logs, feeder) = log_sink(config, dir, &id)?;
+        let mut registry = metrics::registry(config, &redefs)?;
+        let (logs, feeder) = log_sink(config, dir, &id, &mut registry)?;
         let sockets = config::transport(config, dir, &id, &redefs)?;
         let (transport, inbox) = zeromq::start(sockets).map_err(|error| NodeError::transport(&error, config))?;
         tracing::info!(node = %config.name, %id, "started");
-        let (core, doors) = CoreTask::new(Parts { core, transport: Arc::new(transport), inbox, logs });
+        let transport = Arc::new(transport);
+        let hub = Arc::clone(&transport);
+        registry.add(move |families| {
+            if let Some(counters) = hub.hub_counters() {
+                telemetry::hub(&counters, families);
+            }
+        });
+        let (core, doors) = CoreTask::new(Parts { core, transport, inbox, logs });
+        let beside =
+            Beside { config, dir, handle: &doors.handle, redefs: &redefs, requests: &doors.requests, registry };
+        let (services, metrics) = Services::start(beside)?;
         let api = Api {
             core: doors.requests,
             views: doors.views,
             options: Arc::new(redefs.views(config)),
+            metrics,
             stop: stop.clone(),
         };
-        let services = Services::start(&Beside { config, dir, handle: &doors.handle })?;
         let stop_core = CancellationToken::new();
         Ok(Node {
             core: tokio::spawn(core.run(stop_core.clone())),
@@ -165,14 +178,25 @@ fn settings(config: &NodeConfig, id: &str, redefs: &Redefs) -> Result<Settings, 
 }
 
 /// Where logs go: to the writer of this process, or to the loggers.
-fn log_sink(config: &NodeConfig, dir: &ClusterDir, id: &str) -> Result<(LogSink, Option<Feeder>), NodeError> {
+fn log_sink(
+    config: &NodeConfig,
+    dir: &ClusterDir,
+    id: &str,
+    registry: &mut Registry,
+) -> Result<(LogSink, Option<Feeder>), NodeError> {
     if !roles::of(config).writes_logs {
         return Ok((LogSink::push(id), None));
     }
     let options =
         LoggerOptions::from_config(config, dir).map_err(|error| NodeError::LogOption { reason: error.to_string() })?;
     let path = dir.logs_current(&config.name);
-    let logger = Logger::start(options).map_err(|source| NodeError::Logger { path, source })?;
+    let logger = Arc::new(Logger::start(options).map_err(|source| NodeError::Logger { path, source })?);
+    let figures = Arc::downgrade(&logger);
+    registry.add(move |families| {
+        if let Some(logger) = figures.upgrade() {
+            telemetry::logger(&logger.counters(), families);
+        }
+    });
     let (sink, feeder) = LogSink::write(id, logger);
     Ok((sink, Some(feeder)))
 }

@@ -10,20 +10,29 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use super::core_task::Requests;
 use super::error::NodeError;
+use super::metrics::{self, Metrics};
+use super::options::Redefs;
 use crate::api::config::NodeConfig;
 use crate::api::paths::ClusterDir;
 use crate::cluster::Handle;
+use crate::telemetry::Registry;
 
 /// How long services may take to end; then they are cut off.
 const END_WITHIN: Duration = Duration::from_secs(2);
 
 /// What a service is started with.
-#[expect(dead_code, reason = "the first service arrives with the next commits")]
 pub(super) struct Beside<'a> {
     pub(super) config: &'a NodeConfig,
+    #[expect(dead_code, reason = "no service has files yet")]
     pub(super) dir: &'a ClusterDir,
     pub(super) handle: &'a Handle,
+    pub(super) redefs: &'a Redefs,
+    /// Where the node's view is asked for.
+    pub(super) requests: &'a Requests,
+    /// Who has figures so far; services that have some add themselves.
+    pub(super) registry: Registry,
 }
 
 /// The running services of a node.
@@ -35,13 +44,36 @@ pub(super) struct Services {
 impl Services {
     /// Starts what the configuration asks for. Whatever can be wrong with it (a port that is taken, a file that is missing)
     /// is an error here, before the node counts as started.
-    pub(super) fn start(_beside: &Beside<'_>) -> Result<Services, NodeError> {
-        let services = Services { tasks: JoinSet::new(), stop: CancellationToken::new() };
-        Ok(services)
+    /// Also gives the figures of all, those of the services included.
+    pub(super) fn start(beside: Beside<'_>) -> Result<(Services, Metrics), NodeError> {
+        let mut services = Services { tasks: JoinSet::new(), stop: CancellationToken::new() };
+        let metrics = services.telemetry(beside)?;
+        Ok((services, metrics))
+    }
+
+    /// The last one, when everybody who has figures is in the registry.
+    fn telemetry(&mut self, beside: Beside<'_>) -> Result<Metrics, NodeError> {
+        let Beside { config, handle, redefs, requests, mut registry, .. } = beside;
+        let within = redefs.callback_timeout()?;
+        let server = metrics::server(config, redefs)?;
+        if let Some(server) = &server {
+            registry.add(server.teller());
+        }
+        let metrics = Metrics::new(requests.clone(), Some(handle.clone()), registry, within);
+        if let Some(server) = server {
+            tracing::info!(address = %server.address(), "metrics are served");
+            let source = metrics.clone();
+            self.add("metrics server", |stop| async move {
+                server
+                    .serve(source, within, stop)
+                    .await
+                    .map_err(|source| NodeError::System { what: "serve metrics", source })
+            });
+        }
+        Ok(metrics)
     }
 
     /// Adds one; it gets the token that tells it to end.
-    #[expect(dead_code, reason = "the first service arrives with the next commits")]
     fn add<F>(&mut self, name: &'static str, service: impl FnOnce(CancellationToken) -> F)
     where
         F: Future<Output = Result<(), NodeError>> + Send + 'static,

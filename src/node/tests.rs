@@ -3,6 +3,7 @@
 mod cluster;
 mod foreign;
 mod life;
+mod metrics;
 
 use crate::api::config::{NodeConfig, ZeekConfig};
 

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::config::{Compress, LogFormat, LoggingConfig, NodeConfig, NodeEntry, ZeromqEndpoints};
+use crate::api::config::{Compress, LogFormat, LoggingConfig, NodeConfig, NodeEntry, OptionValue, ZeromqEndpoints};
 use crate::api::node::NodeView;
 use crate::api::paths::ClusterDir;
 use crate::data::NodeType;
@@ -35,6 +35,7 @@ pub struct TestCluster {
     pub nodes: Vec<NodeEntry>,
     pub endpoints: ZeromqEndpoints,
     pub hub_elsewhere: bool,
+    pub options: BTreeMap<String, OptionValue>,
     pub running: BTreeMap<String, Running>,
 }
 
@@ -84,7 +85,15 @@ impl TestCluster {
             ipv6: false,
         };
         fs::create_dir_all(dir.current().join("nodes")).unwrap();
-        TestCluster { _folder: folder, dir, nodes, endpoints, hub_elsewhere: false, running: BTreeMap::new() }
+        TestCluster {
+            _folder: folder,
+            dir,
+            nodes,
+            endpoints,
+            hub_elsewhere: false,
+            options: BTreeMap::new(),
+            running: BTreeMap::new(),
+        }
     }
 
     pub fn has_logger(&self) -> bool {
@@ -113,7 +122,7 @@ impl TestCluster {
                 ..all
             },
             curve_dir: None,
-            options: BTreeMap::new(),
+            options: self.options.clone(),
             logging: LoggingConfig {
                 format: LogFormat::Tsv,
                 rotation_interval_s: 0,

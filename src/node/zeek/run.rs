@@ -20,6 +20,7 @@ use crate::api::paths::ClusterDir;
 use crate::node::api::{Api, Socket};
 use crate::node::core_task::Request;
 use crate::node::error::NodeError;
+use crate::node::metrics::{self, Metrics};
 use crate::node::options::Redefs;
 use crate::node::view::wall_clock;
 use crate::node::{ObserveOptions, config, roles};
@@ -96,10 +97,14 @@ impl Parent {
     }
 
     async fn work(mut self, config: &NodeConfig, socket: Socket, stop: CancellationToken) -> Result<(), NodeError> {
+        let redefs = Redefs::new(config);
+        let registry = metrics::registry(config, &redefs)?;
+        let metrics = Metrics::new(self.asks.clone(), None, registry, redefs.callback_timeout()?);
         let api = Api {
             core: self.asks.clone(),
             views: self.views.subscribe(),
-            options: Arc::new(Redefs::new(config).views(config)),
+            options: Arc::new(redefs.views(config)),
+            metrics,
             stop: stop.clone(),
         };
         let mut serving = tokio::spawn(socket.serve(api));
