@@ -19,6 +19,7 @@ use super::output;
 use super::process::{Header, Process, boot_id, open_pidfd, read_record};
 use super::saved::Spec;
 use crate::agent::detach::READY_FD_VARIABLE;
+use crate::api::node::RESTARTS_VARIABLE;
 use crate::api::paths::ClusterDir;
 
 /// `run/NODE/pid`: see [`process`](super::process).
@@ -35,8 +36,8 @@ pub struct Running {
 }
 
 /// Starts a node: a session of its own, no standard input, output and error appended to files, nothing else inherited.
-/// The error is a sentence for operators.
-pub fn spawn(dir: &ClusterDir, spec: &Spec) -> Result<(Process, OwnedFd), String> {
+/// It is told how often the agent had to start it again. The error is a sentence for operators.
+pub fn spawn(dir: &ClusterDir, spec: &Spec, restarts: u64) -> Result<(Process, OwnedFd), String> {
     let node = &spec.node.name;
     let folder = dir.node(node);
     let in_folder = |error: io::Error| format!("cannot write into {}: {error}", folder.display());
@@ -52,6 +53,7 @@ pub fn spawn(dir: &ClusterDir, spec: &Spec) -> Result<(Process, OwnedFd), String
     let record_path = record_path(dir, node);
     let record = begin_record(&record_path, &header).map_err(in_folder)?;
     let mut command = command(dir, spec);
+    command.env(RESTARTS_VARIABLE, restarts.to_string());
     command.current_dir(&folder).stdin(Stdio::null()).stdout(stdout).stderr(stderr);
     become_a_node(&mut command, record, cpu_set(&spec.node.pin_cpus));
     let mut child = command.spawn().map_err(|error| spawn_error(&command, spec, &error))?;

@@ -167,8 +167,8 @@ impl Task {
 
     fn spawn(&mut self) {
         self.killed = false;
-        let (dir, spec) = (&self.dir, &self.spec);
-        let input = match block_in_place(|| spawn::spawn(dir, spec)) {
+        let (dir, spec, restarts) = (&self.dir, &self.spec, self.machine.restarts());
+        let input = match block_in_place(|| spawn::spawn(dir, spec, restarts)) {
             Ok((process, pidfd)) => {
                 tracing::info!(node = %spec.node.name, pid = process.pid, "started");
                 let input = Input::Spawned { process: process.clone(), foreign: spec.is_foreign() };

@@ -112,11 +112,14 @@ async fn a_start_that_fails_says_the_fatal_line() {
 async fn who_crashes_five_times_stays_down_and_keeps_its_reports() {
     let host = Host::fast();
     host.start_agent();
-    host.run_nodes("r1", vec![script("worker-1", "echo 'ERROR no hub' >&2; exit 1")]).await;
+    host.run_nodes("r1", vec![script("worker-1", "echo $ZEEK_CLUSTER_NODE_RESTARTS; echo 'ERROR no hub' >&2; exit 1")])
+        .await;
     let node = host.until_state("worker-1", NodeState::Failed).await;
     assert_eq!((node.restarts, node.pid), (4, None));
     assert!(node.error.unwrap().ends_with("ERROR no hub"));
     assert_eq!(fs::read_dir(host.dir.node_crashes("worker-1")).unwrap().count(), 5);
+    let told = fs::read_to_string(host.dir.node_stdout("worker-1")).unwrap();
+    assert_eq!(told, "0\n1\n2\n3\n4\n", "each process is told how often it was started again");
     // An operator's start tries again.
     let outcomes = host.client().start(&names(&["worker-1"]), DEADLINE).await.unwrap();
     assert_eq!(outcomes[0].kind, Kind::Failed);
