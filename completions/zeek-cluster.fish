@@ -51,6 +51,7 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "count" -d
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "peers" -d 'Show which other nodes each node sees'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "log" -d 'Show the cluster\'s log: who joined, who left, and why'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "output" -d 'Show what a node wrote to its standard output and error'
+complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "metrics" -d 'Show what each node counts and measures: events, drops, queues, memory'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "subscribe" -d 'Print the events that are published on topics, until Ctrl-C'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "publish" -d 'Publish an event on a topic'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "layout" -d 'Check or print the layout file, without asking any host'
@@ -257,6 +258,21 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand output" -s q -
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand output" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand output" -l yes -d 'Answer every question with yes'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand output" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand metrics" -l grep -d 'Show metrics whose name matches this regular expression only, such as `drops|errors`' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand metrics" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand metrics" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+json\t'One JSON document'
+jsonl\t'One JSON object a line, as soon as it is known'
+tsv\t'Tab-separated columns without a header line, for cut and awk'
+name\t'Names only, one a line'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand metrics" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand metrics" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand metrics" -l nonzero -d 'Leave out figures that are zero'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand metrics" -l prometheus -d 'Print one page of all nodes in Prometheus\' text format, whatever --output says'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand metrics" -s q -l quiet -d 'Say less on standard error: errors only'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand metrics" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand metrics" -l yes -d 'Answer every question with yes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand metrics" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand subscribe" -s n -d 'End after N events' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand subscribe" -l connect -d 'Look at the cluster that runs there, as an observer that no node notices, whoever deployed it' -r -f -a "(__fish_print_hostnames)"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand subscribe" -l keys -d 'The folder with the cluster\'s CURVE keys, for --connect' -r -f -a "(__fish_complete_directories)"

@@ -32,6 +32,7 @@ const EFFECTS: &[(&str, Effect)] = &[
     ("peers", Effect::Reads),
     ("log", Effect::Reads),
     ("output", Effect::Reads),
+    ("metrics", Effect::Reads),
     ("subscribe", Effect::Reads),
     ("publish", Effect::Writes),
     ("layout check", Effect::Reads),

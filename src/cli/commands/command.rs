@@ -1,8 +1,8 @@
 //! The list of all commands.
 
 use super::{
-    agent, check, completions, count, deploy, help, install, keys, layout, log, man, node, nodes, output, peers,
-    publish, remove, restart, start, status, stop, subscribe, wait,
+    agent, check, completions, count, deploy, help, install, keys, layout, log, man, metrics, node, nodes, output,
+    peers, publish, remove, restart, start, status, stop, subscribe, wait,
 };
 use crate::cli::context::Context;
 use crate::cli::exit::Status;
@@ -25,6 +25,7 @@ pub enum Command {
     Peers(peers::Peers),
     Log(log::Log),
     Output(output::Output),
+    Metrics(metrics::Metrics),
     Subscribe(subscribe::Subscribe),
     Publish(publish::Publish),
     Layout(layout::LayoutCommand),
@@ -63,6 +64,7 @@ impl Command {
             Command::Peers(command) => command.run(cx),
             Command::Log(command) => command.run(cx),
             Command::Output(command) => command.run(cx),
+            Command::Metrics(command) => command.run(cx),
             Command::Subscribe(command) => command.run(cx),
             Command::Publish(command) => command.run(cx),
             Command::Layout(command) => command.run(cx),

@@ -13,6 +13,7 @@ mod keys;
 mod layout;
 mod log;
 mod man;
+mod metrics;
 mod node;
 mod nodes;
 mod output;
