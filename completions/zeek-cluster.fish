@@ -50,6 +50,7 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "nodes" -d
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "count" -d 'Count the nodes by type: how many are defined, how many are active'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "peers" -d 'Show which other nodes each node sees'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "log" -d 'Show the cluster\'s log: who joined, who left, and why'
+complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "doctor" -d 'Examine the hosts, step by step, and say what to do'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "output" -d 'Show what a node wrote to its standard output and error'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "metrics" -d 'Show what each node counts and measures: events, drops, queues, memory'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "subscribe" -d 'Print the events that are published on topics, until Ctrl-C'
@@ -242,6 +243,18 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand log" -s q -l q
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand log" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand log" -l yes -d 'Answer every question with yes'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand log" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand doctor" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand doctor" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+json\t'One JSON document'
+jsonl\t'One JSON object a line, as soon as it is known'
+tsv\t'Tab-separated columns without a header line, for cut and awk'
+name\t'Names only, one a line'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand doctor" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand doctor" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand doctor" -s q -l quiet -d 'Say less on standard error: errors only'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand doctor" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand doctor" -l yes -d 'Answer every question with yes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand output" -s s -l stream -d 'Which stream' -r -f -a "stdout\t'Standard output'
 stderr\t'Standard error'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand output" -s n -l lines -d 'Show the last N lines' -r

@@ -1,6 +1,7 @@
 //! Ten nodes on eight machines, one of them behind a jump host, and the faults that machines and networks have. After each
 //! fault: the exit status as documented, a row for every node, every host on a whole release, and the next deploy succeeds.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -201,4 +202,59 @@ fn a_link_cut_in_the_middle_of_an_upload_is_said_and_the_next_deploy_succeeds() 
     let (status, said) = deploy.end();
     assert_eq!(status, 1, "{said:#?}");
     the_next_deploy_succeeds(&fleet);
+}
+
+/// The rows of `doctor` for one host, by their check.
+fn findings(fleet: &Taken<'_>, status: i32, host: &str) -> BTreeMap<String, Value> {
+    let rows = fleet.json(status, &["doctor", host]);
+    rows.as_array()
+        .expect("an array")
+        .iter()
+        .map(|row| (row["check"].as_str().expect("a check").to_owned(), row.clone()))
+        .collect()
+}
+
+#[test]
+fn the_doctor_finds_what_is_wrong_and_says_what_to_do() {
+    let Some(fleet) = Fleet::shared() else { return };
+    let mut fleet = fleet.take();
+    let all = fleet.expect(0, &["doctor", "-o", "table"]);
+    assert!(all.stdout.contains("sensor-[1-7]"), "equal results are folded: {all:#?}");
+    let behind = findings(&fleet, 0, "sensor-7");
+    let gate = fleet.machines().address(GATE).to_owned();
+    assert_eq!(behind["ssh.jump"]["what"], format!("root@{gate}:22 (layout)"));
+    let key = behind["host-key"]["what"].as_str().expect("both keys");
+    assert!(key.starts_with(&format!("{gate}: ssh-ed25519 SHA256:")) && key.contains("; ssh-ed25519 "), "{key}");
+    assert!(behind.values().all(|row| row["verdict"] != "failed" && row["verdict"] != "warning"), "{behind:#?}");
+
+    // A port that somebody else has, and one interface, one CPU, and one folder that are not there.
+    let mut taker = fleet.machines().inside(2, "python3");
+    let listen = "import socket,time; s=socket.create_server(('0.0.0.0', 9991)); print(flush=True); time.sleep(600)";
+    let taker = Background::start({
+        taker.args(["-c", listen]);
+        taker
+    });
+    taker.prints();
+    fleet.machines().limit_disk(3, Path::new("campus"), 512);
+    let more = "  extra: { type: worker, host: sensor-2, interface: eth7, pin_cpus: [4095], metrics_port: 9991 }\n  \
+                other: { type: worker, host: sensor-2, interface: eth0 }\n";
+    fleet.write_layout("", more);
+    let sick = findings(&fleet, 1, "sensor-2");
+    let failed: Vec<&str> =
+        sick.values().filter(|row| row["verdict"] == "failed").filter_map(|row| row["check"].as_str()).collect();
+    assert_eq!(failed, ["interface", "pin_cpus", "ports"], "{sick:#?}");
+    assert!(sick["ports"]["what"].as_str().is_some_and(|what| what.starts_with("taken: 9991 by ")), "{sick:#?}");
+    assert!(sick["interface"]["hint"].as_str().is_some_and(|hint| hint.contains("there are: eth0 lo")), "{sick:#?}");
+    let full = findings(&fleet, 1, "sensor-3");
+    assert_eq!((&full["disk"]["verdict"], &full["clock"]["verdict"]), (&"failed".into(), &"ok".into()), "{full:#?}");
+
+    // Each step of the way.
+    fs::write(fleet.machines().known_hosts(), "").expect("known_hosts");
+    let unknown = findings(&fleet, 4, "sensor-4");
+    assert_eq!(unknown["connect"]["verdict"], "ok");
+    assert_eq!((&unknown["host-key"]["verdict"], &unknown["auth"]["verdict"]), (&"failed".into(), &"skipped".into()));
+    assert!(unknown["host-key"]["hint"].as_str().is_some_and(|hint| hint.contains("ssh root@")), "{unknown:#?}");
+    fleet.machines_mut().stop_sshd(5);
+    let refused = findings(&fleet, 4, "sensor-5");
+    assert_eq!((&refused["resolve"]["verdict"], &refused["connect"]["verdict"]), (&"ok".into(), &"failed".into()));
 }

@@ -31,6 +31,7 @@ const EFFECTS: &[(&str, Effect)] = &[
     ("count", Effect::Reads),
     ("peers", Effect::Reads),
     ("log", Effect::Reads),
+    ("doctor", Effect::Reads),
     ("output", Effect::Reads),
     ("metrics", Effect::Reads),
     ("subscribe", Effect::Reads),

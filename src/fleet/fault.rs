@@ -4,6 +4,8 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use super::error::{ReachError, ReachKind, Step};
+use super::exam::{Diary, Passed};
+use crate::api::outcome::ErrorInfo;
 
 /// What went wrong in which step; [`Reached::error`] adds where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +27,11 @@ impl Fault {
 
     pub fn timed_out(step: Step, what: impl Into<String>) -> Fault {
         Fault { step, kind: ReachKind::TimedOut, what: what.into(), hint: None }
+    }
+
+    /// What an operator has to know of it.
+    pub fn info(self) -> ErrorInfo {
+        ErrorInfo { what: self.what, hint: self.hint }
     }
 
     pub fn hint(mut self, hint: impl Into<String>) -> Fault {
@@ -59,47 +66,61 @@ impl Reached {
 
 /// The step that a session's thread is in, and when it has to be over. Shared with whoever waits for that thread, so
 /// that a call without a deadline of its own (the resolver, the SSH agent) cannot make anybody wait longer.
-pub(super) struct Progress(Mutex<(Step, Option<Instant>)>);
+pub(super) struct Progress {
+    state: Mutex<(Step, Option<Instant>)>,
+    diary: Diary,
+    jump: Option<String>,
+}
 
 impl Progress {
     pub fn new(step: Step, until: Instant) -> Progress {
-        Progress(Mutex::new((step, Some(until))))
+        Progress { state: Mutex::new((step, Some(until))), diary: Diary::default(), jump: None }
+    }
+
+    /// Notes the steps that succeed, of the jump host of that name where it is one.
+    pub fn noted_in(self, diary: Diary, jump: Option<String>) -> Progress {
+        Progress { diary, jump, ..self }
+    }
+
+    /// Notes that a step succeeded.
+    pub fn passed(&self, step: Step, what: impl Into<String>) {
+        self.diary.note(Passed { step, jump: self.jump.clone(), what: what.into() });
     }
 
     /// Goes on to another step under the same deadline.
     pub fn enter(&self, step: Step) {
-        self.state().0 = step;
+        self.locked().0 = step;
     }
 
     /// Goes on to another step with a deadline of its own.
     pub fn begin(&self, step: Step, until: Instant) {
-        *self.state() = (step, Some(until));
+        *self.locked() = (step, Some(until));
     }
 
     /// The step, and its deadline unless the clock stands still.
     pub fn now(&self) -> (Step, Option<Instant>) {
-        *self.state()
+        *self.locked()
     }
 
     /// What is left of the deadline; at least a millisecond, because libssh2 takes 0 for "wait for ever".
     pub fn remaining(&self) -> Duration {
-        let left = self.state().1.map(|until| until.saturating_duration_since(Instant::now()));
+        let left = self.locked().1.map(|until| until.saturating_duration_since(Instant::now()));
         left.unwrap_or_default().max(Duration::from_millis(1))
     }
 
     pub fn is_over(&self) -> bool {
-        self.state().1.is_some_and(|until| until <= Instant::now())
+        self.locked().1.is_some_and(|until| until <= Instant::now())
     }
 
     /// Does something that is not the host's fault (waiting for the operator, for our own queue) with the clock stopped.
     pub fn paused<T>(&self, work: impl FnOnce() -> T) -> T {
-        let (from, until) = (Instant::now(), self.state().1.take());
+        let (from, until) = (Instant::now(), self.locked().1.take());
         let done = work();
-        self.state().1 = until.map(|until| until + from.elapsed());
+        self.locked().1 = until.map(|until| until + from.elapsed());
         done
     }
 
-    fn state(&self) -> MutexGuard<'_, (Step, Option<Instant>)> {
-        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    fn locked(&self) -> MutexGuard<'_, (Step, Option<Instant>)> {
+        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }

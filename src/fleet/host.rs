@@ -11,6 +11,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sha2::{Digest, Sha256};
 
 use super::error::ReachError;
+use super::exam::Exam;
 use super::local::LocalHost;
 use super::settings::{Deadlines, Settings};
 use super::ssh::SshHost;
@@ -28,6 +29,10 @@ pub trait Host: Send + Sync {
 
     /// Reaches it and sees to it that its agent is as `presence` asks. Each step ends at its deadline.
     fn open(&self, presence: Presence, deadlines: Deadlines) -> BoxFuture<'_, Result<Session, ReachError>>;
+
+    /// Looks at it without changing anything: how it is reached, and what a POSIX shell there answers to `script`, which
+    /// finds the cluster's folder in `$dir`.
+    fn examine<'a>(&'a self, script: &'a str, deadlines: Deadlines) -> BoxFuture<'a, Exam>;
 }
 
 /// The hosts of a layout, in its order. Raises this process's soft limit of open files to the hard one: each host takes
@@ -69,9 +74,14 @@ pub struct Binary {
 impl Binary {
     /// The program that runs now. Reads it whole.
     pub fn own() -> io::Result<Binary> {
-        // The link rather than its target: it still opens when the file was replaced meanwhile.
-        let running = Path::new("/proc/self/exe");
+        let running = Binary::own_path();
         Ok(Binary { path: running.to_owned(), hash: hash_of(running)? })
+    }
+
+    /// Where the program that runs now is read: the link rather than its target, which still opens when the file was
+    /// replaced meanwhile.
+    pub(super) fn own_path() -> &'static Path {
+        Path::new("/proc/self/exe")
     }
 }
 

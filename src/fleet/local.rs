@@ -7,13 +7,14 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
 
 use super::error::{ReachError, Step};
+use super::exam::{Answer, Exam};
 use super::fault::{Fault, Reached};
 use super::host::{Binary, ExecOutput, Ground, Host, Presence, Session, hash_of};
 use super::presence::{self, Site};
@@ -69,6 +70,29 @@ impl Host for LocalHost {
             let agent = agent.with_operator(&self.settings.operator_at());
             Ok(Session { host: self.name.clone(), dir, agent, ground: Arc::new(self.clone()) })
         })
+    }
+
+    fn examine<'a>(&'a self, script: &'a str, deadlines: Deadlines) -> BoxFuture<'a, Exam> {
+        Box::pin(async move {
+            let reached = self.reached();
+            let answer = self.ask(script, deadlines.step).await.map_err(|fault| reached.error(fault));
+            Exam { settings: Vec::new(), way: Vec::new(), answer }
+        })
+    }
+}
+
+impl LocalHost {
+    async fn ask(&self, script: &str, deadline: Duration) -> Result<Answer, Fault> {
+        let probe = self.probe(None).await?;
+        let script = probe::with_magic(&format!("dir={}\n{script}", probe::quote(&probe.dir)));
+        let mut command = Command::new("/bin/sh");
+        command.arg("-c").arg(String::from_utf8_lossy(&script).as_ref()).env("HOME", &self.settings.home);
+        let asked = SystemTime::now();
+        let mut output = run(command, deadline).await.map_err(|e| refused(Step::Channel, "/bin/sh", &e))?;
+        let answered = SystemTime::now();
+        output.stdout = probe::after_magic(&output.stdout).unwrap_or_default().to_vec();
+        let program = probe::check_program(&probe, Binary::own_path()).map_err(|fault| fault.info());
+        Ok(Answer { output, asked, answered, program, sockets: None })
     }
 }
 

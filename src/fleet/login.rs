@@ -106,7 +106,7 @@ pub(super) fn login(
         }
     };
     progress.enter(Step::HostKey);
-    check_host_key(hop, &known, &session)?;
+    progress.passed(Step::HostKey, check_host_key(hop, &known, &session)?);
     progress.begin(Step::Auth, Instant::now() + step_deadline);
     Login { hop, settings, progress, session: &session, tried: Vec::new() }.run()?;
     Ok(LoggedIn { session, socket })
@@ -125,6 +125,8 @@ pub(super) fn dial_tcp(hop: &Hop, progress: &Progress) -> Result<Stream, Fault> 
             );
         }
     };
+    let found: Vec<String> = addresses.iter().map(|address| address.ip().to_string()).collect();
+    progress.passed(Step::Resolve, found.join(", "));
     progress.enter(Step::Connect);
     let mut last = Fault::unreachable(Step::Connect, format!("{} has no address", hop.address));
     for (index, address) in addresses.iter().enumerate() {
@@ -134,6 +136,7 @@ pub(super) fn dial_tcp(hop: &Hop, progress: &Progress) -> Result<Stream, Fault> 
             Ok(stream) => {
                 // Requests and answers are small, and each one waits for the other.
                 stream.set_nodelay(true).map_err(|e| Fault::failed(Step::Connect, e.to_string()))?;
+                progress.passed(Step::Connect, format!("{address} answers"));
                 return Ok(Stream::Tcp(stream));
             }
             Err(error) => last = tcp_fault(&error, address),
@@ -181,7 +184,13 @@ fn handshake(hop: &Hop, known: &KnownHosts, progress: &Progress, stream: Stream)
     let socket = socket.map_err(|e| broken(&e))?;
     progress.enter(Step::Banner);
     match session.handshake() {
-        Ok(()) => Ok(LoggedIn { session, socket }),
+        Ok(()) => {
+            progress.passed(Step::Banner, session.banner().unwrap_or("no banner"));
+            let method = |kind| session.methods(kind).unwrap_or("unknown");
+            let (kex, cipher) = (method(MethodType::Kex), method(MethodType::CryptCs));
+            progress.passed(Step::Kex, format!("{kex}, {cipher}"));
+            Ok(LoggedIn { session, socket })
+        }
         Err(error) => Err(handshake_fault(&session, &error, progress)),
     }
 }
@@ -226,14 +235,15 @@ fn read_known_hosts(files: &[PathBuf]) -> KnownHosts {
     KnownHosts::parse(texts.iter().map(|(file, text)| (file.as_path(), text.as_str())))
 }
 
-fn check_host_key(hop: &Hop, known: &KnownHosts, session: &Session) -> Result<(), Fault> {
+/// Judges the key that the server showed; tells which it was.
+fn check_host_key(hop: &Hop, known: &KnownHosts, session: &Session) -> Result<String, Fault> {
     let Some((key, _)) = session.host_key() else {
         return Err(Fault::failed(Step::HostKey, "the server showed no key"));
     };
     let shown = format!("{} {}", known_hosts::key_type(key).unwrap_or("unknown"), known_hosts::fingerprint(key));
     let name = known_hosts::name_of(&hop.name, hop.name_port);
     match known.judge(&hop.name, hop.name_port, key) {
-        Verdict::Match => Ok(()),
+        Verdict::Match => Ok(format!("{shown} is known")),
         Verdict::Revoked(line) => {
             let what = format!("its key {shown} is revoked by {}", place(&line));
             Err(Fault::failed(Step::HostKey, what).hint("do not log in there before its keys were replaced"))
@@ -248,7 +258,10 @@ fn check_host_key(hop: &Hop, known: &KnownHosts, session: &Session) -> Result<()
             let forget = format!("ssh-keygen -f {} -R {}", shell_word(&line.file.to_string_lossy()), shell_word(&name));
             Err(Fault::failed(Step::HostKey, what).hint(format!("if this is expected: {forget}")))
         }
-        Verdict::Unknown { .. } if hop.checking == HostKeyChecking::AcceptNew => remember(hop, key, &shown),
+        Verdict::Unknown { .. } if hop.checking == HostKeyChecking::AcceptNew => {
+            remember(hop, key, &shown)?;
+            Ok(format!("{shown} is accepted as new"))
+        }
         Verdict::Unknown { authority } => {
             let mut what = format!("host key of {name} is not known: the server sent {shown}");
             if let Some(line) = authority {
@@ -320,7 +333,10 @@ impl Login<'_> {
         self.set_timeout();
         let methods = match self.session.auth_methods(&self.hop.user) {
             Ok(methods) => methods.to_owned(),
-            Err(_) if self.session.authenticated() => return Ok(()),
+            Err(_) if self.session.authenticated() => {
+                self.progress.passed(Step::Auth, format!("as {} with nothing", self.hop.user));
+                return Ok(());
+            }
             Err(error) => return Err(self.fault(&error)),
         };
         let offers = |method: &str| methods.split(',').any(|offered| offered == method);
@@ -481,7 +497,10 @@ impl Login<'_> {
 
     fn attempt(&mut self, done: Result<(), Error>, with: &str) -> Result<Attempt, Fault> {
         match done {
-            Ok(()) => Ok(Attempt::In),
+            Ok(()) => {
+                self.progress.passed(Step::Auth, format!("as {} with {with}", self.hop.user));
+                Ok(Attempt::In)
+            }
             Err(error) if is_refusal(&error) => {
                 self.tried.push(with.to_owned());
                 Ok(Attempt::Refused)

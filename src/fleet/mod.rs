@@ -9,6 +9,7 @@
 //! host keys are judged by [`known_hosts`] alone.
 
 mod error;
+mod exam;
 mod fault;
 mod host;
 mod keys;
@@ -29,6 +30,8 @@ mod tunnel;
 mod upload;
 
 pub use error::{ReachError, ReachKind, Step};
+pub use exam::{Answer, Exam, Origin, Passed, Setting};
 pub use host::{Binary, ExecOutput, Host, Presence, Session, hosts};
 pub use parallel::each;
+pub use probe::quote;
 pub use settings::{Deadlines, Prompt, Question, Settings};

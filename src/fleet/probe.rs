@@ -166,7 +166,7 @@ fn after_noise(output: &[u8], limit: usize) -> Option<&[u8]> {
 }
 
 /// One word for a POSIX shell, whatever is in it.
-pub(super) fn quote(word: &str) -> String {
+pub fn quote(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-./=:@%+,".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         return word.to_owned();

@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
 use super::error::{ReachError, Step};
+use super::exam::{Answer, Diary, Exam, Origin, Setting};
 use super::fault::{Fault, Progress, Reached};
 use super::host::{Binary, ExecOutput, Ground, Host, Presence, Session};
 use super::keys;
@@ -131,6 +132,11 @@ impl SshHost {
     }
 
     pub(super) async fn connect(&self, deadlines: Deadlines, since: Instant) -> Result<Ssh, ReachError> {
+        self.connect_noting(deadlines, since, &Diary::default()).await
+    }
+
+    /// The same, its steps noted.
+    async fn connect_noting(&self, deadlines: Deadlines, since: Instant, diary: &Diary) -> Result<Ssh, ReachError> {
         let mut reached = Reached {
             host: self.name.clone(),
             address: self.address.clone(),
@@ -142,7 +148,9 @@ impl SshHost {
         let mut user = String::new();
         for (index, hop) in hops.into_iter().enumerate() {
             (reached.address, reached.port, user) = (hop.address.clone(), hop.port, hop.user.clone());
-            let opened = open_session(hop, via.take(), &self.settings, connect, deadlines.step).await;
+            let progress = Progress::new(Step::Resolve, Instant::now() + connect);
+            let progress = progress.noted_in(diary.clone(), (index < last).then(|| hop.name.clone()));
+            let opened = open_session(hop, via.take(), &self.settings, progress, deadlines.step).await;
             let through = |mut fault: Fault| {
                 if index < last {
                     fault.what = format!("jump host: {}", fault.what);
@@ -177,6 +185,73 @@ fn split_jump(jump: &str) -> Option<(Option<String>, &str, Option<u16>)> {
     (!host.is_empty()).then_some((user, host, port))
 }
 
+impl SshHost {
+    /// The settings in force, and who says so.
+    async fn settings(&self) -> Vec<Setting> {
+        let Ok((hops, connect)) = self.route().await else { return Vec::new() };
+        let Some((hop, jumps)) = hops.split_last() else { return Vec::new() };
+        let origins = ssh_config::origins(&self.address, &self.settings).await;
+        let origin = |in_layout: bool, keyword: &str| match (in_layout, origins.get(keyword)) {
+            (true, _) => Origin::Layout,
+            (false, Some(place)) => Origin::SshConfig(Some(place.clone())),
+            (false, None) => Origin::Default,
+        };
+        let setting =
+            |name, value: String, in_layout, keyword| Setting { name, value, origin: origin(in_layout, keyword) };
+        let paths = |paths: &[PathBuf]| paths.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", ");
+        let ssh = &self.ssh;
+        let mut settings = vec![
+            setting("address", hop.address.clone(), hop.address == self.address, "hostname"),
+            setting("port", hop.port.to_string(), ssh.port.is_some(), "port"),
+            setting("user", hop.user.clone(), ssh.user.is_some(), "user"),
+            setting("identity_file", paths(&hop.identity_files), !ssh.identity_files.is_empty(), "identityfile"),
+            setting("identities_only", hop.identities_only.to_string(), false, "identitiesonly"),
+            setting(
+                "known_hosts_file",
+                paths(&hop.known_hosts),
+                !ssh.known_hosts_files.is_empty(),
+                "userknownhostsfile",
+            ),
+            setting(
+                "connect_timeout",
+                format!("{} s", connect.as_secs_f64()),
+                ssh.connect_timeout.is_some(),
+                "connecttimeout",
+            ),
+        ];
+        let agent = hop.ssh_agent.as_ref().map_or_else(|| "none".to_owned(), |path| path.display().to_string());
+        settings.push(setting("agent", agent, false, "identityagent"));
+        let through: Vec<String> = jumps.iter().map(|j| format!("{}@{}:{}", j.user, j.address, j.port)).collect();
+        let through = if through.is_empty() { "none".to_owned() } else { through.join(", ") };
+        settings.push(setting("jump", through, !ssh.jump.is_empty(), "proxyjump"));
+        settings
+    }
+
+    /// What the host tells, once it is reached.
+    async fn ask(&self, script: &str, deadlines: Deadlines, diary: &Diary) -> Result<Answer, ReachError> {
+        let ssh = self.connect_noting(deadlines, Instant::now(), diary).await?;
+        let answer = async {
+            let probe = ssh.probe(None).await?;
+            let program = Binary::own_path();
+            let until = Instant::now() + deadlines.step;
+            // A name that nobody listens at: what matters is whether the server tries.
+            let target = Target::Socket(format!("{}/run/doctor.sock", probe.dir));
+            let tried = ssh.mailbox.ask(|reply| Request::Listen { target, until, reply }).await;
+            let sockets = match tried {
+                Err(fault) if fault.what.contains("prohibited") => Err(fault.what),
+                Err(fault) if ssh.mailbox.broken().is_some() => return Err(fault),
+                _ => Ok(()),
+            };
+            let asked = SystemTime::now();
+            let output = ssh.run(&format!("dir={}\n{script}", probe::quote(&probe.dir)), deadlines.step).await?;
+            let answered = SystemTime::now();
+            let program = probe::check_program(&probe, program).map_err(|fault| fault.info());
+            Ok(Answer { output, asked, answered, program, sockets: Some(sockets) })
+        };
+        answer.await.map_err(|fault| ssh.reached.error(fault))
+    }
+}
+
 impl Host for SshHost {
     fn name(&self) -> &str {
         &self.name
@@ -199,6 +274,14 @@ impl Host for SshHost {
             Ok(Session { host: self.name.clone(), dir, agent, ground: Arc::new(ssh) })
         })
     }
+
+    fn examine<'a>(&'a self, script: &'a str, deadlines: Deadlines) -> BoxFuture<'a, Exam> {
+        Box::pin(async move {
+            let diary = Diary::default();
+            let (settings, answer) = tokio::join!(self.settings(), self.ask(script, deadlines, &diary));
+            Exam { settings, way: diary.notes(), answer }
+        })
+    }
 }
 
 /// Starts the thread of one session and waits until it is logged in.
@@ -206,10 +289,10 @@ async fn open_session(
     hop: Hop,
     via: Option<Mailbox>,
     settings: &Arc<Settings>,
-    connect: Duration,
+    progress: Progress,
     step: Duration,
 ) -> Result<Mailbox, Fault> {
-    let progress = Arc::new(Progress::new(Step::Resolve, Instant::now() + connect));
+    let progress = Arc::new(progress);
     let (mailbox, inbox) = tunnel::mailbox().map_err(|error| Fault::failed(Step::Connect, error.to_string()))?;
     let (ready, mut opened) = oneshot::channel();
     let name = format!("ssh {}", hop.name);
@@ -253,7 +336,9 @@ fn log_in(
         None => login::dial_tcp(hop, progress),
         Some(jump) => {
             let (host, port, until) = (hop.address.clone(), hop.port, Instant::now() + progress.remaining());
-            jump.ask_blocking(|reply| Request::Dial { host, port, until, reply }).map(Stream::Jump)
+            let stream = jump.ask_blocking(|reply| Request::Dial { host, port, until, reply })?;
+            progress.passed(Step::Connect, "the jump host reaches it");
+            Ok(Stream::Jump(stream))
         }
     })
 }

@@ -3,9 +3,10 @@
 //! `ssh -G` is asked instead of reading the file: it knows `Match`, `Include` and tokens. It costs a process, so it is
 //! not asked where no configuration could have anything to say.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use tokio::process::Command;
@@ -34,23 +35,71 @@ pub(super) struct SshConfig {
 
 /// Asks for the settings of the host called `name`; nothing where there is no `ssh` or no configuration.
 pub(super) async fn ask(name: &str, settings: &Settings) -> SshConfig {
-    let user_file = settings.home.join(".ssh/config");
-    if !settings.ssh_config || (!user_file.exists() && is_silent(Path::new("/etc/ssh/ssh_config"))) {
-        return SshConfig::default();
+    let has_user_file = user_file(settings).exists();
+    match run(name, settings, &["-G"]).await {
+        Some(output) => parse(&String::from_utf8_lossy(&output.stdout), &settings.home, has_user_file),
+        None => SshConfig::default(),
+    }
+}
+
+/// Where the settings of the host called `name` are written: file and line by the keyword in lower case. Found by the
+/// blocks that `ssh -v -G` says it applies, the first line of which wins.
+pub(super) async fn origins(name: &str, settings: &Settings) -> BTreeMap<String, (String, usize)> {
+    let Some(output) = run(name, settings, &["-v", "-G"]).await else { return BTreeMap::new() };
+    let mut found = BTreeMap::new();
+    for line in String::from_utf8_lossy(&output.stderr).lines() {
+        let Some((file, start)) = block_begins(line) else { continue };
+        let text = fs::read_to_string(file).unwrap_or_default();
+        for (index, line) in text.lines().enumerate().skip(start) {
+            let Some(keyword) = keyword(line) else { continue };
+            if keyword == "host" || keyword == "match" {
+                break;
+            }
+            found.entry(keyword).or_insert_with(|| (file.to_owned(), index + 1));
+        }
+    }
+    found
+}
+
+/// The file, and the lines of it to leave out, of a message that says which block is applied.
+fn block_begins(message: &str) -> Option<(&str, usize)> {
+    let message = message.trim_end().strip_prefix("debug1: ")?;
+    if let Some(file) = message.strip_prefix("Reading configuration data ") {
+        return Some((file, 0));
+    }
+    let (place, _) = message.split_once(": Applying options for ")?;
+    let (file, line) = place.rsplit_once(" line ")?;
+    Some((file, line.parse().ok()?))
+}
+
+/// The first word of a line of `ssh_config`, in lower case; none for a comment or an empty line.
+fn keyword(line: &str) -> Option<String> {
+    let line = line.trim_start().to_ascii_lowercase();
+    let word = line.split([' ', '\t', '=']).next().unwrap_or_default();
+    (!word.is_empty() && !word.starts_with('#')).then(|| word.to_owned())
+}
+
+fn user_file(settings: &Settings) -> PathBuf {
+    settings.home.join(".ssh/config")
+}
+
+/// Runs `ssh` for its configuration; none where nothing is configured or it gives no answer.
+async fn run(name: &str, settings: &Settings, arguments: &[&str]) -> Option<Output> {
+    let file = user_file(settings);
+    if !settings.ssh_config || (!file.exists() && is_silent(Path::new("/etc/ssh/ssh_config"))) {
+        return None;
     }
     let mut command = Command::new("ssh");
     // ssh finds the file through the account; said here so that both of us mean the same one.
-    if user_file.exists() && !same_home(settings) {
-        command.arg("-F").arg(&user_file);
+    if file.exists() && account_home().is_some_and(|home| home != settings.home) {
+        command.arg("-F").arg(&file);
     }
-    command.args(["-G", "--", name]).stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    command.args(arguments).args(["--", name]).stdin(Stdio::null()).kill_on_drop(true);
     match tokio::time::timeout(DEADLINE, command.output()).await {
-        Ok(Ok(output)) if output.status.success() => {
-            parse(&String::from_utf8_lossy(&output.stdout), &settings.home, user_file.exists())
-        }
+        Ok(Ok(output)) if output.status.success() => Some(output),
         other => {
             tracing::warn!(host = name, "ssh -G gave no answer, ssh_config is left out: {other:?}");
-            SshConfig::default()
+            None
         }
     }
 }
@@ -60,8 +109,13 @@ pub(super) fn expand_home(path: &Path, home: &Path) -> PathBuf {
     path.strip_prefix("~").map_or_else(|_| path.to_owned(), |below| home.join(below))
 }
 
-fn same_home(settings: &Settings) -> bool {
-    std::env::var_os("HOME").is_some_and(|home| Path::new(&home) == settings.home)
+/// The home folder of this account, where `/etc/passwd` has it; ssh does not look at `HOME`.
+fn account_home() -> Option<PathBuf> {
+    let uid = rustix::process::getuid().as_raw().to_string();
+    let text = fs::read_to_string("/etc/passwd").ok()?;
+    let fields = |line: &str| line.split(':').map(str::to_owned).collect::<Vec<_>>();
+    let own = text.lines().map(fields).find(|fields| fields.get(2) == Some(&uid))?;
+    own.get(5).map(PathBuf::from)
 }
 
 /// Whether a system-wide file has nothing in it that would change how a host is reached.
@@ -171,5 +225,10 @@ mod tests {
         let config = ask("sensor-1", &settings).await;
         assert_eq!(config.host_name.as_deref(), Some("192.0.2.77"));
         assert_eq!((config.user.as_deref(), config.port), (Some("probe"), Some(2200)));
+        let origins = origins("sensor-1", &settings).await;
+        let of = |keyword: &str| origins.get(keyword).map(|(file, line)| (Path::new(file).to_owned(), *line));
+        assert_eq!(of("port"), Some((more, 2)));
+        assert_eq!(of("hostname"), Some((home.path().join(".ssh/config"), 3)));
+        assert_eq!(of("proxyjump"), None);
     }
 }

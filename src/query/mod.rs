@@ -6,6 +6,7 @@
 mod agents;
 mod ask;
 mod count;
+mod doctor;
 mod log;
 mod memory;
 mod metrics;
@@ -21,6 +22,7 @@ mod watch;
 pub use agents::{AgentRow, AgentsReport, agents};
 pub use ask::Silent;
 pub use count::{CountReport, Counted, Counts, count, defined};
+pub use doctor::{DoctorReport, Finding, Verdict, doctor};
 pub use log::{log, log_writers};
 pub use memory::{Memory, Remembered};
 pub use metrics::{MetricRow, MetricsReport, metrics};

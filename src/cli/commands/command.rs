@@ -1,8 +1,8 @@
 //! The list of all commands.
 
 use super::{
-    agent, check, completions, count, deploy, help, install, keys, layout, log, man, metrics, node, nodes, output,
-    peers, publish, remove, restart, start, status, stop, subscribe, wait,
+    agent, check, completions, count, deploy, doctor, help, install, keys, layout, log, man, metrics, node, nodes,
+    output, peers, publish, remove, restart, start, status, stop, subscribe, wait,
 };
 use crate::cli::context::Context;
 use crate::cli::exit::Status;
@@ -24,6 +24,7 @@ pub enum Command {
     Count(count::Count),
     Peers(peers::Peers),
     Log(log::Log),
+    Doctor(doctor::Doctor),
     Output(output::Output),
     Metrics(metrics::Metrics),
     Subscribe(subscribe::Subscribe),
@@ -63,6 +64,7 @@ impl Command {
             Command::Count(command) => command.run(cx),
             Command::Peers(command) => command.run(cx),
             Command::Log(command) => command.run(cx),
+            Command::Doctor(command) => command.run(cx),
             Command::Output(command) => command.run(cx),
             Command::Metrics(command) => command.run(cx),
             Command::Subscribe(command) => command.run(cx),

@@ -7,6 +7,7 @@ mod command;
 mod completions;
 mod count;
 mod deploy;
+mod doctor;
 mod help;
 mod install;
 mod keys;

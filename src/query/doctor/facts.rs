@@ -1,0 +1,169 @@
+//! The script that a host answers, and its answer. POSIX shell and its usual tools; what a host does not have stays empty.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::data::NodeType;
+use crate::fleet::quote;
+use crate::layout::{Engine, Layout};
+
+/// What the nodes of one host need there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Wanted {
+    /// Interfaces, without the plug-in in front (`af_packet::eth1`), and the nodes that listen there.
+    pub interfaces: BTreeMap<String, Vec<String>>,
+    /// CPUs to be pinned to.
+    pub cpus: BTreeSet<u32>,
+    /// TCP ports to listen on, and who will.
+    pub ports: BTreeMap<u16, String>,
+    /// The program of Zeek, as it is looked for, when a node needs it.
+    pub zeek: Option<String>,
+    /// Whether Zeek captures packets there.
+    pub captures: bool,
+}
+
+impl Wanted {
+    /// Collects what the layout asks of a host.
+    pub fn on(layout: &Layout, host: &str) -> Wanted {
+        let mut wanted = Wanted::default();
+        for node in layout.nodes.iter().filter(|node| node.host == host) {
+            for interface in node.interface.iter().flat_map(|text| text.split_whitespace()) {
+                let device = interface.rsplit("::").next().unwrap_or(interface);
+                wanted.interfaces.entry(device.to_owned()).or_default().push(node.name.clone());
+            }
+            wanted.cpus.extend(&node.pin_cpus);
+            let websocket = node.websocket.as_ref().map(|websocket| websocket.listen_port);
+            for port in [node.port, node.metrics_port, websocket].into_iter().flatten() {
+                wanted.ports.insert(port, node.name.clone());
+            }
+            if node.node_type == NodeType::Manager {
+                wanted.ports.extend([layout.hub.xpub, layout.hub.xsub].map(|port| (port, node.name.clone())));
+            }
+            if node.engine == Engine::Zeek {
+                let prefix = layout.zeek.prefix.as_ref();
+                wanted.zeek = Some(prefix.map_or_else(|| "zeek".into(), |p| p.join("bin/zeek").display().to_string()));
+                wanted.captures |= node.interface.is_some();
+            }
+        }
+        wanted
+    }
+}
+
+/// A script that prints facts as `name=value`, one a line; `$dir` is the cluster's folder.
+pub(super) fn script(wanted: &Wanted) -> String {
+    let words = |words: &mut dyn Iterator<Item = String>| words.map(|word| quote(&word)).collect::<Vec<_>>().join(" ");
+    let interfaces = words(&mut wanted.interfaces.keys().cloned());
+    let ports = words(&mut wanted.ports.keys().map(u16::to_string));
+    let zeek = quote(wanted.zeek.as_deref().unwrap_or(""));
+    format!("interfaces='{}'\nports='{ports}'\nzeek={zeek}\n{SCRIPT}", interfaces.replace('\'', r"'\''"))
+}
+
+const SCRIPT: &str = r#"PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+say() { printf '%s=%s\n' "$1" "$2"; }
+say time "$(date +%s.%N)"
+say dir "$dir"
+at=$dir
+while [ -n "$at" ] && [ "$at" != / ] && [ ! -e "$at" ]; do at=$(dirname "$at"); done
+say nearest "$at"
+[ -w "$at" ] && say writable yes
+say user "$(id -un 2>/dev/null || id -u)"
+say uid "$(id -u)"
+set -- $(df -Pk "$at" 2>/dev/null | tail -n 1); say free_kib "$4"
+set -- $(df -Pi "$at" 2>/dev/null | tail -n 1); say free_inodes "$4"
+say machine "$(uname -m)"
+say libc "$(getconf GNU_LIBC_VERSION 2>/dev/null)"
+while read -r a b c soft hard rest; do
+  case "$a $b $c" in
+  'Max open files') say open_files "$hard" ;;
+  esac
+  [ "$a $b" = 'Max processes' ] && say processes "$soft"
+done 2>/dev/null </proc/self/limits
+while read -r name value rest; do
+  [ "$name" = CapEff: ] && say cap_eff "$value"
+done 2>/dev/null </proc/self/status
+eval "set -- $interfaces"
+for name; do
+  if [ -d "/sys/class/net/$name" ]; then say interface "$(cat "/sys/class/net/$name/flags" 2>/dev/null) $name"; else say interface "missing $name"; fi
+done
+[ $# -gt 0 ] && say interfaces "$(ls /sys/class/net 2>/dev/null | tr '\n' ' ')"
+say cpus "$(cat /sys/devices/system/cpu/online 2>/dev/null)"
+real=$(cd "$dir" 2>/dev/null && pwd -P) || real=$dir
+for port in $ports; do
+  hex=$(printf '%04X' "$port")
+  inode=$(cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | while read -r n local remote state q t r u o inode rest; do
+    case "$local $state" in *:"$hex 0A") echo "$inode"; break ;; esac
+  done)
+  [ -z "$inode" ] && continue
+  owner=$(ls -l /proc/[0-9]*/fd 2>/dev/null | sed -n -e '/^\/proc\//h' -e "/socket:\[$inode\]/{g;p;q;}")
+  pid=${owner#/proc/}; pid=${pid%/fd:}
+  case "$(readlink "/proc/$pid/exe" 2>/dev/null) $(readlink "/proc/$pid/cwd" 2>/dev/null)" in
+  "$real"/*|*" $real"/*) say port "$port ours" ;;
+  *) say port "$port taken $pid $(cat "/proc/$pid/comm" 2>/dev/null)" ;;
+  esac
+done
+if [ -n "$zeek" ]; then
+  zeek=$(command -v "$zeek" 2>/dev/null)
+  if [ -n "$zeek" ]; then
+    say zeek "$zeek: $("$zeek" --version 2>&1 | head -n 1)"
+    say zeek_capabilities "$(getcap "$zeek" 2>/dev/null)"
+  fi
+fi
+{ sshd -T 2>/dev/null; cat /etc/ssh/sshd_config.d/*.conf /etc/ssh/sshd_config 2>/dev/null; } |
+  grep -iE '^[[:space:]]*(maxstartups|maxsessions)[[:space:]]' | while read -r name value rest; do say "sshd_$name" "$value"; done
+exit 0
+"#;
+
+/// What a host answered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Facts {
+    values: BTreeMap<String, String>,
+    /// Interfaces with their flags; none for one that is missing.
+    pub interfaces: BTreeMap<String, Option<u32>>,
+    /// Ports somebody listens on.
+    pub ports: BTreeMap<u16, Listener>,
+}
+
+/// Who listens on a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Listener {
+    /// A process of this cluster.
+    Ours,
+    /// Another one: its pid and name, as far as they can be seen.
+    Other(String),
+}
+
+impl Facts {
+    /// Reads what the script printed; what is not understood is left out.
+    pub fn parse(output: &[u8]) -> Facts {
+        let text = String::from_utf8_lossy(output);
+        let mut facts = Facts::default();
+        for (name, value) in text.lines().filter_map(|line| line.split_once('=')) {
+            match (name, value.split_once(' ')) {
+                ("interface", Some(("missing", interface))) => {
+                    facts.interfaces.insert(interface.to_owned(), None);
+                }
+                ("interface", Some((flags, interface))) => {
+                    let flags = u32::from_str_radix(flags.trim_start_matches("0x"), 16).unwrap_or(0);
+                    facts.interfaces.insert(interface.to_owned(), Some(flags));
+                }
+                ("port", Some((port, listener))) => {
+                    let Ok(port) = port.parse() else { continue };
+                    let other = listener.strip_prefix("taken").map(|by| Listener::Other(by.trim().to_owned()));
+                    facts.ports.insert(port, other.unwrap_or(Listener::Ours));
+                }
+                // Of sshd's settings the first counts.
+                _ => drop(facts.values.entry(name.to_ascii_lowercase()).or_insert_with(|| value.trim().to_owned())),
+            }
+        }
+        facts
+    }
+
+    /// A fact; none where the host had nothing to say.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.values.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// A fact that is a number.
+    pub fn number(&self, name: &str) -> Option<u64> {
+        self.get(name)?.parse().ok()
+    }
+}
