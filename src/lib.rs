@@ -17,7 +17,9 @@ pub mod transport;
 pub mod agent;
 pub mod cli;
 pub mod deploy;
+pub mod faults;
 pub mod fleet;
+pub mod journal;
 pub mod query;
 
 // for the tests that start `tests/peer/zeek_peer.py`

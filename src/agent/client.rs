@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,13 +14,21 @@ use reqwest::{Method, Response, StatusCode, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::lines::{JsonLines, LineError, TextLines};
-use crate::api::agent::{AgentStatus, LogLine, Manifest, NodesRequest};
+pub use super::lines::{JsonLines, LineError, TextLines};
+use crate::api::agent::{
+    AgentStatus, HistoryEntry, Holder, LockEvent, LogLine, Manifest, NodesRequest, Renewal, RunEnd,
+};
 use crate::api::node::{NodeView, OptionView};
 use crate::api::outcome::{ErrorInfo, Outcome};
 
 /// Who asks, as `user@machine`; the agent's history names them.
 pub const OPERATOR_HEADER: &str = "x-zeek-cluster-operator";
+
+/// The run that a request is part of.
+pub const RUN_HEADER: &str = "x-zeek-cluster-run";
+
+/// Who changes the cluster while the answer is given: a [`Holder`] as JSON.
+pub const WRITER_HEADER: &str = "x-zeek-cluster-writer";
 
 /// Deadline of requests that the agent answers from memory or a few small files.
 pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(10);
@@ -33,7 +42,9 @@ pub struct AgentClient {
     http: reqwest::Client,
     socket: PathBuf,
     operator: Option<HeaderValue>,
+    run: Option<HeaderValue>,
     deadline: Duration,
+    writer: Arc<Mutex<Option<Holder>>>,
 }
 
 /// Why a request was not answered as asked.
@@ -172,7 +183,8 @@ impl AgentClient {
             .unix_socket(socket.as_path())
             .build()
             .expect("a client without TLS and proxies needs nothing from the system");
-        AgentClient { http, socket, operator: None, deadline: DEFAULT_DEADLINE }
+        let (operator, run, writer) = (None, None, Arc::default());
+        AgentClient { http, socket, operator, run, deadline: DEFAULT_DEADLINE, writer }
     }
 
     /// Who asks, as `user@machine`; characters that a header cannot carry are replaced by `?`.
@@ -180,6 +192,17 @@ impl AgentClient {
         let plain: String = operator.chars().map(|c| if c.is_ascii_graphic() { c } else { '?' }).take(256).collect();
         self.operator = HeaderValue::from_str(&plain).ok();
         self
+    }
+
+    /// The run that the requests are part of: 8 hex digits.
+    pub fn with_run(mut self, run: &str) -> AgentClient {
+        self.run = HeaderValue::from_str(run).ok();
+        self
+    }
+
+    /// Who held the cluster's lock when the agent gave its last answer; none also while none was given.
+    pub fn writer(&self) -> Option<Holder> {
+        self.writer.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
     }
 
     /// Another deadline than [`DEFAULT_DEADLINE`] for requests whose method takes none.
@@ -294,6 +317,38 @@ impl AgentClient {
     pub async fn node_api<T: DeserializeOwned>(&self, node: &str, path: &str) -> Result<T, ClientError> {
         let path = path.trim_start_matches('/');
         self.get(format!("/v1/nodes/{node}/api/{path}")).json(self.deadline).await
+    }
+
+    /// `POST /v1/lock`: the lock's events; after `granted` it is held until the stream is dropped. Waits `wait` for it.
+    pub async fn lock(&self, holder: &Holder, wait: Duration) -> Result<JsonLines<LockEvent>, ClientError> {
+        let mut request = self.post("/v1/lock").body_json(holder);
+        request.query("wait_ms", wait.as_millis());
+        request.json_lines(wait + self.deadline).await
+    }
+
+    /// `PUT /v1/lock`: holds it on.
+    pub async fn renew_lock(&self, renewal: &Renewal) -> Result<(), ClientError> {
+        self.request(Method::PUT, "/v1/lock").body_json(renewal).done(self.deadline).await
+    }
+
+    /// `POST /v1/lock/end`: gives it back.
+    pub async fn end_lock(&self, end: &RunEnd) -> Result<(), ClientError> {
+        self.post("/v1/lock/end").body_json(end).done(self.deadline).await
+    }
+
+    /// `DELETE /v1/lock`: takes it from a run.
+    pub async fn take_lock_away(&self, run: &str) -> Result<(), ClientError> {
+        let mut request = self.request(Method::DELETE, "/v1/lock");
+        request.query("run", run);
+        request.done(self.deadline).await
+    }
+
+    /// `GET /v1/history`: what changed this host, oldest first: of one run or of all, the last so many entries.
+    pub async fn history(&self, run: Option<&str>, last: usize) -> Result<Vec<HistoryEntry>, ClientError> {
+        let mut request = self.get("/v1/history");
+        request.query_some("run", run);
+        request.query("last", last);
+        request.json(self.deadline).await
     }
 
     /// `POST /v1/exit`: the agent ends, its nodes run on.
@@ -419,12 +474,21 @@ impl Request<'_> {
         if let Some(operator) = &self.client.operator {
             builder = builder.header(OPERATOR_HEADER, operator.clone());
         }
+        if let Some(run) = &self.client.run {
+            builder = builder.header(RUN_HEADER, run.clone());
+        }
         builder = match self.body {
             Some(Body::Bytes(bytes)) => builder.body(bytes),
             Some(Body::Json(json)) => builder.header(CONTENT_TYPE, "application/json").body(json),
             None => builder,
         };
-        match builder.send().await {
+        let answer = builder.send().await;
+        if let Ok(response) = &answer {
+            let holder = response.headers().get(WRITER_HEADER);
+            let holder = holder.and_then(|holder| serde_json::from_slice(holder.as_bytes()).ok());
+            *self.client.writer.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = holder;
+        }
+        match answer {
             Ok(response) if response.status().is_success() => Ok(response),
             Ok(response) => Err(refusal(name, response).await),
             Err(source) if source.is_connect() => {

@@ -1,88 +1,116 @@
-//! `history.jsonl`: one line for each request that changed something.
+//! `history.jsonl` of a host: a line at the beginning and at the end of each request that changes something.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use serde::Serialize;
+use axum::http::HeaderMap;
 
-use crate::api::outcome::{ErrorInfo, Outcome};
+use super::client::{OPERATOR_HEADER, RUN_HEADER};
+use super::refusal::Refusal;
+use crate::api::agent::{HistoryDone, HistoryEntry, Holder, RunEnd};
+use crate::api::outcome::Outcome;
+use crate::journal::LineFile;
 
-/// A file of this size is put aside as `history.jsonl.1`; the one before it is dropped.
-const MAX_BYTES: u64 = 2 << 20;
+/// Entries of an answer at most.
+const MAX_ENTRIES: usize = 10_000;
 
-/// One line.
-#[derive(Debug, Serialize)]
-pub struct Entry<'a> {
-    /// Seconds since the epoch.
-    pub ts: f64,
-    /// `user@machine`, as they call themselves; none when they did not.
-    pub operator: Option<&'a str>,
-    /// Method and path.
-    pub request: &'a str,
-    /// Milliseconds.
-    pub elapsed_ms: u64,
-    /// What became of the nodes, where the request was about nodes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub outcomes: Option<&'a [Outcome]>,
-    /// Why it was refused.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub error: Option<&'a ErrorInfo>,
-}
-
-/// The file.
+/// The file. What cannot be written costs a warning, never the request.
 #[derive(Debug)]
 pub struct History {
-    path: Mutex<PathBuf>,
+    path: PathBuf,
+    file: LineFile,
+}
+
+/// A request that changes something, and who sent it.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    request: String,
+    operator: Option<String>,
+    run: Option<String>,
+    at: Instant,
+}
+
+impl Asked {
+    /// Who asks is what the headers say, as far as they say it.
+    pub fn new(request: String, headers: &HeaderMap) -> Asked {
+        let text = |name: &str| -> Option<String> {
+            let value = headers.get(name)?.to_str().ok()?;
+            Some(value.chars().take(256).collect())
+        };
+        Asked { request, operator: text(OPERATOR_HEADER), run: text(RUN_HEADER), at: Instant::now() }
+    }
+
+    /// The run that the request is part of.
+    pub fn run(&self) -> Option<&str> {
+        self.run.as_deref()
+    }
+
+    /// `user@machine`, or the word for nobody.
+    pub fn operator(&self) -> &str {
+        self.operator.as_deref().unwrap_or("somebody")
+    }
+
+    fn entry(&self) -> HistoryEntry {
+        HistoryEntry {
+            ts: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64(),
+            run: self.run.clone(),
+            operator: self.operator.clone(),
+            request: self.request.clone(),
+            done: None,
+            holder: None,
+            end: None,
+        }
+    }
+
+    fn done(&self, outcomes: &[Outcome], refusal: Option<&Refusal>) -> HistoryDone {
+        HistoryDone {
+            elapsed_ms: u64::try_from(self.at.elapsed().as_millis()).unwrap_or(u64::MAX),
+            outcomes: outcomes.to_vec(),
+            error: refusal.map(|refusal| refusal.info.clone()),
+        }
+    }
 }
 
 impl History {
     /// Nothing is opened before the first entry.
     pub fn new(path: PathBuf) -> History {
-        History { path: Mutex::new(path) }
+        History { file: LineFile::new(path.clone()), path }
     }
 
-    /// Appends a line.
-    pub fn append(&self, entry: &Entry) -> io::Result<()> {
-        let mut line = serde_json::to_vec(entry)?;
-        line.push(b'\n');
-        let path = self.path.lock().expect("nothing panics while it writes history");
-        if fs::metadata(&*path).is_ok_and(|file| file.len() >= MAX_BYTES) {
-            fs::rename(&*path, aside(&path))?;
+    /// A request that may take long, or not come to an end, begins.
+    pub fn begins(&self, asked: &Asked) {
+        self.append(&asked.entry());
+    }
+
+    /// A request ended.
+    pub fn ended(&self, asked: &Asked, outcomes: &[Outcome], refusal: Option<&Refusal>) {
+        self.append(&HistoryEntry { done: Some(asked.done(outcomes, refusal)), ..asked.entry() });
+    }
+
+    /// A run took the lock.
+    pub fn locked(&self, asked: &Asked, holder: &Holder) {
+        let entry = HistoryEntry { done: Some(asked.done(&[], None)), holder: Some(holder.clone()), ..asked.entry() };
+        self.append(&entry);
+    }
+
+    /// A run gave the lock back.
+    pub fn unlocked(&self, asked: &Asked, end: &RunEnd) {
+        let entry = HistoryEntry { done: Some(asked.done(&[], None)), end: Some(end.clone()), ..asked.entry() };
+        self.append(&entry);
+    }
+
+    fn append(&self, entry: &HistoryEntry) {
+        if let Err(error) = tokio::task::block_in_place(|| self.file.append(entry)) {
+            tracing::warn!(%error, path = %self.path.display(), "history cannot be written");
         }
-        OpenOptions::new().append(true).create(true).mode(0o600).open(&*path)?.write_all(&line)
     }
 }
 
-fn aside(path: &Path) -> PathBuf {
-    path.with_extension("jsonl.1")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_are_appended_and_a_large_file_is_put_aside() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("history.jsonl");
-        let history = History::new(path.clone());
-        let entry = Entry {
-            ts: 1.5,
-            operator: Some("a@b"),
-            request: "POST /v1/exit",
-            elapsed_ms: 3,
-            outcomes: None,
-            error: None,
-        };
-        history.append(&entry).unwrap();
-        let line = "{\"ts\":1.5,\"operator\":\"a@b\",\"request\":\"POST /v1/exit\",\"elapsed_ms\":3}\n";
-        assert_eq!(fs::read_to_string(&path).unwrap(), line);
-        fs::write(&path, vec![b'x'; MAX_BYTES as usize]).unwrap();
-        history.append(&entry).unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), line);
-        assert!(aside(&path).exists());
-    }
+/// The last entries, of one run or of all, oldest first.
+pub fn entries(path: &Path, run: Option<&str>, last: Option<usize>) -> std::io::Result<Vec<HistoryEntry>> {
+    let mut entries: Vec<HistoryEntry> = LineFile::read(path)?;
+    entries.retain(|entry| run.is_none_or(|run| entry.run.as_deref() == Some(run)));
+    let surplus = entries.len().saturating_sub(last.unwrap_or(MAX_ENTRIES).min(MAX_ENTRIES));
+    entries.drain(..surplus);
+    Ok(entries)
 }

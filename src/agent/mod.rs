@@ -9,6 +9,7 @@ mod detach;
 mod durable;
 mod history;
 mod lines;
+mod lock;
 mod logfeed;
 mod logtail;
 mod manifest;

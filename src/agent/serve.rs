@@ -6,12 +6,13 @@ use std::io;
 use std::path::Path as FsPath;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, Path, Query, RawQuery, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::map_response_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use futures_util::{Stream, StreamExt, stream};
@@ -19,8 +20,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, watch};
 
-use super::client::OPERATOR_HEADER;
-use super::history::{Entry, History};
+use super::client::WRITER_HEADER;
+use super::history::{self, Asked, History};
+use super::lock::{Lease, Lock};
 use super::logfeed;
 use super::logtail::LogQuery;
 use super::operate;
@@ -28,9 +30,8 @@ use super::refusal::Refusal;
 use super::releases::Releases;
 use super::roster::Roster;
 use super::supervise::{follow, tail};
-use crate::api::agent::{API_VERSION, AgentStatus, Manifest, NodesRequest};
+use crate::api::agent::{API_VERSION, AgentStatus, Holder, LockEvent, Manifest, NodesRequest, Renewal, RunEnd};
 use crate::api::node::NodeView;
-use crate::api::outcome::Outcome;
 use crate::api::paths::ClusterDir;
 
 /// Bodies of JSON: a manifest of twenty thousand files is a quarter of it.
@@ -51,6 +52,12 @@ const DEFAULT_DEADLINE: Duration = Duration::from_secs(60);
 /// What it may ask for at most.
 const MAX_DEADLINE: Duration = Duration::from_secs(3600);
 
+/// How often a lease's answer shows that the agent is still there.
+const STILL_THERE: Duration = Duration::from_secs(2);
+
+/// The type of lines of JSON.
+const NDJSON: &str = "application/x-ndjson";
+
 /// Lines of output when the request does not say, and at most.
 const DEFAULT_LINES: u64 = 100;
 
@@ -61,6 +68,7 @@ pub struct Service {
     /// Who is supervised.
     pub roster: Roster,
     history: History,
+    lock: Lock,
     binary: String,
     started_at: f64,
     end: watch::Sender<bool>,
@@ -79,7 +87,8 @@ impl Service {
     ) -> Service {
         let end = watch::channel(false).0;
         let releases = Mutex::new(releases);
-        Service { dir, releases, roster, history, binary, started_at, end, removed: AtomicBool::new(false) }
+        let (lock, removed) = (Lock::new(), AtomicBool::new(false));
+        Service { dir, releases, roster, history, lock, binary, started_at, end, removed }
     }
 
     /// Becomes true when the agent is to end.
@@ -113,35 +122,6 @@ impl Service {
         self.roster.fill(&mut status);
         status
     }
-
-    fn record(&self, asked: &Asked, outcomes: Option<&[Outcome]>, refusal: Option<&Refusal>) {
-        let entry = Entry {
-            ts: seconds_since_epoch(),
-            operator: asked.operator.as_deref(),
-            request: &asked.request,
-            elapsed_ms: u64::try_from(asked.at.elapsed().as_millis()).unwrap_or(u64::MAX),
-            outcomes,
-            error: refusal.map(|refusal| &refusal.info),
-        };
-        if let Err(error) = tokio::task::block_in_place(|| self.history.append(&entry)) {
-            tracing::warn!(%error, "history cannot be written");
-        }
-    }
-}
-
-/// A changing request, for the history.
-struct Asked {
-    request: String,
-    operator: Option<String>,
-    at: Instant,
-}
-
-impl Asked {
-    fn new(request: String, headers: &HeaderMap) -> Asked {
-        let operator = headers.get(OPERATOR_HEADER).and_then(|value| value.to_str().ok());
-        let operator = operator.map(|operator| operator.chars().take(256).collect());
-        Asked { request, operator, at: Instant::now() }
-    }
 }
 
 type Shared = State<Arc<Service>>;
@@ -161,9 +141,13 @@ pub fn router(service: Arc<Service>) -> Router {
         .route("/v1/nodes/{name}/output", get(output))
         .route("/v1/nodes/{name}/api/{*path}", get(node_api))
         .route("/v1/log", get(log))
+        .route("/v1/lock", post(lock).put(renew_lock).delete(take_lock_away))
+        .route("/v1/lock/end", post(end_lock))
+        .route("/v1/history", get(history_entries))
         .route("/v1/exit", post(exit))
         .route("/v1/remove", post(remove))
         .fallback(unknown_request)
+        .layer(map_response_with_state(service.clone(), name_writer))
         .with_state(service)
 }
 
@@ -199,7 +183,7 @@ async fn watch_status(State(service): Shared) -> Response {
             }
         }
     });
-    endless(&service, "application/x-ndjson", lines)
+    endless(&service, NDJSON, lines)
 }
 
 async fn missing_blobs(State(service): Shared, body: Body) -> Answer<Response> {
@@ -237,7 +221,7 @@ async fn put_release(
     let manifest: Manifest = read_json(body).await?;
     let mut releases = service.releases.lock().await;
     let staged = tokio::task::block_in_place(|| releases.stage(&manifest, &id)).map_err(Refusal::from);
-    service.record(&asked, None, staged.as_ref().err());
+    service.history.ended(&asked, &[], staged.as_ref().err());
     staged?;
     service.roster.set_releases(ids(&releases));
     Ok(StatusCode::NO_CONTENT)
@@ -248,7 +232,7 @@ async fn activate(State(service): Shared, Path(id): Path<String>, headers: Heade
     let mut releases = service.releases.lock().await;
     let activated = tokio::task::block_in_place(|| releases.activate(&id, SystemTime::now(), &service.binary));
     let activated = activated.map_err(Refusal::from);
-    service.record(&asked, None, activated.as_ref().err());
+    service.history.ended(&asked, &[], activated.as_ref().err());
     // Still under the lock, so that the roster takes releases in the order in which they became current.
     service.roster.take_release(activated?, ids(&releases)).await;
     Ok(StatusCode::NO_CONTENT)
@@ -282,6 +266,7 @@ async fn operate_nodes(
         return Err(Refusal::bad(format!("node {name} is named twice")));
     }
     let end = deadline.get();
+    service.history.begins(&asked);
     // A task of its own: an operator who goes away leaves nothing half done.
     let operation = tokio::spawn(async move {
         let roster = &service.roster;
@@ -292,7 +277,7 @@ async fn operate_nodes(
             "apply" => operate::apply(roster, &service.dir, &nodes, end).await,
             _ => return Err(Refusal::new(StatusCode::NOT_FOUND, format!("nodes can not be asked to {verb}"))),
         };
-        service.record(&asked, Some(&outcomes), None);
+        service.history.ended(&asked, &outcomes, None);
         Ok(json(&outcomes))
     });
     operation.await.map_err(|error| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?
@@ -371,13 +356,126 @@ async fn log(State(service): Shared, Query(asked): Query<LogRequest>) -> Answer<
     let query = LogQuery { lines, since, until, nodes, grep, follow };
     let logs = service.dir.logs();
     let feed = logfeed::open(logs.clone(), query).await.map_err(|error| io_refusal(&logs, &error))?;
-    Ok(endless(&service, "application/x-ndjson", feed))
+    Ok(endless(&service, NDJSON, feed))
 }
 
-async fn exit(State(service): Shared, headers: HeaderMap) -> StatusCode {
-    service.record(&Asked::new("POST /v1/exit".into(), &headers), None, None);
+#[derive(Deserialize)]
+struct LockQuery {
+    wait_ms: Option<u64>,
+}
+
+async fn lock(
+    State(service): Shared,
+    Query(query): Query<LockQuery>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer<Response> {
+    let asked = Asked::new("POST /v1/lock".into(), &headers);
+    let holder = Holder { since: seconds_since_epoch(), step: None, ..read_json(body).await? };
+    let wait = query.wait_ms.map_or(Duration::ZERO, Duration::from_millis).min(MAX_DEADLINE);
+    match service.lock.take_within(holder.clone(), wait).await {
+        Ok(lease) => {
+            service.history.locked(&asked, &holder);
+            Ok(endless(&service, NDJSON, while_leased(lease)))
+        }
+        Err(other) => Ok(([(header::CONTENT_TYPE, NDJSON)], json_line(LockEvent::Held(other))).into_response()),
+    }
+}
+
+/// `granted`, an empty line now and then, and why it ended. Whoever drops it gives the lock back.
+fn while_leased(lease: Lease) -> impl Stream<Item = Result<Bytes, Infallible>> + Send {
+    let first = stream::iter([Ok(json_line(LockEvent::Granted))]);
+    let rest = stream::unfold(Some(lease), |lease| async move {
+        let lease = lease?;
+        match tokio::time::timeout(STILL_THERE, lease.ended()).await {
+            Ok(why) => Some((Ok(json_line(LockEvent::Lost(why))), None)),
+            Err(_) => Some((Ok(Bytes::from_static(b"\n")), Some(lease))),
+        }
+    });
+    first.chain(rest)
+}
+
+async fn renew_lock(State(service): Shared, body: Body) -> Answer<StatusCode> {
+    let Renewal { run, step } = read_json(body).await?;
+    let step = step.map(|step| step.chars().take(256).collect());
+    held(&service, service.lock.renew(&run, step), &run)
+}
+
+async fn end_lock(State(service): Shared, headers: HeaderMap, body: Body) -> Answer<StatusCode> {
+    let asked = Asked::new("POST /v1/lock/end".into(), &headers);
+    let end: RunEnd = read_json(body).await?;
+    let ended = held(&service, service.lock.end(&end.run), &end.run);
+    // Also when the lock was lost before: how it ended is worth knowing.
+    service.history.unlocked(&asked, &end);
+    ended
+}
+
+#[derive(Deserialize)]
+struct RunQuery {
+    run: String,
+}
+
+async fn take_lock_away(
+    State(service): Shared,
+    Query(RunQuery { run }): Query<RunQuery>,
+    headers: HeaderMap,
+) -> Answer<StatusCode> {
+    let asked = Asked::new(format!("DELETE /v1/lock?run={run}"), &headers);
+    let taken = service.lock.take_from(&run, &format!("unlocked by {}", asked.operator()));
+    let taken = held(&service, taken, &run);
+    service.history.ended(&asked, &[], taken.as_ref().err());
+    taken
+}
+
+fn held(service: &Service, held: bool, run: &str) -> Answer<StatusCode> {
+    if held {
+        return Ok(StatusCode::NO_CONTENT);
+    }
+    let holder =
+        service.lock.holder().map_or_else(|| "nobody does".to_owned(), |other| format!("{} does", whose(&other)));
+    Err(Refusal::new(StatusCode::CONFLICT, format!("run {run} does not hold the lock, {holder}")))
+}
+
+/// Such as `ana@ops1 (pid 4711): deploy`.
+fn whose(holder: &Holder) -> String {
+    format!("{} (pid {}): {}", holder.operator, holder.pid, holder.command)
+}
+
+/// While the lock is held every answer says by whom.
+async fn name_writer(State(service): Shared, mut response: Response) -> Response {
+    let holder = service.lock.holder().and_then(|holder| serde_json::to_vec(&holder).ok());
+    if let Some(value) = holder.and_then(|holder| HeaderValue::from_bytes(&holder).ok()) {
+        response.headers_mut().insert(WRITER_HEADER, value);
+    }
+    response
+}
+
+#[derive(Deserialize)]
+struct HistoryQuery {
+    run: Option<String>,
+    last: Option<usize>,
+}
+
+async fn history_entries(State(service): Shared, Query(query): Query<HistoryQuery>) -> Answer<Response> {
+    let path = service.dir.history();
+    let entries = tokio::task::block_in_place(|| history::entries(&path, query.run.as_deref(), query.last));
+    Ok(json(&entries.map_err(|error| io_refusal(&path, &error))?))
+}
+
+/// An agent that ends gives the lock up, so another run than the holder's may not end it.
+async fn exit(State(service): Shared, headers: HeaderMap) -> Answer<StatusCode> {
+    let asked = Asked::new("POST /v1/exit".into(), &headers);
+    let other = service.lock.holder().filter(|holder| asked.run() != Some(&holder.run));
+    let refused = other.map(|other| {
+        let what = format!("the agent cannot be ended while the cluster is locked by {}", whose(&other));
+        Refusal::new(StatusCode::LOCKED, what)
+    });
+    service.history.ended(&asked, &[], refused.as_ref());
+    if let Some(refusal) = refused {
+        return Err(refusal);
+    }
     service.tell_to_end();
-    StatusCode::ACCEPTED
+    Ok(StatusCode::ACCEPTED)
 }
 
 #[derive(Deserialize)]
@@ -388,12 +486,13 @@ struct RemoveQuery {
 
 async fn remove(State(service): Shared, Query(query): Query<RemoveQuery>, headers: HeaderMap) -> Answer<Response> {
     let asked = Asked::new("POST /v1/remove".into(), &headers);
+    service.history.begins(&asked);
     let names: Vec<String> = service.roster.jobs().into_iter().map(|(name, _)| name).collect();
     let deadline = Deadline { deadline_ms: query.deadline_ms }.get();
     let outcomes = operate::stop(&service.roster, &names, deadline).await;
     if let Some(first) = outcomes.iter().find(|outcome| !outcome.kind.is_success()) {
         tracing::error!(node = %first.target, "still runs, so nothing is removed");
-        service.record(&asked, Some(&outcomes), None);
+        service.history.ended(&asked, &outcomes, None);
         return Ok(json(&outcomes));
     }
     let _no_more_releases = service.releases.lock().await;

@@ -13,17 +13,23 @@
 //! | `GET /v1/nodes/NAME/output?stream=stdout\|stderr&lines=N&follow=BOOL` | – | the text |
 //! | `GET /v1/nodes/NAME/api/…` | – | what the node's own socket answers |
 //! | `GET /v1/log?lines=N&since=SECONDS&until=SECONDS&node=A,B&grep=REGEX&follow=BOOL` | – | one [`LogLine`] a line, oldest first |
-//! | `POST /v1/exit` | – | 202; the agent ends, the nodes run on |
+//! | `POST /v1/lock?wait_ms=N` (0) | [`Holder`] | one [`LockEvent`] a line: `granted` or `held` at once (or after the wait); after `granted` the lock is kept as long as the answer is read and the lease is renewed |
+//! | `PUT /v1/lock` | [`Renewal`] | 204: ten seconds more; 409 when that run does not hold the lock |
+//! | `POST /v1/lock/end` | [`RunEnd`] | 204: the lock is free; 409 as above |
+//! | `DELETE /v1/lock?run=RUN` | – | 204: the lock is taken from that run; 409 as above |
+//! | `GET /v1/history?run=RUN&last=N` | – | array of [`HistoryEntry`], oldest first |
+//! | `POST /v1/exit` | – | 202; the agent ends, the nodes run on; 423 while another run holds the lock |
 //! | `POST /v1/remove?keep_logs=BOOL&deadline_ms=N` (true, 60 s) | – | array of outcomes; nodes stopped, then everything removed that agents and nodes made (unless a node still runs), then the agent ends |
 //!
-//! Errors are answered with a 4xx or 5xx status and [`ErrorInfo`].
+//! Errors are answered with a 4xx or 5xx status and [`ErrorInfo`]. While somebody holds the lock, every answer names the
+//! [`Holder`] in the header `x-zeek-cluster-writer`, so that whoever asks anything can say so.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::outcome::ErrorInfo;
+use super::outcome::{ErrorInfo, Outcome};
 use crate::data::NodeType;
 
 /// Version of this API; a control of another version refuses with both numbers.
@@ -210,6 +216,95 @@ pub struct LogLine {
     pub node: String,
     /// The message.
     pub message: String,
+}
+
+/// Who changes the cluster now: the holder of its lock.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Holder {
+    /// The run: 8 hex digits.
+    pub run: String,
+    /// `user@machine`.
+    pub operator: String,
+    /// The operator's process, on their machine.
+    pub pid: u32,
+    /// As it was typed, without the program's name.
+    pub command: String,
+    /// Since when it holds the lock, seconds since the epoch by the clock of the lock's host.
+    #[serde(default)]
+    pub since: f64,
+    /// What it is doing, in words.
+    #[serde(default)]
+    pub step: Option<String>,
+}
+
+/// What happens to a lock that was asked for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LockEvent {
+    /// It is the asker's now.
+    Granted,
+    /// Another run has it; the answer ends.
+    Held(Holder),
+    /// It was the asker's and is no longer, for this reason; the answer ends.
+    Lost(String),
+}
+
+/// A holder that is still there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Renewal {
+    /// The run.
+    pub run: String,
+    /// What it is doing, in words.
+    pub step: Option<String>,
+}
+
+/// A holder that is done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunEnd {
+    /// The run.
+    pub run: String,
+    /// How it ended, in a word.
+    pub ending: String,
+    /// The release that it was about.
+    pub release: Option<String>,
+    /// Why it ended without an answer.
+    pub error: Option<String>,
+}
+
+/// A line of a host's `history.jsonl`: the beginning or the end of a request that changes something.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HistoryEntry {
+    /// Seconds since the epoch.
+    pub ts: f64,
+    /// The run that the request was part of; none when the asker did not say.
+    #[serde(default)]
+    pub run: Option<String>,
+    /// `user@machine`, as they call themselves; none when they did not.
+    pub operator: Option<String>,
+    /// Method and path.
+    pub request: String,
+    /// What came of it; none in the line of its beginning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub done: Option<HistoryDone>,
+    /// The command that took the lock, where the request did that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holder: Option<Holder>,
+    /// How the command ended, where the request says that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<RunEnd>,
+}
+
+/// How a request ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryDone {
+    /// Milliseconds.
+    pub elapsed_ms: u64,
+    /// What became of the nodes, where the request was about nodes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outcomes: Vec<Outcome>,
+    /// Why it was refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<ErrorInfo>,
 }
 
 /// The answer to a refused request.

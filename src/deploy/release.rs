@@ -24,17 +24,11 @@ impl Delivery {
         let binary = Binary::own().map_err(DeployError::OwnBinary)?;
         let input = ReleaseInput {
             binary_hash: &binary.hash,
-            created_by: &created_by(settings),
+            created_by: &settings.operator_at(),
             created_at: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64(),
             curve,
         };
         let release = render::release(layout, &input)?;
         Ok(Delivery { binary, release })
     }
-}
-
-/// `user@machine` of the operator.
-fn created_by(settings: &Settings) -> String {
-    let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    format!("{}@{machine}", settings.operator)
 }

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -72,10 +72,15 @@ pub struct Binary {
 }
 
 impl Binary {
-    /// The program that runs now. Reads it whole.
+    /// The program that runs now. Reads it whole, the first time.
     pub fn own() -> io::Result<Binary> {
+        static OWN: OnceLock<Binary> = OnceLock::new();
+        if let Some(own) = OWN.get() {
+            return Ok(own.clone());
+        }
         let running = Binary::own_path();
-        Ok(Binary { path: running.to_owned(), hash: hash_of(running)? })
+        let own = Binary { path: running.to_owned(), hash: hash_of(running)? };
+        Ok(OWN.get_or_init(|| own).clone())
     }
 
     /// Where the program that runs now is read: the link rather than its target, which still opens when the file was

@@ -67,7 +67,7 @@ impl Host for LocalHost {
             let reached = self.reached();
             let settled = presence::settle(self, &presence, deadlines).await;
             let (dir, agent) = settled.map_err(|fault| reached.error(fault))?;
-            let agent = agent.with_operator(&self.settings.operator_at());
+            let agent = self.settings.sign(agent);
             Ok(Session { host: self.name.clone(), dir, agent, ground: Arc::new(self.clone()) })
         })
     }

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::agent::client::AgentClient;
+
 /// Settings of one command, shared by all its hosts.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -15,6 +17,8 @@ pub struct Settings {
     pub home: PathBuf,
     /// The operator's own login name, the last resort for the name on the host.
     pub operator: String,
+    /// The run that requests are part of, where they are part of one.
+    pub run: Option<String>,
     /// Socket of the operator's SSH agent (`SSH_AUTH_SOCK`).
     pub ssh_agent: Option<PathBuf>,
     /// Whether the operator's and the system's `ssh_config` count.
@@ -37,6 +41,7 @@ impl Settings {
             parallel: Settings::PARALLEL,
             home: path("HOME").unwrap_or_else(|| PathBuf::from("/")),
             operator: operator.unwrap_or_else(|| "root".to_owned()),
+            run: None,
             ssh_agent: path("SSH_AUTH_SOCK"),
             ssh_config: true,
             prompt: None,
@@ -44,8 +49,17 @@ impl Settings {
         }
     }
 
+    /// The client, with the names of the operator and of the run.
+    pub(super) fn sign(&self, agent: AgentClient) -> AgentClient {
+        let agent = agent.with_operator(&self.operator_at());
+        match &self.run {
+            Some(run) => agent.with_run(run),
+            None => agent,
+        }
+    }
+
     /// `user@machine`, as an agent's history names the operator.
-    pub(super) fn operator_at(&self) -> String {
+    pub fn operator_at(&self) -> String {
         let system = rustix::system::uname();
         format!("{}@{}", self.operator, system.nodename().to_string_lossy())
     }

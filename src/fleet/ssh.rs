@@ -270,7 +270,7 @@ impl Host for SshHost {
             let ssh = self.connect(deadlines, Instant::now()).await?;
             let settled = presence::settle(&ssh, &presence, deadlines).await;
             let (dir, agent) = settled.map_err(|fault| ssh.reached.error(fault))?;
-            let agent = agent.with_operator(&self.settings.operator_at());
+            let agent = self.settings.sign(agent);
             Ok(Session { host: self.name.clone(), dir, agent, ground: Arc::new(ssh) })
         })
     }
