@@ -6,6 +6,7 @@ mod support;
 mod fleet;
 mod keys;
 mod local;
+mod locks;
 mod metrics;
 mod mistakes;
 mod mixed;

@@ -19,7 +19,8 @@ pub const PROGRAM: &str = "zeek-cluster";
 /// hosts over SSH, keeps it up, and answers what runs and who sees whom. Nothing but SSH is opened on the network for it,
 /// and nothing needs root.
 ///
-/// Every command reads the layout anew and asks the hosts that it names; no state is kept here but the cluster's keys.
+/// Every command reads the layout anew and asks the hosts that it names; no state is kept here but the cluster's keys
+/// and a history.
 /// Data goes to standard output, everything else to standard error. With ZEEK_CLUSTER_READ_ONLY=1 in the environment every
 /// command that changes the cluster is refused.
 #[derive(Debug, Parser)]
@@ -103,6 +104,25 @@ pub enum Format {
     Tsv,
     /// Names only, one a line
     Name,
+}
+
+/// How a command that changes the cluster deals with another one that does.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Options of commands that change the cluster")]
+pub struct LockArgs {
+    /// Wait while another command changes the cluster, rather than give up at once with exit status 5
+    ///
+    /// For so long, such as `30s` or `2m`; without a time for ten minutes. Exit status 6 when it was in vain.
+    #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "10m")]
+    #[arg(value_parser = values::duration)]
+    pub wait: Option<Duration>,
+
+    /// Do not take the cluster's lock
+    ///
+    /// The agent of the manager's host keeps it. When that host cannot be reached, this is the way to work on the others;
+    /// nothing then keeps another operator from doing so at the same time.
+    #[arg(long, conflicts_with = "wait")]
+    pub no_lock: bool,
 }
 
 /// The nodes that a command is about.

@@ -28,6 +28,8 @@ pub struct Context {
     pub printer: Printer,
     /// The words of the command, such as `keys rotate`.
     pub words: String,
+    /// Who is seen to change the cluster while it is asked.
+    pub writer: query::Writer,
 }
 
 impl Context {
@@ -132,7 +134,7 @@ impl Context {
     /// How hosts are asked: `--timeout` bounds each host's answer.
     pub fn asking(&self) -> query::Settings {
         let within = self.global.timeout.unwrap_or(query::Settings::WITHIN);
-        query::Settings { reach: self.reach(), within }
+        query::Settings { reach: self.reach(), within, writer: self.writer.clone() }
     }
 
     /// Asks whether to go on; `--yes` answers for the operator, and without a terminal nothing is done.
@@ -152,7 +154,7 @@ impl Context {
 
     /// Runs a verb to its end, or to Ctrl-C. Builds the runtime that the verb needs.
     pub fn block_on<T>(&self, verb: impl Future<Output = T>) -> Result<T, Failure> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::here)?;
+        let runtime = self.runtime()?;
         let ended = runtime.block_on(async {
             tokio::select! {
                 answer = verb => Ok(answer),
@@ -162,6 +164,11 @@ impl Context {
         // What blocks on a name server or a dead session must not hold up the end of the command.
         runtime.shutdown_background();
         ended
+    }
+
+    /// The runtime of one command.
+    pub fn runtime(&self) -> Result<tokio::runtime::Runtime, Failure> {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::here)
     }
 
     /// Like [`Context::block_on`], for commands that go on until somebody leaves: also ends when the reader of standard

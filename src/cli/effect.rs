@@ -24,6 +24,7 @@ const EFFECTS: &[(&str, Effect)] = &[
     ("start", Effect::Writes),
     ("stop", Effect::Writes),
     ("restart", Effect::Writes),
+    ("unlock", Effect::Writes),
     ("remove", Effect::Writes),
     ("status", Effect::Reads),
     ("wait", Effect::Reads),
@@ -34,6 +35,8 @@ const EFFECTS: &[(&str, Effect)] = &[
     ("doctor", Effect::Reads),
     ("output", Effect::Reads),
     ("metrics", Effect::Reads),
+    ("history", Effect::Reads),
+    ("history show", Effect::Reads),
     ("subscribe", Effect::Reads),
     ("publish", Effect::Writes),
     ("layout check", Effect::Reads),
@@ -102,9 +105,12 @@ mod tests {
     fn leaves(command: &Command, words: &str, found: &mut Vec<String>) {
         for sub in command.get_subcommands() {
             let words = format!("{words} {}", sub.get_name()).trim_start().to_owned();
-            match sub.has_subcommands() {
-                true => leaves(sub, &words, found),
-                false => found.push(words),
+            if sub.has_subcommands() {
+                leaves(sub, &words, found);
+            }
+            // With subcommands it does something itself only where it does not need one of them.
+            if !sub.is_subcommand_required_set() {
+                found.push(words);
             }
         }
     }

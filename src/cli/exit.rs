@@ -16,6 +16,8 @@ pub enum Status {
     Invalid = 3,
     /// No target could be reached.
     Unreachable = 4,
+    /// Another operator holds the lock.
+    Locked = 5,
     /// Waited in vain.
     TimedOut = 6,
     /// Ctrl-C.
@@ -23,7 +25,7 @@ pub enum Status {
 }
 
 /// Every status with what it says, in ascending order.
-pub const STATUSES: [(Status, &str); 7] = [
+pub const STATUSES: [(Status, &str); 8] = [
     (Status::Done, "All done; for `status`, all selected nodes are running."),
     (
         Status::Failed,
@@ -32,10 +34,11 @@ pub const STATUSES: [(Status, &str); 7] = [
     ),
     (Status::Usage, "The command line is wrong, or names a node that the layout does not have. Nothing was touched."),
     (Status::Invalid, "The layout or another file is invalid. Nothing was touched."),
-    (Status::Unreachable, "No target could be reached."),
+    (Status::Unreachable, "No target could be reached, or not the manager's host, which keeps the cluster's lock."),
+    (Status::Locked, "Another command changes the cluster; it is named on standard error. Nothing was touched."),
     (
         Status::TimedOut,
-        "Waited in vain: `wait` or `count --expect` at its deadline, or nodes that did not join in time.",
+        "Waited in vain: `wait`, `count --expect` or `--wait` at its deadline, or nodes that did not join in time.",
     ),
     (Status::Interrupted, "Interrupted by Ctrl-C. What the hosts were told before, they finish."),
 ];
@@ -63,7 +66,7 @@ mod tests {
     #[test]
     fn every_status_is_in_the_table_once_and_in_order() {
         let numbers: Vec<u8> = STATUSES.iter().map(|(status, _)| *status as u8).collect();
-        assert_eq!(numbers, [0, 1, 2, 3, 4, 6, 130]);
+        assert_eq!(numbers, [0, 1, 2, 3, 4, 5, 6, 130]);
         assert!(numbers.iter().all(|n| table().contains(&format!("{n:>3}  "))));
     }
 }

@@ -2,9 +2,11 @@
 
 use std::io;
 
+use super::change::locked_by;
 use super::exit::Status;
-use crate::deploy::DeployError;
+use crate::api::outcome::ErrorInfo;
 use crate::deploy::keys::KeyStoreError;
+use crate::deploy::{DeployError, LockError};
 use crate::layout::Problem;
 use crate::node::NodeError;
 
@@ -26,6 +28,12 @@ pub enum Failure {
     /// Whoever was to be asked gives no answer.
     #[error("{what}")]
     Unreachable { what: String, hint: Option<String> },
+    /// Another command changes the cluster.
+    #[error("{what}")]
+    Locked { what: String, hint: Option<String> },
+    /// The lock was lost while the command worked.
+    #[error("the cluster's lock was lost, so nothing more was begun: {0}")]
+    LockLost(String),
     /// What was waited for did not come in time.
     #[error("{what}")]
     TimedOut { what: String },
@@ -69,6 +77,30 @@ impl Failure {
         }
     }
 
+    /// A lock that cannot be taken.
+    pub fn lock(error: LockError) -> Failure {
+        match error {
+            LockError::Held(holder) => Failure::Locked {
+                what: locked_by(&holder),
+                hint: Some("--wait waits for its end; `zeek-cluster unlock` ends a command that hangs".into()),
+            },
+            LockError::InVain { holder, waited } => {
+                Failure::TimedOut { what: format!("still {} after {:.0} s", locked_by(&holder), waited.as_secs_f64()) }
+            }
+            LockError::Failed { error: ErrorInfo { ref hint, .. }, .. } => {
+                Failure::Here { hint: hint.clone(), what: error.to_string() }
+            }
+            LockError::Unreachable { error: ErrorInfo { ref hint, .. }, .. } => Failure::Unreachable {
+                hint: Some(match hint {
+                    Some(hint) => format!("{hint}; or leave the lock out with --no-lock"),
+                    None => "--no-lock goes on without it".to_owned(),
+                }),
+                what: error.to_string(),
+            },
+            LockError::OwnBinary(_) => Failure::here(error),
+        }
+    }
+
     /// An observer that lost its cluster.
     pub fn observer(error: NodeError) -> Failure {
         Failure::Unreachable { what: chain(&error), hint: None }
@@ -85,7 +117,8 @@ impl Failure {
         match self {
             Failure::Usage { .. } => Status::Usage,
             Failure::Layout(_) | Failure::File { .. } => Status::Invalid,
-            Failure::Here { .. } => Status::Failed,
+            Failure::Here { .. } | Failure::LockLost(_) => Status::Failed,
+            Failure::Locked { .. } => Status::Locked,
             Failure::Unreachable { .. } => Status::Unreachable,
             Failure::TimedOut { .. } => Status::TimedOut,
             Failure::ReaderLeft => Status::Done,
@@ -99,6 +132,7 @@ impl Failure {
             Failure::Usage { hint, .. }
             | Failure::File { hint, .. }
             | Failure::Here { hint, .. }
+            | Failure::Locked { hint, .. }
             | Failure::Unreachable { hint, .. } => hint.as_deref(),
             _ => None,
         }

@@ -5,6 +5,7 @@
 //! commands that need one: `--help` and completion never pay for it.
 
 mod args;
+mod change;
 mod commands;
 mod exit;
 

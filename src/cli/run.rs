@@ -3,12 +3,14 @@
 use clap::{ArgMatches, FromArgMatches};
 
 use super::args::{self, Args};
+use super::change::in_progress;
 use super::context::Context;
 use super::effect::{self, Effect, READ_ONLY_VARIABLE};
 use super::exit::Status;
 use super::failure::Failure;
 use super::output::Printer;
 use super::trace;
+use crate::query::Writer;
 
 /// Reads the command line. The error is a usage error, or a request for help or for the version.
 pub fn parse() -> Result<Args, clap::Error> {
@@ -50,11 +52,14 @@ pub fn run(args: Args) -> Status {
     let verbose = args.global.verbose.saturating_add(u8::from(args.command.is_lasting()));
     trace::start(args.global.quiet, verbose);
     let printer = Printer::new(args.global.output, args.global.quiet);
-    let context = Context { global: args.global, printer, words: args.words };
+    let context = Context { global: args.global, printer, words: args.words, writer: Writer::default() };
     let ended = match allowed(&context.words) {
         Ok(()) => args.command.run(&context),
         Err(refused) => Err(refused),
     };
+    if let Some(holder) = context.writer.seen() {
+        context.printer.status(&in_progress(&holder));
+    }
     match ended {
         Ok(status) => status,
         Err(failure) => {

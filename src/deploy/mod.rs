@@ -7,9 +7,11 @@ mod check;
 #[expect(clippy::module_inception, reason = "verbs are files with the command's name")]
 mod deploy;
 mod error;
+mod history;
 mod install;
 pub mod keys;
 mod ledger;
+mod lock;
 mod nodes;
 mod plan;
 mod progress;
@@ -22,7 +24,9 @@ mod steps;
 pub use check::check;
 pub use deploy::{Options, Report, deploy};
 pub use error::DeployError;
+pub use history::{Answer, End, Run, StepName};
 pub use install::install;
+pub use lock::{Claim, Lease, LockError, Needs, holder, unlock};
 pub use nodes::{restart, start, stop};
 pub use plan::{HostWork, Phase, Plan, Step};
 pub use progress::{Event, Progress, Silent};
@@ -30,3 +34,4 @@ pub use remove::remove;
 
 pub use crate::agent::client::Keep;
 pub use crate::fleet::{Prompt, Question, Settings};
+pub use crate::journal::Ending;

@@ -6,8 +6,9 @@ use futures_util::StreamExt;
 use futures_util::stream;
 
 use super::ledger::{self, Ledger};
+use super::lock;
 use super::progress::{Event, Progress};
-use super::site;
+use super::site::{self, Site};
 use crate::agent::client::Keep;
 use crate::api::outcome::Outcome;
 use crate::fleet::{Presence, Settings};
@@ -24,6 +25,23 @@ pub async fn remove(layout: &Layout, settings: &Settings, keep: Keep, progress: 
     for (host, trouble) in &troubles {
         ledger.close_host(host, trouble);
     }
+    let keeper = lock::keeper(layout);
+    // The lock goes with its host's agent.
+    let (last, first): (Vec<Site>, Vec<Site>) = sites.into_iter().partition(|site| site.host == keeper);
+    for sites in [first, last].iter().filter(|sites| !sites.is_empty()) {
+        remove_from(sites, layout, settings, keep, progress, &mut ledger).await;
+    }
+    ledger.finish()
+}
+
+async fn remove_from(
+    sites: &[Site],
+    layout: &Layout,
+    settings: &Settings,
+    keep: Keep,
+    progress: &dyn Progress,
+    ledger: &mut Ledger,
+) {
     let within = layout.stop_grace + DELETE_WITHIN;
     let targets: Vec<&str> = sites.iter().map(|site| site.host.as_str()).collect();
     progress.tell(Event::Phase { what: "removing", targets: &targets });
@@ -36,7 +54,6 @@ pub async fn remove(layout: &Layout, settings: &Settings, keep: Keep, progress: 
             Err(error) => ledger.close_host(&site.host, &site.trouble("remove", &error)),
         }
     }
-    ledger.finish()
 }
 
 /// The host's outcome: the first of its targets that failed, else success.

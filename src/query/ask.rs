@@ -116,12 +116,15 @@ pub(super) fn ask<'a, T: 'a>(
     question: impl AsyncFn(&Session) -> Result<T, ClientError> + Copy + 'a,
 ) -> impl Stream<Item = (String, Result<T, Silent>)> + 'a {
     let within = settings.within;
+    let writer = settings.writer.clone();
     let answers = fleet::each(hosts, settings.reach.parallel, move |host| {
-        let presence = presence.clone();
+        let (presence, writer) = (presence.clone(), writer.clone());
         async move {
             let asked = async {
                 let session = open(host.as_ref(), presence).await?;
-                question(&session).await.map_err(|error| Silent::unanswered(&session, &error))
+                let answer = question(&session).await;
+                writer.note(session.agent());
+                answer.map_err(|error| Silent::unanswered(&session, &error))
             };
             match timeout(within, asked).await {
                 Ok(answer) => answer,

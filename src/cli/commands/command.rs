@@ -1,8 +1,8 @@
 //! The list of all commands.
 
 use super::{
-    agent, check, completions, count, deploy, doctor, help, install, keys, layout, log, man, metrics, node, nodes,
-    output, peers, publish, remove, restart, start, status, stop, subscribe, wait,
+    agent, check, completions, count, deploy, doctor, help, history, install, keys, layout, log, man, metrics, node,
+    nodes, output, peers, publish, remove, restart, start, status, stop, subscribe, unlock, wait,
 };
 use crate::cli::context::Context;
 use crate::cli::exit::Status;
@@ -17,6 +17,7 @@ pub enum Command {
     Start(start::Start),
     Stop(stop::Stop),
     Restart(restart::Restart),
+    Unlock(unlock::Unlock),
     Remove(remove::Remove),
     Status(status::StatusCommand),
     Wait(wait::Wait),
@@ -27,6 +28,7 @@ pub enum Command {
     Doctor(doctor::Doctor),
     Output(output::Output),
     Metrics(metrics::Metrics),
+    History(history::History),
     Subscribe(subscribe::Subscribe),
     Publish(publish::Publish),
     Layout(layout::LayoutCommand),
@@ -57,6 +59,7 @@ impl Command {
             Command::Start(command) => command.run(cx),
             Command::Stop(command) => command.run(cx),
             Command::Restart(command) => command.run(cx),
+            Command::Unlock(command) => command.run(cx),
             Command::Remove(command) => command.run(cx),
             Command::Status(command) => command.run(cx),
             Command::Wait(command) => command.run(cx),
@@ -67,6 +70,7 @@ impl Command {
             Command::Doctor(command) => command.run(cx),
             Command::Output(command) => command.run(cx),
             Command::Metrics(command) => command.run(cx),
+            Command::History(command) => command.run(cx),
             Command::Subscribe(command) => command.run(cx),
             Command::Publish(command) => command.run(cx),
             Command::Layout(command) => command.run(cx),

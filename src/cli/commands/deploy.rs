@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use crate::cli::args::Format;
+use crate::cli::args::{Format, LockArgs};
 use crate::cli::context::Context;
 use crate::cli::exit::Status;
 use crate::cli::failure::Failure;
-use crate::deploy;
+use crate::deploy::{self, Needs};
 use crate::layout::{Layout, Node};
 use crate::query;
 
@@ -21,22 +21,20 @@ use crate::query;
 /// cannot be reached costs its own nodes only; deploy again when it is back. `zeek-cluster stop` undoes the start,
 /// `zeek-cluster remove` the installation.
 #[derive(Debug, clap::Args)]
-pub struct Deploy {}
+pub struct Deploy {
+    #[command(flatten)]
+    lock: LockArgs,
+}
 
 impl Deploy {
     pub fn run(self, cx: &Context) -> Result<Status, Failure> {
         let layout = cx.layout()?;
-        let settings = cx.reach();
         let curve = cx.curve_keys(&layout)?;
-        let progress = cx.printer.progress();
-        let options = deploy::Options {
-            curve: curve.as_ref(),
-            join_within: cx.global.timeout.unwrap_or(Duration::from_secs(60)),
-            progress: &progress,
-        };
-        let deployed = cx.block_on(deploy::deploy(&layout, &settings, options))?;
-        progress.finish();
-        let report = deployed.map_err(Failure::deploy)?;
+        let join_within = cx.global.timeout.unwrap_or(Duration::from_secs(60));
+        let report = cx.change(&layout, &self.lock, Needs::ThisProgram, async |settings, progress| {
+            let options = deploy::Options { curve: curve.as_ref(), join_within, progress };
+            deploy::deploy(&layout, settings, options).await.map_err(Failure::deploy)
+        })?;
         let status = cx.conclude(&layout, &report.outcomes)?;
         if cx.printer.format() == Format::Table {
             show_what_runs(cx, &layout)?;

@@ -5,12 +5,13 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::api::keys::CurveKeys;
+use crate::cli::args::LockArgs;
 use crate::cli::context::Context;
 use crate::cli::exit::Status;
 use crate::cli::failure::Failure;
 use crate::cli::output::Record;
-use crate::deploy;
 use crate::deploy::keys::{KeyStore, Made};
+use crate::deploy::{self, Needs};
 use crate::layout::Layout;
 
 /// Make, replace or show the keys that encrypt the traffic between nodes
@@ -37,7 +38,10 @@ enum Sub {
     /// restart until the last one; what loggers had been sent by then is written. The old keys stay in force until the hosts
     /// have the new ones: when no host took them, nothing has changed. A host that could not be reached gets them with the
     /// next `zeek-cluster deploy`. Asks first unless `--yes` is given.
-    Rotate,
+    Rotate {
+        #[command(flatten)]
+        lock: LockArgs,
+    },
     /// Print the public keys, as Z85 text
     ShowPublic,
 }
@@ -48,7 +52,7 @@ impl Keys {
         let store = KeyStore::of(&layout.name).map_err(Failure::keys)?;
         match self.command {
             Sub::Generate => generate(cx, &layout, &store),
-            Sub::Rotate => rotate(cx, &layout, &store),
+            Sub::Rotate { lock } => rotate(cx, &layout, &store, &lock),
             Sub::ShowPublic => {
                 let keys = store.read().map_err(Failure::keys)?;
                 cx.printer.records(&public(&keys))?;
@@ -71,7 +75,7 @@ fn generate(cx: &Context, layout: &Layout, store: &KeyStore) -> Result<Status, F
 }
 
 /// The old keys are in force until at least one host has the new ones.
-fn rotate(cx: &Context, layout: &Layout, store: &KeyStore) -> Result<Status, Failure> {
+fn rotate(cx: &Context, layout: &Layout, store: &KeyStore, lock: &LockArgs) -> Result<Status, Failure> {
     if !layout.encrypted {
         return Err(Failure::Usage {
             what: format!("cluster `{}` is not encrypted, so it has no keys to rotate", layout.name),
@@ -84,32 +88,32 @@ fn rotate(cx: &Context, layout: &Layout, store: &KeyStore) -> Result<Status, Fai
         layout.name,
         layout.nodes.len()
     ))?;
-    let next = store.rotate().map_err(Failure::keys)?;
-    let report = roll_out(cx, layout, next.keys())?;
-    if report.switched {
-        next.take_over().map_err(Failure::keys)?;
-        cx.printer.status(&format!("the new keys are in {}", store.folder().display()));
-    } else {
-        next.discard().map_err(Failure::keys)?;
-        cx.printer.error("no host took the new keys, so the old ones stay in force");
+    let join_within = cx.global.timeout.unwrap_or(Duration::from_secs(60));
+    let rolled = cx.change(layout, lock, Needs::ThisProgram, async |settings, progress| {
+        // Under the lock, so that of two operators of one machine each deploys the keys that it made.
+        let next = store.rotate().map_err(Failure::keys)?;
+        let options = deploy::Options { curve: Some(next.keys()), join_within, progress };
+        let report = deploy::deploy(layout, settings, options).await.map_err(Failure::deploy)?;
+        if report.switched {
+            next.take_over().map_err(Failure::keys)?;
+        } else {
+            next.discard().map_err(Failure::keys)?;
+        }
+        Ok(report)
+    });
+    match &rolled {
+        Ok(_) => {}
+        Err(Failure::Interrupted | Failure::LockLost(_)) => {
+            cx.printer.hint("the old keys are still in force here: `keys rotate` goes on, `deploy` goes back to them");
+        }
+        Err(_) => cx.printer.status("no host was given new keys, so the old ones stay in force"),
+    }
+    let report = rolled?;
+    match report.switched {
+        true => cx.printer.status(&format!("the new keys are in {}", store.folder().display())),
+        false => cx.printer.error("no host took the new keys, so the old ones stay in force"),
     }
     cx.conclude(layout, &report.outcomes)
-}
-
-fn roll_out(cx: &Context, layout: &Layout, keys: &CurveKeys) -> Result<deploy::Report, Failure> {
-    let settings = cx.reach();
-    let progress = cx.printer.progress();
-    let options = deploy::Options {
-        curve: Some(keys),
-        join_within: cx.global.timeout.unwrap_or(Duration::from_secs(60)),
-        progress: &progress,
-    };
-    let deployed = cx.block_on(deploy::deploy(layout, &settings, options));
-    progress.finish();
-    if matches!(deployed, Err(Failure::Interrupted)) {
-        cx.printer.hint("the old keys are still in force here: `keys rotate` goes on, `deploy` goes back to them");
-    }
-    deployed?.map_err(Failure::deploy)
 }
 
 /// A public key by the name of its file.

@@ -9,6 +9,7 @@ mod count;
 mod deploy;
 mod doctor;
 mod help;
+mod history;
 mod install;
 mod keys;
 mod layout;
@@ -26,6 +27,7 @@ mod start;
 mod status;
 mod stop;
 mod subscribe;
+mod unlock;
 mod wait;
 
 pub use command::Command;

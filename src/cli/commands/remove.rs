@@ -1,9 +1,10 @@
 //! `remove`: the cluster from its hosts.
 
+use crate::cli::args::LockArgs;
 use crate::cli::context::Context;
 use crate::cli::exit::Status;
 use crate::cli::failure::Failure;
-use crate::deploy::{self, Keep};
+use crate::deploy::{self, Keep, Needs};
 use crate::layout::{Layout, nodeset};
 
 /// Stop the cluster and delete it from its hosts
@@ -16,6 +17,9 @@ pub struct Remove {
     /// Delete the logs and stores on the hosts too
     #[arg(long)]
     all: bool,
+
+    #[command(flatten)]
+    lock: LockArgs,
 }
 
 impl Remove {
@@ -23,10 +27,9 @@ impl Remove {
         let layout = cx.layout()?;
         let keep = if self.all { Keep::Nothing } else { Keep::LogsAndStores };
         cx.confirm(&question(&layout, keep))?;
-        let settings = cx.reach();
-        let progress = cx.printer.progress();
-        let outcomes = cx.block_on(deploy::remove(&layout, &settings, keep, &progress))?;
-        progress.finish();
+        let outcomes = cx.change(&layout, &self.lock, Needs::Deployed, async |settings, progress| {
+            Ok(deploy::remove(&layout, settings, keep, progress).await)
+        })?;
         cx.conclude(&layout, &outcomes)
     }
 }

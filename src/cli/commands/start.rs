@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use crate::cli::args::NodeArgs;
+use crate::cli::args::{LockArgs, NodeArgs};
 use crate::cli::context::Context;
 use crate::cli::exit::Status;
 use crate::cli::failure::Failure;
-use crate::deploy;
+use crate::deploy::{self, Needs};
 
 /// Start nodes that were deployed before
 ///
@@ -18,17 +18,19 @@ use crate::deploy;
 pub struct Start {
     #[command(flatten)]
     nodes: NodeArgs,
+
+    #[command(flatten)]
+    lock: LockArgs,
 }
 
 impl Start {
     pub fn run(self, cx: &Context) -> Result<Status, Failure> {
         let layout = cx.layout()?;
         let nodes = cx.select(&layout, &self.nodes)?;
-        let settings = cx.reach();
-        let progress = cx.printer.progress();
         let join_within = cx.global.timeout.unwrap_or(Duration::from_secs(60));
-        let outcomes = cx.block_on(deploy::start(&layout, &nodes, &settings, join_within, &progress))?;
-        progress.finish();
+        let outcomes = cx.change(&layout, &self.lock, Needs::Deployed, async |settings, progress| {
+            Ok(deploy::start(&layout, &nodes, settings, join_within, progress).await)
+        })?;
         cx.conclude(&layout, &outcomes)
     }
 }

@@ -1,10 +1,10 @@
 //! `stop`: nodes that run.
 
-use crate::cli::args::NodeArgs;
+use crate::cli::args::{LockArgs, NodeArgs};
 use crate::cli::context::Context;
 use crate::cli::exit::Status;
 use crate::cli::failure::Failure;
-use crate::deploy;
+use crate::deploy::{self, Needs};
 
 /// Stop nodes, and keep them stopped
 ///
@@ -15,16 +15,18 @@ use crate::deploy;
 pub struct Stop {
     #[command(flatten)]
     nodes: NodeArgs,
+
+    #[command(flatten)]
+    lock: LockArgs,
 }
 
 impl Stop {
     pub fn run(self, cx: &Context) -> Result<Status, Failure> {
         let layout = cx.layout()?;
         let nodes = cx.select(&layout, &self.nodes)?;
-        let settings = cx.reach();
-        let progress = cx.printer.progress();
-        let outcomes = cx.block_on(deploy::stop(&layout, &nodes, &settings, &progress))?;
-        progress.finish();
+        let outcomes = cx.change(&layout, &self.lock, Needs::Deployed, async |settings, progress| {
+            Ok(deploy::stop(&layout, &nodes, settings, progress).await)
+        })?;
         cx.conclude(&layout, &outcomes)
     }
 }

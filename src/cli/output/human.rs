@@ -28,6 +28,14 @@ pub fn local_time(ts: f64) -> String {
     moment.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S.%3f").to_string()
 }
 
+/// A moment in local time as short as it can be said: `14:02:11` today, else with its date.
+pub fn clock(ts: f64) -> String {
+    let local = |at: Timestamp| at.to_zoned(TimeZone::system());
+    let moment = local(Timestamp::from_microsecond((ts * 1e6) as i64).unwrap_or_default());
+    let format = if moment.date() == local(Timestamp::now()).date() { "%H:%M:%S" } else { "%Y-%m-%d %H:%M:%S" };
+    moment.strftime(format).to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

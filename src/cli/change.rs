@@ -1,0 +1,139 @@
+//! Commands that change the cluster: one at a time, under its lock, and written down while they work.
+
+use std::time::Duration;
+
+use super::args::LockArgs;
+use super::context::Context;
+use super::failure::Failure;
+use super::output::human;
+use crate::api::agent::Holder;
+use crate::deploy::{Answer, Claim, End, Ending, Lease, LockError, Needs, Progress, Run, Settings, StepName};
+use crate::layout::Layout;
+
+/// The part of a command line that a lock or a history shows.
+const COMMAND_CHARS: usize = 200;
+
+impl Context {
+    /// Runs a verb that changes the cluster: takes its lock, and tells the history of this machine and of the hosts what
+    /// happens and how it ended.
+    pub fn change<T: Answer>(
+        &self,
+        layout: &Layout,
+        lock: &LockArgs,
+        needs: Needs,
+        verb: impl AsyncFnOnce(&Settings, &dyn Progress) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let runtime = self.runtime()?;
+        let ended = runtime.block_on(self.change_within(layout, lock, needs, verb));
+        // What blocks on a name server or a dead session must not hold up the end of the command.
+        runtime.shutdown_background();
+        ended
+    }
+
+    async fn change_within<T: Answer>(
+        &self,
+        layout: &Layout,
+        lock: &LockArgs,
+        needs: Needs,
+        verb: impl AsyncFnOnce(&Settings, &dyn Progress) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let (mut settings, command, bar) = (self.reach(), typed(), self.printer.progress());
+        let run = Run::begin(&layout.name, &command, &settings, &bar);
+        settings.run = Some(run.id().to_owned());
+        let mut lease = None;
+        let answer = tokio::select! {
+            answer = async {
+                lease = self.lock(layout, lock, needs, &run, &settings, &command).await?;
+                let step = run.step_name();
+                tokio::select! {
+                    biased;
+                    why = lost(lease.as_mut(), step) => Err(Failure::LockLost(why)),
+                    answer = verb(&settings, &run) => answer,
+                }
+            } => answer,
+            _ = tokio::signal::ctrl_c() => Err(Failure::Interrupted),
+        };
+        bar.finish();
+        let trouble = run.end(lease, &end_of(&answer)).await;
+        if let Some(trouble) = trouble {
+            self.printer.warning(&format!("the history on this machine is not complete: {trouble}"));
+        }
+        answer
+    }
+
+    async fn lock(
+        &self,
+        layout: &Layout,
+        lock: &LockArgs,
+        needs: Needs,
+        run: &Run<'_>,
+        settings: &Settings,
+        command: &str,
+    ) -> Result<Option<Lease>, Failure> {
+        if lock.no_lock {
+            self.printer
+                .warning("going on without the cluster's lock: nothing keeps another operator from changing it too");
+            return Ok(None);
+        }
+        let mut claim = Claim { run: run.id(), command, wait: Duration::ZERO, needs };
+        let taken = match (run.lock(layout, settings, &claim).await, lock.wait) {
+            (Err(LockError::Held(holder)), Some(wait)) => {
+                self.printer.status(&format!("{}; waiting", locked_by(&holder)));
+                claim.wait = wait;
+                run.lock(layout, settings, &claim).await
+            }
+            (taken, _) => taken,
+        };
+        taken.map_err(Failure::lock)
+    }
+}
+
+/// Never, when there is no lock to lose.
+async fn lost(lease: Option<&mut Lease>, step: StepName) -> String {
+    match lease {
+        Some(lease) => lease.keep(step).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn end_of<T: Answer>(answer: &Result<T, Failure>) -> End<'_> {
+    match answer {
+        Ok(answer) => End {
+            ending: Ending::of(answer.outcomes()),
+            release: answer.release(),
+            outcomes: answer.outcomes(),
+            error: None,
+        },
+        Err(failure) => {
+            let ending = match failure {
+                Failure::Locked { .. } | Failure::TimedOut { .. } | Failure::Unreachable { .. } => Ending::Refused,
+                Failure::Interrupted | Failure::LockLost(_) => Ending::Interrupted,
+                _ => Ending::Failed,
+            };
+            End { ending, release: None, outcomes: &[], error: Some(failure.to_string()) }
+        }
+    }
+}
+
+/// The command as it was typed, without the program's name.
+fn typed() -> String {
+    let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
+    let quoted = words.map(|word| match word.is_empty() || word.contains(char::is_whitespace) {
+        true => format!("'{word}'"),
+        false => word,
+    });
+    let text = quoted.collect::<Vec<_>>().join(" ");
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(COMMAND_CHARS).collect()
+}
+
+/// Such as `locked by ana@ops1 (pid 4711) since 14:02:11: deploy --on-failure stop`.
+pub fn locked_by(holder: &Holder) -> String {
+    let Holder { operator, pid, command, since, .. } = holder;
+    format!("locked by {operator} (pid {pid}) since {}: {command}", human::clock(*since))
+}
+
+/// Such as `deploy by ana@ops1 in progress since 14:02:11 (staging the release)`.
+pub fn in_progress(holder: &Holder) -> String {
+    let step = holder.step.as_ref().map(|step| format!(" ({step})")).unwrap_or_default();
+    format!("`{}` by {} in progress since {}{step}", holder.command, holder.operator, human::clock(holder.since))
+}

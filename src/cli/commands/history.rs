@@ -1,0 +1,157 @@
+//! `history`: who changed the cluster.
+
+use crate::cli::context::Context;
+use crate::cli::exit::Status;
+use crate::cli::failure::Failure;
+use crate::cli::output::{Record, human, shown};
+use crate::query::{self, HistoryReport, RunRow, Sources, StepRow};
+
+/// Show who changed the cluster, when, with which release, and how it ended
+///
+/// Merges the history of this machine (`~/.local/state/zeek-cluster/CLUSTER/history.jsonl`, or below XDG_STATE_HOME) with
+/// those of the hosts, which know what other operators did. Both are written while a command works, so one that was
+/// killed is there too, as `broken off`, with the steps that it came to. Newest first.
+///
+/// Columns: run, ts (seconds since the epoch), operator, command, release, outcome, elapsed_ms, error.
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct History {
+    #[command(subcommand)]
+    command: Option<Sub>,
+
+    #[command(flatten)]
+    source: SourceArgs,
+
+    /// How many runs to show
+    #[arg(short = 'n', long, value_name = "N", default_value = "20")]
+    lines: usize,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Sub {
+    /// Show the steps of one run, here and on the hosts, with what went wrong
+    ///
+    /// Columns: ts (seconds since the epoch, by the clock of its place), host (- for this machine), step, targets, outcome,
+    /// elapsed_ms, error.
+    Show {
+        /// The run, or the beginning of its name; `last` is the newest
+        #[arg(value_name = "RUN")]
+        run: String,
+
+        #[command(flatten)]
+        source: SourceArgs,
+    },
+}
+
+#[derive(Clone, Copy, Debug, clap::Args)]
+struct SourceArgs {
+    /// Ask no host: show what was done from this machine
+    #[arg(long)]
+    here: bool,
+}
+
+impl History {
+    pub fn run(self, cx: &Context) -> Result<Status, Failure> {
+        match self.command {
+            None => {
+                let report = read(cx, self.source)?;
+                let newest = &report.runs[..report.runs.len().min(self.lines)];
+                cx.printer.records(newest)?;
+                Ok(conclude(cx, &report))
+            }
+            Some(Sub::Show { run, source }) => {
+                let report = read(cx, source)?;
+                let row = report.find(&run).map_err(|error| Failure::usage(error.to_string()))?;
+                cx.printer.status(&headline(row));
+                cx.printer.records(&report.steps(&row.run))?;
+                Ok(conclude(cx, &report))
+            }
+        }
+    }
+}
+
+fn read(cx: &Context, source: SourceArgs) -> Result<HistoryReport, Failure> {
+    let layout = cx.layout()?;
+    let sources = if source.here { Sources::Here } else { Sources::All };
+    cx.block_on(query::history(&layout, sources, &cx.asking()))?.map_err(Failure::here)
+}
+
+/// Hosts that gave no answer may know more.
+fn conclude(cx: &Context, report: &HistoryReport) -> Status {
+    cx.printer.silent_hosts(&report.silent, &[]);
+    if report.silent.is_empty() { Status::Done } else { Status::Failed }
+}
+
+/// Such as `run 3fa94c1d: deploy by ana@ops1, 2026-03-01 12:00:00.123: failed`.
+fn headline(row: &RunRow) -> String {
+    let error = row.error.as_ref().map(|error| format!(" ({error})")).unwrap_or_default();
+    format!(
+        "run {}: {} by {}, {}: {}{error}",
+        row.run,
+        row.command.as_deref().unwrap_or("a command that is not known"),
+        row.operator.as_deref().unwrap_or("somebody"),
+        human::local_time(row.ts),
+        row.outcome
+    )
+}
+
+impl Record for RunRow {
+    const HEADINGS: &'static [&'static str] = &["RUN", "WHEN", "WHO", "COMMAND", "RELEASE", "OUTCOME", "TIME", "NOTE"];
+
+    fn cells(&self) -> Vec<String> {
+        let mut cells = self.fields();
+        cells[1] = human::clock(self.ts);
+        cells[6] = elapsed(self.elapsed_ms);
+        cells[7] = self.error.clone().unwrap_or_default();
+        cells
+    }
+
+    fn fields(&self) -> Vec<String> {
+        vec![
+            self.run.clone(),
+            self.ts.to_string(),
+            shown(self.operator.as_deref()),
+            shown(self.command.as_deref()),
+            shown(self.release.as_deref()),
+            self.outcome.clone(),
+            shown(self.elapsed_ms),
+            shown(self.error.as_deref()),
+        ]
+    }
+
+    fn name(&self) -> &str {
+        &self.run
+    }
+}
+
+impl Record for StepRow {
+    const HEADINGS: &'static [&'static str] = &["WHEN", "HOST", "STEP", "TARGETS", "OUTCOME", "TIME", "NOTE"];
+
+    fn cells(&self) -> Vec<String> {
+        let mut cells = self.fields();
+        cells[0] = human::clock(self.ts);
+        cells[5] = elapsed(self.elapsed_ms);
+        cells[6] = self.error.clone().unwrap_or_default();
+        cells
+    }
+
+    fn fields(&self) -> Vec<String> {
+        vec![
+            self.ts.to_string(),
+            shown(self.host.as_deref()),
+            self.step.clone(),
+            shown(self.targets.as_deref()),
+            self.outcome.clone(),
+            shown(self.elapsed_ms),
+            shown(self.error.as_deref()),
+        ]
+    }
+
+    fn name(&self) -> &str {
+        &self.step
+    }
+}
+
+fn elapsed(ms: Option<u64>) -> String {
+    shown(ms.map(|ms| format!("{:.1}s", ms as f64 / 1000.0)))
+}
