@@ -1464,7 +1464,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__layout__subcmd__show)
-            opts="-f -l -o -q -v -h --format --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            opts="-f -l -o -q -v -h --format --options --layout --output --quiet --verbose --parallel --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

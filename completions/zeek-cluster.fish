@@ -407,6 +407,7 @@ tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from show" -l parallel -d 'How many hosts to talk to at once' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from show" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from show" -l options -d 'Print each option\'s value instead, and where it comes from'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Say less on standard error: errors only'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from show" -l yes -d 'Answer every question with yes'

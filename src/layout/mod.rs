@@ -9,6 +9,7 @@
 //! here opens a file or asks a resolver: both are the caller's, see [`Environment`].
 
 mod duration;
+mod effective;
 mod expand;
 mod load;
 mod model;
@@ -28,6 +29,7 @@ mod zeekctl_cfg;
 #[cfg(test)]
 mod tests;
 
+pub use effective::{Effective, Origin, effective_options};
 pub use load::{Environment, Loaded, load};
 pub use model::*;
 pub use problem::Problem;

@@ -4,10 +4,10 @@
 //! Names, types and defaults: `protocol/cluster.md` 1.3, 2.3, 2.5, 5.1, 5.2, `protocol/zeromq.md` 6.1 and
 //! `protocol/broker.md` 8, with the defaults that hold under the ZeroMQ backend.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::duration;
+use super::model::Backend;
 use super::tree::{Scalar, Tree, Value};
 use crate::api::config::OptionValue;
 
@@ -73,41 +73,6 @@ pub enum EnvRule {
     OverrideWholeSeconds,
     /// It wins, read as seconds with decimals.
     OverrideSeconds,
-}
-
-/// Where an effective value comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// The table.
-    Default,
-    /// The layout.
-    Layout,
-    /// The named environment variable.
-    Environment(&'static str),
-}
-
-impl Origin {
-    /// `default`, `layout`, or the variable's name.
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            Origin::Default => "default",
-            Origin::Layout => "layout",
-            Origin::Environment(variable) => variable,
-        }
-    }
-}
-
-/// The value that an option has in a node.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Effective {
-    /// Its name.
-    pub name: &'static str,
-    /// Its value.
-    pub value: OptionValue,
-    /// The value in Zeek's script syntax.
-    pub text: String,
-    /// Who said so.
-    pub origin: Origin,
 }
 
 const fn option(name: &'static str, kind: OptionKind, default: &'static str, doc: &'static str) -> OptionInfo {
@@ -692,15 +657,29 @@ pub static OPTIONS: &[OptionInfo] = &[
     option("Broker::table_store_db_directory", Text, "\".\"", "Folder of the files of tables that live in stores."),
 ];
 
+/// Redefinable names of the reference that are no options of a layout, and what to do instead.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("Cluster::nodes", "declare the nodes under `nodes`"),
+    ("Cluster::stores", "declare the stores under `stores`"),
+    ("Cluster::node_id", FUNCTION),
+    ("Cluster::node_topic", "set `Cluster::Backend::ZeroMQ::node_topic_prefix` instead"),
+    ("Cluster::nodeid_topic", "set `Cluster::Backend::ZeroMQ::nodeid_topic_prefix` instead"),
+    ("Cluster::logger_pool_spec", POOL),
+    ("Cluster::proxy_pool_spec", POOL),
+    ("Cluster::worker_pool_spec", POOL),
+    ("Cluster::Telemetry::topic_normalizations", "the topics of node ids are always counted as one"),
+];
+const FUNCTION: &str = "a function cannot be redefined in a layout";
+const POOL: &str = "set its fields instead, such as `Cluster::worker_pool_spec$max_nodes`";
+
+/// What to do instead of setting a redefinable name of the reference that is no option of a layout; none for all others.
+pub fn elsewhere(name: &str) -> Option<&'static str> {
+    ELSEWHERE.iter().find(|(known, _)| *known == name).map(|(_, instead)| *instead)
+}
+
 /// The option of that full name.
 pub fn find(name: &str) -> Option<&'static OptionInfo> {
     OPTIONS.iter().find(|option| option.name == name)
-}
-
-/// The value that every option has in a node: what the layout says, the environment (asked through `env`) where the
-/// reference lets it speak, else the default. In the order of [`OPTIONS`].
-pub fn effective(layout: &BTreeMap<String, OptionValue>, env: &dyn Fn(&str) -> Option<String>) -> Vec<Effective> {
-    OPTIONS.iter().map(|option| option.effective(layout.get(option.name), env)).collect()
 }
 
 impl OptionInfo {
@@ -712,56 +691,44 @@ impl OptionInfo {
         }
     }
 
-    fn effective(&self, layout: Option<&OptionValue>, env: &dyn Fn(&str) -> Option<String>) -> Effective {
-        let from_env = self.env.and_then(|(variable, rule)| Some((variable, rule, env(variable)?)));
-        let (value, origin) = match (from_env, layout) {
-            (Some((variable, EnvRule::OverrideWholeSeconds, text)), _) => {
-                (OptionValue::Real(atoi(&text)), Origin::Environment(variable))
-            }
-            (Some((variable, EnvRule::OverrideSeconds, text)), _) => (
-                OptionValue::Real(text.trim().parse().ok().filter(|s: &f64| s.is_finite()).unwrap_or(0.0)),
-                Origin::Environment(variable),
-            ),
-            (_, Some(value)) => (value.clone(), Origin::Layout),
-            (Some((variable, EnvRule::Default, text)), None) => {
-                (OptionValue::Text(text), Origin::Environment(variable))
-            }
-            (None, None) => (self.default_value(), Origin::Default),
-        };
-        Effective { name: self.name, text: self.kind.zeek_text(&value), value, origin }
+    /// The default under a backend, in Zeek's script syntax: topics have dots under ZeroMQ and slashes under Broker.
+    pub fn default_under(&self, backend: Backend) -> &'static str {
+        match (backend, self.name) {
+            (Backend::Broker, "Cluster::logger_topic") => "\"zeek/cluster/logger\"",
+            (Backend::Broker, "Cluster::manager_topic") => "\"zeek/cluster/manager\"",
+            (Backend::Broker, "Cluster::proxy_topic") => "\"zeek/cluster/proxy\"",
+            (Backend::Broker, "Cluster::worker_topic") => "\"zeek/cluster/worker\"",
+            (Backend::Broker, "Cluster::logger_pool_spec$topic") => "\"zeek/cluster/pool/logger\"",
+            (Backend::Broker, "Cluster::proxy_pool_spec$topic") => "\"zeek/cluster/pool/proxy\"",
+            (Backend::Broker, "Cluster::worker_pool_spec$topic") => "\"zeek/cluster/pool/worker\"",
+            _ => self.default,
+        }
     }
 
-    /// [`OptionInfo::default`] as a value.
-    pub fn default_value(&self) -> OptionValue {
+    /// [`OptionInfo::default_under`] as a value.
+    pub fn default_value(&self, backend: Backend) -> OptionValue {
+        let default = self.default_under(backend);
         let list = |text: &str, open: &str, close: char| -> Vec<String> {
             let inside = text.trim_start_matches(open).trim_end_matches(close);
             inside.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
         };
         match self.kind {
-            Bool => OptionValue::Bool(self.default == "T"),
-            Count | Int => OptionValue::Int(self.default.parse().unwrap_or(0)),
-            Port => OptionValue::Int(port(self.default).unwrap_or(0)),
-            Double => OptionValue::Real(self.default.parse().unwrap_or(0.0)),
-            Text => OptionValue::Text(self.default.trim_matches('"').replace("\\t", "\t")),
-            Interval | Enum(_) => OptionValue::Text(self.default.to_owned()),
-            EnumSet(_) => OptionValue::List(list(self.default, "{", '}').into_iter().map(OptionValue::Text).collect()),
+            Bool => OptionValue::Bool(default == "T"),
+            Count | Int => OptionValue::Int(default.parse().unwrap_or(0)),
+            Port => OptionValue::Int(port(default).unwrap_or(0)),
+            Double => OptionValue::Real(default.parse().unwrap_or(0.0)),
+            Text => OptionValue::Text(default.trim_matches('"').replace("\\t", "\t")),
+            Interval | Enum(_) => OptionValue::Text(default.to_owned()),
+            EnumSet(_) => OptionValue::List(list(default, "{", '}').into_iter().map(OptionValue::Text).collect()),
             StringVector => {
-                OptionValue::List(list(self.default, "vector(", ')').into_iter().map(OptionValue::Text).collect())
+                OptionValue::List(list(default, "vector(", ')').into_iter().map(OptionValue::Text).collect())
             }
             DoubleVector => {
-                let numbers = list(self.default, "vector(", ')').into_iter().filter_map(|n| n.parse().ok());
+                let numbers = list(default, "vector(", ')').into_iter().filter_map(|n| n.parse().ok());
                 OptionValue::List(numbers.map(OptionValue::Real).collect())
             }
         }
     }
-}
-
-/// The number that a text begins with, as C's `atoi` reads it; negative ones count as 0.
-fn atoi(text: &str) -> f64 {
-    let text = text.trim_start();
-    let text = text.strip_prefix('+').unwrap_or(text);
-    let digits: String = text.chars().take_while(char::is_ascii_digit).take(9).collect();
-    digits.parse().unwrap_or(0.0)
 }
 
 impl OptionKind {
@@ -900,46 +867,83 @@ fn port(text: &str) -> Option<i64> {
 mod tests {
     use super::*;
 
-    fn value(name: &str, layout: &[(&str, OptionValue)], env: &[(&str, &str)]) -> (String, &'static str) {
-        let layout = layout.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-        let env = |asked: &str| env.iter().find(|(name, _)| *name == asked).map(|(_, value)| (*value).to_owned());
-        let all = effective(&layout, &env);
-        let found = all.into_iter().find(|e| e.name == name).expect(name);
-        (found.text, found.origin.as_str())
-    }
-
     #[test]
     fn defaults_read_back_as_they_are_written() {
         for option in OPTIONS {
-            assert_eq!(option.kind.zeek_text(&option.default_value()), option.default, "{}", option.name);
+            assert_eq!(
+                option.kind.zeek_text(&option.default_value(Backend::Zeromq)),
+                option.default,
+                "{}",
+                option.name
+            );
             assert!(option.doc.ends_with('.'), "{}", option.name);
         }
+    }
+
+    /// Names and types of the reference's `&redef` variables, from its page on `base/frameworks/cluster/main.zeek`.
+    const REFERENCE: &[(&str, &str)] = &[
+        ("Cluster::default_backend", "Broker::BackendType"),
+        ("Cluster::default_master_node", "string"),
+        ("Cluster::default_persistent_backend", "Broker::BackendType"),
+        ("Cluster::default_store_dir", "string"),
+        ("Cluster::default_websocket_max_event_queue_size", "count"),
+        ("Cluster::default_websocket_ping_interval", "interval"),
+        ("Cluster::enable_round_robin_logging", "bool"),
+        ("Cluster::logger_topic", "string"),
+        ("Cluster::manager_is_logger", "bool"),
+        ("Cluster::manager_topic", "string"),
+        ("Cluster::node", "string"),
+        ("Cluster::node_topic_prefix", "string"),
+        ("Cluster::nodeid_topic_prefix", "string"),
+        ("Cluster::nodes", "table"),
+        ("Cluster::proxy_topic", "string"),
+        ("Cluster::retry_interval", "interval"),
+        ("Cluster::worker_topic", "string"),
+        ("Cluster::stores", "table"),
+        ("Cluster::node_id", "function"),
+        ("Cluster::node_topic", "function"),
+        ("Cluster::nodeid_topic", "function"),
+    ];
+
+    #[test]
+    fn every_redefinable_name_of_the_reference_is_an_option_or_says_what_to_do_instead() {
+        for (name, kind) in REFERENCE {
+            let Some(option) = find(name) else {
+                assert!(elsewhere(name).is_some(), "{name}");
+                continue;
+            };
+            let ours = match option.kind {
+                Bool => "bool",
+                Count => "count",
+                Interval => "interval",
+                Text => "string",
+                Enum(names) if names == BACKEND_TYPES => "Broker::BackendType",
+                other => panic!("{name}: {other:?}"),
+            };
+            assert_eq!(ours, *kind, "{name}");
+            assert_eq!(elsewhere(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn topics_have_dots_or_slashes_by_the_backend() {
+        let check = |name: &str, zeromq: &str, broker: &str| {
+            let option = find(name).expect(name);
+            assert_eq!(option.default_value(Backend::Zeromq), OptionValue::Text(zeromq.into()), "{name}");
+            assert_eq!(option.default_value(Backend::Broker), OptionValue::Text(broker.into()), "{name}");
+        };
+        check("Cluster::logger_topic", "zeek.cluster.logger", "zeek/cluster/logger");
+        check("Cluster::manager_topic", "zeek.cluster.manager", "zeek/cluster/manager");
+        check("Cluster::proxy_topic", "zeek.cluster.proxy", "zeek/cluster/proxy");
+        check("Cluster::worker_topic", "zeek.cluster.worker", "zeek/cluster/worker");
+        check("Cluster::worker_pool_spec$topic", "zeek.cluster.pool.worker", "zeek/cluster/pool/worker");
+        check("Cluster::node_topic_prefix", "zeek/cluster/node/", "zeek/cluster/node/");
     }
 
     #[test]
     fn names_are_there_once() {
         let names: std::collections::BTreeSet<_> = OPTIONS.iter().map(|option| option.name).collect();
         assert_eq!(names.len(), OPTIONS.len());
-    }
-
-    #[test]
-    fn the_environment_wins_where_the_reference_says_so() {
-        let retry = "Cluster::retry_interval";
-        let layout = [(retry, OptionValue::Text("5 sec".into()))];
-        assert_eq!(value(retry, &[], &[]), ("1sec".into(), "default"));
-        assert_eq!(value(retry, &layout, &[]), ("5sec".into(), "layout"));
-        let variable = "ZEEK_DEFAULT_CONNECT_RETRY";
-        assert_eq!(value(retry, &layout, &[(variable, "3.9")]), ("3sec".into(), variable));
-        assert_eq!(value(retry, &layout, &[(variable, "soon")]), ("0sec".into(), variable));
-        assert_eq!(value(retry, &layout, &[(variable, "")]), ("0sec".into(), variable));
-    }
-
-    #[test]
-    fn the_environment_gives_defaults_where_the_reference_says_so() {
-        let (address, variable) = ("Broker::default_listen_address", "ZEEK_DEFAULT_LISTEN_ADDRESS");
-        assert_eq!(value(address, &[], &[(variable, "192.0.2.1")]), ("\"192.0.2.1\"".into(), variable));
-        let layout = [(address, OptionValue::Text("192.0.2.9".into()))];
-        assert_eq!(value(address, &layout, &[(variable, "192.0.2.1")]), ("\"192.0.2.9\"".into(), "layout"));
     }
 
     #[test]

@@ -338,12 +338,14 @@ options:
   Cluster::retry_interval: soon
   Cluster::manager_is_logger: true
   Cluster::Telemetry::core_metrics: [Cluster::Telemetry::INFO, LOUD]
+  Cluster::stores: {}
 ",
         &[
             "3:3 [Cluster::retry_intervall] unknown option `Cluster::retry_intervall`; did you mean `Cluster::retry_interval`?",
             "4:28 [soon] `Cluster::retry_interval` cannot be `soon`; expected a duration such as `500ms`, `10s`, `5min`, `1hr` or `30days`",
             "5:3 [Cluster::manager_is_logger] `Cluster::manager_is_logger` follows from other keys; add or remove a node of type logger instead",
             "6:37 [[Cluster::Telemetry::INFO, LOUD]] `Cluster::Telemetry::core_metrics` cannot be a list; expected a list of `Cluster::Telemetry::INFO`, `Cluster::Telemetry::VERBOSE`, `Cluster::Telemetry::DEBUG`",
+            "7:3 [Cluster::stores] `Cluster::stores` is no option of a layout; declare the stores under `stores`",
         ],
     );
 }

@@ -202,6 +202,11 @@ fn networks(tree: &Rc<Tree>) -> Vec<Network> {
 /// An option with a value of its type; what is wrong with it is reported.
 fn option(entry: &Entry, problems: &mut Problems) -> Option<(Spanned<String>, Spanned<OptionValue>)> {
     let Some(info) = super::options::find(&entry.key.value) else {
+        if let Some(instead) = super::options::elsewhere(&entry.key.value) {
+            let message = format!("`{}` is no option of a layout", entry.key.value);
+            problems.push(Report::new(entry.key.span, message).hint(instead));
+            return None;
+        }
         let message = format!("unknown option `{}`", tree::shorten(&entry.key.value));
         let names = super::options::OPTIONS.iter().map(|option| option.name);
         problems.push(Report::new(entry.key.span, message).nearest(&entry.key.value, names));

@@ -8,7 +8,7 @@ use crate::api::config::{NodeConfig, OptionValue};
 use crate::api::node::OptionView;
 use crate::cluster::pools::{PoolId, Pools};
 use crate::cluster::{self, EventSerializer, Kept, Topics};
-use crate::layout::options::{self, Effective};
+use crate::layout::{self, Backend, Effective, options};
 use crate::transport::zeromq::{HubOptions, Options};
 
 /// Size classes of a histogram, for each pair of topic and event.
@@ -25,34 +25,21 @@ pub(super) struct Redefs {
 }
 
 impl Redefs {
-    /// What the layout says, the environment where the reference lets it speak, else the defaults.
+    /// What the layout says, the environment of this process where the reference lets it speak, else the defaults.
     pub(super) fn new(config: &NodeConfig) -> Redefs {
-        let effective = options::effective(&config.options, &|variable| std::env::var(variable).ok());
+        let env = |variable: &str| std::env::var(variable).ok();
+        Redefs::of(layout::effective_options(config, Backend::Zeromq, &env))
+    }
+
+    fn of(effective: Vec<Effective>) -> Redefs {
         Redefs { effective: effective.into_iter().map(|option| (option.name, option)).collect() }
     }
 
-    /// All options, in Zeek's script syntax; those that follow from the rest of the layout as they are here.
-    pub(super) fn views(&self, config: &NodeConfig) -> BTreeMap<String, OptionView> {
+    /// All options, in Zeek's script syntax.
+    pub(super) fn views(&self) -> BTreeMap<String, OptionView> {
         let shown =
             |option: &Effective| OptionView { value: option.text.clone(), origin: option.origin.as_str().to_owned() };
-        let mut views: BTreeMap<String, OptionView> =
-            self.effective.iter().map(|(name, option)| ((*name).to_owned(), shown(option))).collect();
-        let endpoints = &config.zeromq;
-        let quoted = |text: &str| format!("{text:?}");
-        let derived = [
-            ("connect_xpub_endpoint", Some(quoted(&endpoints.connect_xpub_endpoint))),
-            ("connect_xsub_endpoint", Some(quoted(&endpoints.connect_xsub_endpoint))),
-            ("listen_xpub_endpoint", endpoints.listen_xpub_endpoint.as_deref().map(quoted)),
-            ("listen_xsub_endpoint", endpoints.listen_xsub_endpoint.as_deref().map(quoted)),
-            ("listen_log_endpoint", endpoints.listen_log_endpoint.as_deref().map(quoted)),
-            ("run_proxy_thread", Some(if endpoints.run_proxy_thread { "T" } else { "F" }.to_owned())),
-        ];
-        for (name, value) in derived {
-            if let (Some(view), Some(value)) = (views.get_mut(&zeromq(name)), value) {
-                *view = OptionView { value, origin: "layout".to_owned() };
-            }
-        }
-        views
+        self.effective.iter().map(|(name, option)| ((*name).to_owned(), shown(option))).collect()
     }
 
     /// Options of the core.
@@ -260,10 +247,10 @@ fn wrong(option: &str, expected: &str) -> NodeError {
 mod tests {
     use super::*;
 
-    fn redefs(layout: &[(&str, OptionValue)]) -> Redefs {
-        let layout = layout.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-        let effective = options::effective(&layout, &|_| None);
-        Redefs { effective: effective.into_iter().map(|option| (option.name, option)).collect() }
+    fn redefs(set: &[(&str, OptionValue)]) -> Redefs {
+        let options = set.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        let config = NodeConfig { options, ..crate::node::tests::zeek_config("worker-1") };
+        Redefs::of(layout::effective_options(&config, Backend::Zeromq, &|_| None))
     }
 
     #[test]

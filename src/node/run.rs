@@ -107,7 +107,7 @@ impl Node {
         let api = Api {
             core: doors.requests,
             views: doors.views,
-            options: Arc::new(redefs.views(config)),
+            options: Arc::new(redefs.views()),
             metrics,
             stop: stop.clone(),
         };

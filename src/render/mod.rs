@@ -10,5 +10,6 @@ mod zeek;
 mod tests;
 
 pub use cluster_layout::layout_zeek;
+pub use node_config::node_config;
 pub use release::{HostRelease, Release, ReleaseInput, RenderError, release};
 pub use show::{layout_json, layout_yaml};

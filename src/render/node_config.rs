@@ -10,7 +10,10 @@ use crate::data::NodeType;
 use crate::layout::{Layout, Node, nodeset};
 
 /// The configuration of one node of the layout.
-pub(crate) fn node_config(layout: &Layout, node: &Node) -> Result<NodeConfig, RenderError> {
+///
+/// # Errors
+/// When an address did not resolve, or there is no manager.
+pub fn node_config(layout: &Layout, node: &Node) -> Result<NodeConfig, RenderError> {
     Ok(NodeConfig {
         cluster: layout.name.clone(),
         name: node.name.clone(),

@@ -14,7 +14,7 @@ use super::release::{fingerprint, sha256};
 use crate::api::config::{LogFormat, OptionValue, ZeekConfig};
 use crate::api::keys::CurveKeys;
 use crate::data::NodeType;
-use crate::layout::{Engine, Layout, Network, Node, options};
+use crate::layout::{Backend, Engine, Layout, Network, Node, options};
 
 /// `AF_Packet::fanout_id` of the first interface of a host. Source: Zeek 8.2, `base/packet-protocols/af_packet`.
 const FIRST_FANOUT_ID: usize = 23;
@@ -214,7 +214,10 @@ fn pool_specs(layout: &BTreeMap<String, OptionValue>) -> String {
     for (pool, node_type) in [("logger", NodeType::Logger), ("proxy", NodeType::Proxy), ("worker", NodeType::Worker)] {
         let field = |name: &str| {
             let option = options::find(&format!("Cluster::{pool}_pool_spec${name}"))?;
-            Some((option.kind.zeek_text(&option.default_value()), option.kind.zeek_text(layout.get(option.name)?)))
+            Some((
+                option.kind.zeek_text(&option.default_value(Backend::Zeromq)),
+                option.kind.zeek_text(layout.get(option.name)?),
+            ))
         };
         let (topic, most, exclusive) = (field("topic"), field("max_nodes"), field("exclusive"));
         if [&topic, &most, &exclusive].into_iter().flatten().all(|(default, value)| default == value) {

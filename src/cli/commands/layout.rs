@@ -5,8 +5,9 @@ use clap::ValueEnum;
 use crate::cli::context::Context;
 use crate::cli::exit::Status;
 use crate::cli::failure::Failure;
+use crate::cli::output::Record;
 use crate::layout::{self, nodeset};
-use crate::query;
+use crate::query::{self, OptionRow};
 
 /// Check or print the layout file, without asking any host
 #[derive(Debug, clap::Args)]
@@ -29,6 +30,14 @@ enum Sub {
         /// In which form
         #[arg(short, long, value_enum, default_value = "yaml")]
         format: ShowFormat,
+
+        /// Print each option's value instead, and where it comes from
+        ///
+        /// All of Zeek's redefinable options that a layout can set or that follow from it, with the value that each has in
+        /// the nodes: from the layout, from an environment variable of the node (its `env_vars`; on this machine also the
+        /// environment of this command), or the default. Columns: option, value, origin, nodes. --output applies.
+        #[arg(long, conflicts_with = "format")]
+        options: bool,
     },
     /// Print a JSON Schema of the layout file, for editors
     Schema,
@@ -49,7 +58,8 @@ impl LayoutCommand {
     pub fn run(self, cx: &Context) -> Result<Status, Failure> {
         match self.command {
             Sub::Check => check(cx),
-            Sub::Show { format } => show(cx, format),
+            Sub::Show { options: true, .. } => options(cx),
+            Sub::Show { format, .. } => show(cx, format),
             Sub::Schema => Ok(cx.printer.json(&layout::schema()).map(|()| Status::Done)?),
         }
     }
@@ -79,4 +89,29 @@ fn show(cx: &Context, format: ShowFormat) -> Result<Status, Failure> {
         ShowFormat::Zeek => query::layout_zeek(&layout).map_err(|error| Failure::deploy(error.into()))?,
     };
     Ok(cx.printer.text(&text).map(|()| Status::Done)?)
+}
+
+fn options(cx: &Context) -> Result<Status, Failure> {
+    let layout = cx.layout()?;
+    let env = |variable: &str| std::env::var(variable).ok();
+    let rows = query::options(&layout, &env).map_err(|error| Failure::deploy(error.into()))?;
+    cx.printer.records(&rows)?;
+    Ok(Status::Done)
+}
+
+impl Record for OptionRow {
+    const HEADINGS: &'static [&'static str] = &["OPTION", "VALUE", "ORIGIN", "NODES"];
+
+    fn cells(&self) -> Vec<String> {
+        self.fields()
+    }
+
+    fn fields(&self) -> Vec<String> {
+        let nodes = nodeset::fold(self.nodes.iter().map(String::as_str));
+        vec![self.option.clone(), self.value.clone(), self.origin.clone(), nodes]
+    }
+
+    fn name(&self) -> &str {
+        &self.option
+    }
 }

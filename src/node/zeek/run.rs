@@ -103,7 +103,7 @@ impl Parent {
         let api = Api {
             core: self.asks.clone(),
             views: self.views.subscribe(),
-            options: Arc::new(redefs.views(config)),
+            options: Arc::new(redefs.views()),
             metrics,
             stop: stop.clone(),
         };
