@@ -12,6 +12,7 @@ mod mistakes;
 mod mixed;
 mod observe;
 mod pipes;
+mod program;
 mod recorded;
 mod sets;
 mod shells;

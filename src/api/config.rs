@@ -35,8 +35,27 @@ pub struct NodeConfig {
     /// Set when a real Zeek runs as this node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zeek: Option<ZeekConfig>,
+    /// Set when a program runs under this node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<ProgramConfig>,
     /// `Cluster::nodes`: the whole layout, this node included. Changes here do not need a restart, except of a real Zeek.
     pub nodes: Vec<NodeEntry>,
+}
+
+/// A program that runs under a node. `env_vars` and `pin_cpus` are not here: the node passes its own on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProgramConfig {
+    /// Program and arguments; at least the program.
+    pub command: Vec<String>,
+    /// Where it finds the cluster: the node's own WebSocket server, else the manager's; none when neither has one.
+    #[serde(default)]
+    pub websocket_url: Option<String>,
+    /// `interface` of the layout.
+    #[serde(default)]
+    pub interface: Option<String>,
+    /// How long it may take to end after SIGTERM before SIGKILL.
+    pub stop_grace_ms: u64,
 }
 
 /// How a real Zeek is started as a node (`zeekctl.md` 6 and 10). `env_vars` and `pin_cpus` are not here: the agent sets both.

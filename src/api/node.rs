@@ -46,8 +46,26 @@ pub struct NodeView {
     pub peers: Vec<PeerView>,
     /// By node type: how many the layout defines and how many this node sees up (itself never counted as active).
     pub counts: BTreeMap<NodeType, Count>,
+    /// The program that runs under the node; none when the layout has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<ProgramView>,
     /// Queue and drop counters by name, such as `xpub_drops`, `onloop_drops`, `msg_errors`, `log_drops`.
     pub counters: BTreeMap<String, u64>,
+}
+
+/// A program that runs under a node (`command` of the layout).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProgramView {
+    /// The process, while there is one.
+    #[serde(default)]
+    pub pid: Option<u32>,
+    /// How often the node started it again.
+    pub restarts: u64,
+    /// How often it ended by itself, or could not even be started.
+    pub exits: u64,
+    /// Why it does not run, or did not until a moment ago, in words; none when all is well.
+    #[serde(default)]
+    pub trouble: Option<String>,
 }
 
 /// What a real Zeek says of the scripts of nodes that would be started alike; `node check` answers with an array of these.

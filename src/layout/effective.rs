@@ -209,6 +209,7 @@ mod tests {
                 suffix: None,
             },
             zeek: None,
+            program: None,
             nodes: vec![NodeEntry {
                 name: "manager".into(),
                 node_type: NodeType::Manager,

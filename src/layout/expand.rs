@@ -33,6 +33,7 @@ pub(crate) struct Placed {
     pub(crate) port: Origin,
     pub(crate) metrics_span: Option<Span>,
     pub(crate) websocket_span: Option<Span>,
+    pub(crate) command_span: Option<Span>,
 }
 
 /// Where a port comes from.
@@ -207,6 +208,7 @@ fn place(spec: &LayoutSpec, group: &NodeSpec, host: &Host, process: Process, pro
         },
         lb_method: group.lb_method.clone(),
         pin_cpus: cpu.into_iter().collect(),
+        command: group.command.as_ref().map(|command| command.value.clone()).unwrap_or_default(),
         env_vars: group.env_vars.clone(),
         aux_scripts: group.aux_scripts.clone(),
         group: (group.name.value.clone(), process.number),
@@ -218,6 +220,7 @@ fn place(spec: &LayoutSpec, group: &NodeSpec, host: &Host, process: Process, pro
         port: group.port.as_ref().map_or(Origin::Automatic, |port| Origin::Written(port.span)),
         metrics_span: group.metrics_port.as_ref().map(|port| port.span),
         websocket_span: group.websocket.as_ref().map(|websocket| websocket.span),
+        command_span: group.command.as_ref().map(|command| command.span),
     }
 }
 

@@ -131,6 +131,8 @@ pub struct Node {
     pub lb_method: Option<String>,
     /// The CPUs of this one process.
     pub pin_cpus: Vec<u32>,
+    /// `command`: a program that runs under the node, and its arguments; empty for none.
+    pub command: Vec<String>,
     /// `env_vars`.
     pub env_vars: BTreeMap<String, String>,
     /// `aux_scripts`.
@@ -232,6 +234,12 @@ impl Layout {
     /// The node of that name.
     pub fn node(&self, name: &str) -> Option<&Node> {
         self.nodes.iter().find(|n| n.name == name)
+    }
+
+    /// The WebSocket server nearest to a node, and the node that it runs in: its own, else the manager's.
+    pub fn websocket_of<'a>(&'a self, node: &'a Node) -> Option<(&'a Node, &'a WebSocket)> {
+        let of = |node: &'a Node| node.websocket.as_ref().map(|websocket| (node, websocket));
+        of(node).or_else(|| self.manager().and_then(of))
     }
 
     /// The one manager.

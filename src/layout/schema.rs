@@ -232,6 +232,12 @@ const NODE: Kind = Kind::Keys(&[
         "How packets are spread over the processes of a host.",
     ),
     key("pin_cpus", &Kind::OneOrMany(&CPU), "all", "CPU of the first process, the second one and so on, on each host."),
+    key(
+        "command",
+        &Kind::OneOrMany(&Kind::Text),
+        "none",
+        "A program that runs under this node, and its arguments, as a list; it finds the cluster by its environment.",
+    ),
     key("env_vars", &Kind::Named { names: Names::Variable, value: &Kind::Text }, "", "Environment of the process."),
     key("aux_scripts", &Kind::OneOrMany(&Kind::Text), "", "Further Zeek scripts of this node."),
 ]);

@@ -83,6 +83,7 @@ pub(crate) struct NodeSpec {
     pub(crate) lb_method: Option<String>,
     pub(crate) pin_cpus: Vec<u32>,
     pub(crate) pin_cpus_span: Span,
+    pub(crate) command: Option<Spanned<Vec<String>>>,
     pub(crate) env_vars: BTreeMap<String, String>,
     pub(crate) aux_scripts: Vec<String>,
 }
@@ -114,6 +115,7 @@ impl NodeSpec {
             interfaces: Interfaces::None,
             lb_method: None,
             pin_cpus: Vec::new(),
+            command: None,
             env_vars: BTreeMap::new(),
             aux_scripts: Vec::new(),
         }

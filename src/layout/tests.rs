@@ -191,7 +191,7 @@ nodes:
             "4:11 [adress] unknown key `adress`; expected `address` or `ssh`; did you mean `address`?",
             "5:3 [head] `head` stands here twice; expected each key once",
             "7:35 [haed] unknown host `haed`; expected one of head; did you mean `head`?",
-            "7:41 [prot] unknown key `prot`; expected `type`, `host`, `count`, `lb_procs`, `ip`, `zone_id`, `port`, `manager`, `metrics_port`, `engine`, `websocket`, `interface`, `lb_method`, `pin_cpus`, `env_vars` or `aux_scripts`; did you mean `port`?",
+            "7:41 [prot] unknown key `prot`; expected `type`, `host`, `count`, `lb_procs`, `ip`, `zone_id`, `port`, `manager`, `metrics_port`, `engine`, `websocket`, `interface`, `lb_method`, `pin_cpus`, `command`, `env_vars` or `aux_scripts`; did you mean `port`?",
             "8:19 [wroker] `type` cannot be `wroker`; expected `manager`, `logger`, `proxy` or `worker`; did you mean `worker`?",
             "8:46 [none] `count` cannot be `none`; expected a whole number from 1 to 10000",
             "9:3 ['wörker'] `wörker` is no name; expected letters, digits, `_` and `-`, not beginning with `-`, at most 64",
@@ -479,4 +479,47 @@ proptest! {
     fn no_text_panics(text in "\\PC{0,200}") {
         let _ = try_load(&text);
     }
+}
+
+#[test]
+fn a_command_is_a_list_with_a_program_and_wants_a_websocket_server() {
+    check(
+        "nodes:
+  manager: { websocket: {} }
+  worker: { command: python3 sensor.py }
+  proxy: { command: [] }
+  logger: { engine: zeek, command: [sensor] }
+",
+        &[
+            "3:22 [python3 sensor.py] no shell reads `command`, and no program is called so; expected a list; write `[python3, sensor.py]`",
+            "4:21 [[]] `command` names no program; expected a list such as `[/usr/local/bin/sensor, --verbose]`",
+            "5:36 [[sensor]] `logger` is a real Zeek, under which no `command` runs; expected `engine: core`, or `command` on another node",
+        ],
+    );
+    check_warnings(
+        "nodes: { manager: {}, worker: { command: [sensor], count: 3 } }\n",
+        &[
+            "1:42 [[sensor]] the program of `worker-1` has no WebSocket server to speak to the cluster; give the node or the manager a `websocket:`",
+        ],
+    );
+    let layout = test_layout("nodes: { manager: { websocket: {} }, worker: { command: [a, -b, 7], count: 2 } }\n");
+    assert_eq!(layout.nodes[2].command, ["a", "-b", "7"]);
+    let again = test_layout(&super::to_yaml(&layout));
+    assert_eq!(again.nodes[2].command, layout.nodes[2].command);
+    assert_eq!(layout.websocket_of(&layout.nodes[2]).map(|(node, _)| node.name.as_str()), Some("manager"));
+}
+
+#[test]
+fn a_websocket_server_on_loopback_is_no_use_to_a_program_on_another_host() {
+    check_warnings(
+        "hosts: { head: 192.0.2.1, far: 192.0.2.2 }
+nodes:
+  manager: { host: head, websocket: {} }
+  worker: { host: far, command: [sensor] }
+",
+        &[
+            "3:37 [{}] nodes of this version serve no WebSocket clients",
+            "4:33 [[sensor]] the program of `worker` cannot reach the WebSocket server of `manager`, which listens on 127.0.0.1; give the node a `websocket:` of its own, or that server a `listen_addr` of the network",
+        ],
+    );
 }

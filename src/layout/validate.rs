@@ -1,6 +1,6 @@
 //! What an expanded layout must not be, wherever it was read from. The shapes of single values are `schema.rs`'s affair.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use super::expand::{Expanded, Origin, Placed, by_lower_name};
@@ -32,6 +32,7 @@ pub(crate) fn validate(spec: &LayoutSpec, expanded: &Expanded, problems: &mut Pr
     check_hosts(expanded, problems);
     check_socket_paths(spec, expanded, problems);
     check_stores(spec, expanded, problems);
+    check_commands(spec, expanded, problems);
     warn_of_websockets(expanded, problems);
     warn_of_what_is_not_run(spec, expanded, problems);
 }
@@ -262,6 +263,51 @@ fn check_stores(spec: &LayoutSpec, expanded: &Expanded, problems: &mut Problems)
             let report = Report::new(master.span, format!("there is no node `{}`", master.value));
             problems.push(report.expected("a node's name, counts expanded").nearest(&master.value, names));
         }
+    }
+}
+
+/// Programs that run under nodes, and whether they find the cluster.
+fn check_commands(spec: &LayoutSpec, expanded: &Expanded, problems: &mut Problems) {
+    for Spanned { value, span } in spec.nodes.iter().filter_map(|group| group.command.as_ref()) {
+        let program = value.first().map(String::as_str).unwrap_or_default();
+        if program.is_empty() {
+            let report = Report::new(*span, "`command` names no program");
+            problems.push(report.expected("a list such as `[/usr/local/bin/sensor, --verbose]`"));
+        } else if value.len() == 1 && program.contains(char::is_whitespace) {
+            let words: Vec<&str> = program.split_whitespace().collect();
+            let report = Report::new(*span, "no shell reads `command`, and no program is called so");
+            problems.push(report.expected("a list").hint(format!("write `[{}]`", words.join(", "))));
+        }
+    }
+    // Nodes that were declared together have one problem together.
+    let mut told: HashSet<&str> = HashSet::new();
+    for placed in &expanded.nodes {
+        let (node, Some(span)) = (&placed.node, placed.command_span) else { continue };
+        if told.contains(node.group.0.as_str()) {
+            continue;
+        }
+        if node.engine == Engine::Zeek {
+            let message = format!("`{}` is a real Zeek, under which no `command` runs", node.name);
+            problems.push(Report::new(span, message).expected("`engine: core`, or `command` on another node"));
+            told.insert(&node.group.0);
+            continue;
+        }
+        match expanded.layout.websocket_of(node) {
+            None => {
+                let message = format!("the program of `{}` has no WebSocket server to speak to the cluster", node.name);
+                problems.warn(Report::new(span, message).hint("give the node or the manager a `websocket:`"));
+            }
+            Some((server, websocket)) if server.host != node.host && websocket.listen_addr.is_loopback() => {
+                let message = format!(
+                    "the program of `{}` cannot reach the WebSocket server of `{}`, which listens on {}",
+                    node.name, server.name, websocket.listen_addr
+                );
+                let hint = "give the node a `websocket:` of its own, or that server a `listen_addr` of the network";
+                problems.warn(Report::new(span, message).hint(hint));
+            }
+            Some(_) => continue,
+        }
+        told.insert(&node.group.0);
     }
 }
 

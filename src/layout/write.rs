@@ -151,6 +151,7 @@ fn node_value(node: &Node) -> Value {
         put(&mut map, "lb_method", method.as_str());
     }
     put_some(&mut map, "pin_cpus", Value::Sequence(node.pin_cpus.iter().map(|cpu| Value::from(*cpu)).collect()));
+    put_some(&mut map, "command", list(&node.command));
     put_some(&mut map, "env_vars", named(&node.env_vars, |(name, value)| (name, value.as_str().into())));
     put_some(&mut map, "aux_scripts", list(&node.aux_scripts));
     Value::Mapping(map)

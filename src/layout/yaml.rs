@@ -116,6 +116,7 @@ fn node(entry: &Entry) -> NodeSpec {
         lb_method: plain(tree, "lb_method", |s| Some(s.to_owned())),
         pin_cpus: pin_cpus.iter().filter_map(|cpu| scalar(cpu)?.parse().ok()).collect(),
         pin_cpus_span: tree.get("pin_cpus").map_or(entry.key.span, |cpus| cpus.span),
+        command: tree.get("command").map(|command| Spanned::new(words(command), command.span)),
         env_vars: env_vars.filter_map(|e| Some((e.key.value.clone(), scalar(&e.value)?.to_owned()))).collect(),
         aux_scripts: texts(tree, "aux_scripts").unwrap_or_default(),
         ..NodeSpec::new(entry.key.clone())
@@ -146,6 +147,11 @@ fn interfaces(tree: &Rc<Tree>) -> Interfaces {
         }
         _ => scalar(tree).map_or(Interfaces::None, |text| Interfaces::Shared(text.to_owned())),
     }
+}
+
+/// A program and its arguments.
+fn words(tree: &Rc<Tree>) -> Vec<String> {
+    tree.elements().iter().filter_map(scalar).map(str::to_owned).collect()
 }
 
 /// Default port of a WebSocket server. Source: `protocol/cluster.md` 6.2.

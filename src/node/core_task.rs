@@ -13,7 +13,7 @@ use super::log_sink::LogSink;
 use super::reports::Reports;
 use super::view::{Viewer, wall_clock};
 use crate::api::config::NodeEntry;
-use crate::api::node::NodeView;
+use crate::api::node::{NodeView, ProgramView};
 use crate::cluster::{
     self, Changes, Choice, ClusterEvent, Command, Core, Effect, Handle, Input, Listeners, Mailbox, Now, RemoteEvent,
 };
@@ -44,6 +44,7 @@ pub(super) struct CoreTask {
     mailbox: Mailbox,
     listeners: Listeners,
     logs: LogSink,
+    program: Option<watch::Receiver<ProgramView>>,
     views: watch::Sender<NodeView>,
     viewer: Viewer,
     reports: Reports,
@@ -62,6 +63,8 @@ pub(super) struct Parts {
     pub(super) transport: Arc<ZeromqTransport>,
     pub(super) inbox: Inbox,
     pub(super) logs: LogSink,
+    /// What there is to say of the program under the node, if it has one.
+    pub(super) program: Option<watch::Receiver<ProgramView>>,
 }
 
 /// The ways to a running [`CoreTask`].
@@ -77,12 +80,12 @@ pub(super) struct Doors {
 impl CoreTask {
     /// The task, where to ask it, and the view that it keeps up to date.
     pub(super) fn new(parts: Parts) -> (CoreTask, Doors) {
-        let Parts { core, transport, inbox, logs } = parts;
+        let Parts { core, transport, inbox, logs, program } = parts;
         let (asking, requests) = mpsc::channel(32);
         let (handle, mailbox) = Handle::new(&core);
         let listeners = Listeners::new(core.node_id());
         let mut viewer = Viewer::new(wall_clock());
-        let (views, watching) = watch::channel(viewer.view(&core, BTreeMap::new(), wall_clock()));
+        let (views, watching) = watch::channel(viewer.view(&core, told(&program), BTreeMap::new(), wall_clock()));
         let task = CoreTask {
             core,
             transport,
@@ -91,6 +94,7 @@ impl CoreTask {
             mailbox,
             listeners,
             logs,
+            program,
             views,
             viewer,
             reports: Reports::new(),
@@ -122,6 +126,7 @@ impl CoreTask {
                 Some(request) = self.requests.recv() => self.answer(request),
                 Some(request) = self.mailbox.recv() => self.asked(request),
                 () = wait_until(deadline) => self.timer(),
+                () = changed(&mut self.program) => self.generation += 1,
             }
             self.show();
         }
@@ -298,7 +303,7 @@ impl CoreTask {
 
     fn view(&mut self) -> NodeView {
         let counters = self.counters();
-        self.viewer.view(&self.core, counters, wall_clock())
+        self.viewer.view(&self.core, told(&self.program), counters, wall_clock())
     }
 
     /// Publishes the view if anything but a counter changed.
@@ -362,6 +367,22 @@ impl CoreTask {
             }
         }
         closing.await.map_err(|error| NodeError::TaskDied { task: "transport", reason: error.to_string() })
+    }
+}
+
+/// The last news of the program.
+fn told(program: &Option<watch::Receiver<ProgramView>>) -> Option<ProgramView> {
+    program.as_ref().map(|seen| seen.borrow().clone())
+}
+
+/// Waits for news of the program; for ever where there is none.
+async fn changed(program: &mut Option<watch::Receiver<ProgramView>>) {
+    let ended = match program {
+        Some(seen) => seen.changed().await.is_err(),
+        None => true,
+    };
+    if ended {
+        std::future::pending().await
     }
 }
 

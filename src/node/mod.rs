@@ -14,6 +14,7 @@ mod memory;
 mod metrics;
 mod observe;
 mod options;
+mod program;
 mod reports;
 mod roles;
 mod run;

@@ -16,6 +16,7 @@ use super::log_sink::{Feeder, LogSink};
 use super::memory;
 use super::metrics;
 use super::options::Redefs;
+use super::program::{Program, Surroundings};
 use super::roles;
 use super::services::{Beside, Services};
 use super::shutdown::{DEADLINE, stop_on_signals};
@@ -77,6 +78,7 @@ struct Node {
     socket: JoinHandle<Result<(), NodeError>>,
     feeder: Option<Feeder>,
     services: Services,
+    program: Option<Hosted>,
     /// Ends the core; services end before it.
     stop_core: CancellationToken,
 }
@@ -100,7 +102,15 @@ impl Node {
                 telemetry::hub(&counters, families);
             }
         });
-        let (core, doors) = CoreTask::new(Parts { core, transport, inbox, logs });
+        let (program, told) = match &config.program {
+            None => (None, None),
+            Some(wanted) => {
+                let surroundings = Surroundings::new(config, wanted, dir, &id);
+                let (program, told) = Program::new(&config.name, wanted, surroundings, dir.node(&config.name));
+                (Some(program), Some(told))
+            }
+        };
+        let (core, doors) = CoreTask::new(Parts { core, transport, inbox, logs, program: told });
         let beside =
             Beside { config, dir, handle: &doors.handle, redefs: &redefs, requests: &doors.requests, registry };
         let (services, metrics) = Services::start(beside)?;
@@ -117,6 +127,7 @@ impl Node {
             socket: tokio::spawn(socket.serve(api)),
             feeder,
             services,
+            program: program.map(Hosted::start),
             stop_core,
         })
     }
@@ -136,6 +147,7 @@ impl Node {
             ended = &mut self.socket => Some(unasked("API socket", flatten("API socket", ended))),
             ended = feeding => Some(unasked("log writer", flatten("log writer", ended.map(Ok)))),
             ended = self.services.ended() => Some(ended),
+            ended = hosted(&mut self.program) => Some(unasked("program's supervision", ended)),
         };
         match ended {
             None => timeout(DEADLINE, self.end()).await.unwrap_or(Err(NodeError::TooLate { after: DEADLINE })),
@@ -143,9 +155,13 @@ impl Node {
         }
     }
 
-    /// The way out, after the token was cancelled: the services end, the core hands over its logs and closes the sockets,
+    /// The way out, after the token was cancelled: the program ends while all that it may need is there, the services end, the core hands over its logs and closes the sockets,
     /// then the writer finishes its files.
     async fn end(self) -> Result<(), NodeError> {
+        let program = match self.program {
+            Some(program) => program.end().await,
+            None => Ok(()),
+        };
         let services = self.services.end().await;
         self.stop_core.cancel();
         flatten("cluster core", self.core.await)?;
@@ -160,9 +176,37 @@ impl Node {
             Ok(ended) => flatten("API socket", ended)?,
             Err(_) => socket.abort(),
         }
+        program?;
         services?;
         tracing::info!("stopped");
         Ok(())
+    }
+}
+
+/// The task that runs the program under the node, and how to end it.
+struct Hosted {
+    task: JoinHandle<Result<(), NodeError>>,
+    stop: CancellationToken,
+}
+
+impl Hosted {
+    fn start(program: Program) -> Hosted {
+        let stop = CancellationToken::new();
+        Hosted { task: tokio::spawn(program.run(stop.clone())), stop }
+    }
+
+    /// The program has a time limit of its own.
+    async fn end(self) -> Result<(), NodeError> {
+        self.stop.cancel();
+        flatten("program's supervision", self.task.await)
+    }
+}
+
+/// Waits for the end of the program's task; for ever where there is none.
+async fn hosted(program: &mut Option<Hosted>) -> Result<(), NodeError> {
+    match program {
+        Some(program) => flatten("program's supervision", (&mut program.task).await),
+        None => std::future::pending().await,
     }
 }
 

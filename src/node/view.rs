@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::api::node::{NodeView, PeerView};
+use crate::api::node::{NodeView, PeerView, ProgramView};
 use crate::cluster::Core;
 
 /// Seconds since the epoch.
@@ -24,7 +24,13 @@ impl Viewer {
         Viewer { started_at, joined: false, joined_since: started_at }
     }
 
-    pub(super) fn view(&mut self, core: &Core, counters: BTreeMap<String, u64>, now: f64) -> NodeView {
+    pub(super) fn view(
+        &mut self,
+        core: &Core,
+        program: Option<ProgramView>,
+        counters: BTreeMap<String, u64>,
+        now: f64,
+    ) -> NodeView {
         let not_joined_because = core.not_joined_because();
         if self.joined != not_joined_because.is_none() {
             self.joined = !self.joined;
@@ -49,6 +55,7 @@ impl Viewer {
             not_joined_because,
             peers: peers.collect(),
             counts: core.counts(),
+            program,
             counters,
         }
     }

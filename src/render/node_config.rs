@@ -1,13 +1,14 @@
 //! `nodes/NAME.yaml`: what one node has to know about itself and its cluster.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::RenderError;
 use super::zeek;
-use crate::api::config::{LoggingConfig, NodeConfig, NodeEntry, ZeromqEndpoints};
+use crate::api::config::{LoggingConfig, NodeConfig, NodeEntry, ProgramConfig, ZeromqEndpoints};
 use crate::data::NodeType;
-use crate::layout::{Layout, Node, nodeset};
+use crate::layout::{Layout, Node, WebSocket, nodeset};
 
 /// The configuration of one node of the layout.
 ///
@@ -25,6 +26,7 @@ pub fn node_config(layout: &Layout, node: &Node) -> Result<NodeConfig, RenderErr
         options: layout.options.clone(),
         logging: logging(layout, node),
         zeek: zeek::zeek_config(layout, node),
+        program: program(layout, node),
         nodes: entries(layout)?,
     })
 }
@@ -78,6 +80,27 @@ fn endpoints(layout: &Layout, node: &Node) -> Result<ZeromqEndpoints, RenderErro
         connect_xsub_endpoint: xpub,
         ipv6: layout.nodes.iter().any(|node| node.ip.is_some_and(|ip| ip.is_ipv6())),
     })
+}
+
+/// How long a program may take to end, at most; its node has ten seconds for all of its way out.
+const PROGRAM_GRACE: Duration = Duration::from_secs(5);
+
+/// The program that runs under the node, if there is one. Half of the node's own time to end is the program's.
+fn program(layout: &Layout, node: &Node) -> Option<ProgramConfig> {
+    let server = layout.websocket_of(node).map(|(_, websocket)| websocket);
+    let grace = (layout.stop_grace / 2).min(PROGRAM_GRACE);
+    (!node.command.is_empty()).then(|| ProgramConfig {
+        command: node.command.clone(),
+        websocket_url: server.map(websocket_url),
+        interface: node.interface.clone(),
+        stop_grace_ms: u64::try_from(grace.as_millis()).unwrap_or(u64::MAX),
+    })
+}
+
+/// Source of the path: `websocket.md` 2.
+fn websocket_url(websocket: &WebSocket) -> String {
+    let address = SocketAddr::new(websocket.listen_addr, websocket.listen_port);
+    format!("ws://{address}/v1/messages/json")
 }
 
 /// `tcp://ADDRESS:PORT`, IPv6 in brackets.

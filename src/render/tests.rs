@@ -130,6 +130,23 @@ fn what_cannot_be_rendered_says_why() {
 }
 
 #[test]
+fn a_program_is_told_the_nearest_websocket_server_and_half_the_grace() {
+    let text = LAYOUT
+        .replace("manager: { host: head }", "manager: { host: head, websocket: { listen_addr: \"2001:db8::1\" } }")
+        .replace("interface: eth0 }", "interface: eth0, command: [sensor, -v] }\n  proxy: { host: head, command: [own], websocket: { listen_port: 5 } }");
+    let layout = test_layout(&format!("stop_grace: 3s{text}"));
+    let program = |name: &str| super::node_config(&layout, layout.node(name).expect(name)).expect(name).program;
+    let sensor = program("worker-2").expect("a program");
+    assert_eq!(sensor.command, ["sensor", "-v"]);
+    assert_eq!(sensor.websocket_url.as_deref(), Some("ws://[2001:db8::1]:27759/v1/messages/json"));
+    assert_eq!((sensor.interface.as_deref(), sensor.stop_grace_ms), (Some("eth0"), 1500));
+    let own = program("proxy").expect("a program");
+    assert_eq!(own.websocket_url.as_deref(), Some("ws://127.0.0.1:5/v1/messages/json"));
+    assert_eq!(program("logger"), None);
+    assert_eq!(restarted(LAYOUT, &LAYOUT.replace("eth0 }", "eth0, command: [sensor] }")), ["worker-1", "worker-2"]);
+}
+
+#[test]
 fn secret_keys_are_for_their_owner_alone() {
     let release = rendered(&test_layout(LAYOUT));
     let files = release.hosts.iter().flat_map(|host| &host.manifest.files);

@@ -96,6 +96,23 @@ pub fn node(view: &NodeView, families: &mut Families) {
         "Number of other nodes of each type that are up for this one; below zeek_cluster_layout_nodes, its own type less one, means that some are missing",
         with(|c| c.2),
     );
+    if let Some(program) = &view.program {
+        families.gauge(
+            "zeek_cluster_program_running",
+            "1 while the program under the node runs, 0 while it does not: zeek-cluster status says why",
+            u64::from(program.pid.is_some()),
+        );
+        families.counter(
+            "zeek_cluster_program_exits_total",
+            "Number of times that the program under the node ended by itself or could not be started; rising means that it crashes",
+            program.exits,
+        );
+        families.counter(
+            "zeek_cluster_program_restarts_total",
+            "Number of times that the node started its program again",
+            program.restarts,
+        );
+    }
     if let Some(blocks) = view.counters.get("onloop_blocks") {
         let tag: Labels<'_> = &[("tag", "ZeroMQ")];
         let help = "Increased whenever a cluster backend thread is blocked due to the OnLoop queue being full.";

@@ -231,7 +231,7 @@ impl Machine {
     pub fn error(&self, now: Instant) -> Option<String> {
         match &self.phase {
             Phase::Up(up) => match up.state(&self.timing, now) {
-                NodeState::Running => None,
+                NodeState::Running => up.view.as_ref()?.program.as_ref()?.trouble.clone(),
                 _ => up.not_joined_because().or_else(|| self.error.clone()),
             },
             Phase::Ending { killed: true, .. } => Some("was sent SIGKILL and has not ended yet".into()),
@@ -520,6 +520,7 @@ mod tests {
             not_joined_because: (!joined).then(|| "sees no manager".into()),
             peers: Vec::new(),
             counts: Default::default(),
+            program: None,
             counters: Default::default(),
         }))
     }

@@ -226,6 +226,7 @@ fn view(name: &str) -> NodeView {
         not_joined_because: None,
         peers: Vec::new(),
         counts: BTreeMap::new(),
+        program: None,
         counters: BTreeMap::new(),
     }
 }
@@ -253,6 +254,7 @@ pub fn release(id: &str, nodes: Vec<ManifestNode>) -> (Manifest, BTreeMap<String
 fn config(name: &str, node_type: NodeType) -> NodeConfig {
     NodeConfig {
         zeek: None,
+        program: None,
         cluster: "campus".into(),
         name: name.into(),
         node_type,

@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::config::{Compress, LogFormat, LoggingConfig, NodeConfig, NodeEntry, OptionValue, ZeromqEndpoints};
+use crate::api::config::{
+    Compress, LogFormat, LoggingConfig, NodeConfig, NodeEntry, OptionValue, ProgramConfig, ZeromqEndpoints,
+};
 use crate::api::node::NodeView;
 use crate::api::paths::ClusterDir;
 use crate::data::NodeType;
@@ -36,6 +38,8 @@ pub struct TestCluster {
     pub endpoints: ZeromqEndpoints,
     pub hub_elsewhere: bool,
     pub options: BTreeMap<String, OptionValue>,
+    /// Runs under each worker.
+    pub program: Option<ProgramConfig>,
     pub running: BTreeMap<String, Running>,
 }
 
@@ -92,6 +96,7 @@ impl TestCluster {
             endpoints,
             hub_elsewhere: false,
             options: BTreeMap::new(),
+            program: None,
             running: BTreeMap::new(),
         }
     }
@@ -108,6 +113,7 @@ impl TestCluster {
         let all = self.endpoints.clone();
         NodeConfig {
             zeek: None,
+            program: self.program.clone().filter(|_| kind == NodeType::Worker),
             cluster: "test".to_owned(),
             name: name.to_owned(),
             node_type: kind,

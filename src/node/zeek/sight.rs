@@ -114,6 +114,7 @@ impl Sight {
             not_joined_because: self.not_joined_because.clone(),
             counts: self.counts(&peers),
             peers,
+            program: None,
             counters: BTreeMap::new(),
         }
     }

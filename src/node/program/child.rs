@@ -1,0 +1,179 @@
+//! The program's process: a group of its own, dies with its parent, its last words are remembered.
+
+use std::collections::VecDeque;
+use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
+use std::process::{Child as Process, ChildStderr, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::environment::Surroundings;
+
+/// How much of standard error is remembered.
+const REMEMBERED: usize = 4 << 10;
+/// How much of one line of it is shown.
+const SHOWN: usize = 300;
+/// How long the last words may take to arrive; whoever left the group may hold the stream open for ever.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// A running program. Killed with all that it started when dropped.
+pub(super) struct Child {
+    process: Process,
+    pid: Pid,
+    ended: AsyncFd<OwnedFd>,
+    stderr: Option<Stderr>,
+    reaped: bool,
+}
+
+/// What is copied from the program's standard error.
+struct Stderr {
+    tail: Arc<Mutex<VecDeque<u8>>>,
+    /// Answered when the last who could write to it is gone.
+    closed: oneshot::Receiver<()>,
+}
+
+impl Child {
+    /// Starts the program. Its standard output goes where the node's does; its standard error too, and its end is kept.
+    /// Must be called within a runtime, on the thread that runs the node: the kernel ends the program with that thread.
+    pub(super) fn start(command: &[String], surroundings: &Surroundings, folder: &Path) -> Result<Child, String> {
+        let Some((program, arguments)) = command.split_first() else {
+            return Err("could not be started: there is no command".to_owned());
+        };
+        let mut command = Command::new(program);
+        command
+            .args(arguments)
+            .envs(surroundings.variables())
+            .current_dir(folder)
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .process_group(0);
+        die_with_parent(&mut command);
+        let process = command.spawn().map_err(|error| format!("could not be started: {program}: {error}"))?;
+        Child::watch(process).map_err(|error| format!("could not be watched: {program}: {error}"))
+    }
+
+    fn watch(mut process: Process) -> io::Result<Child> {
+        let pid = Pid::from_child(&process);
+        let watched = pidfd_open(pid, PidfdFlags::NONBLOCK).map_err(io::Error::from);
+        // SAFETY: an `OwnedFd` stays open and keeps its number as long as it lives, which is as long as the `AsyncFd`.
+        let watched =
+            watched.and_then(|pidfd| unsafe { Ok(AsyncFd::register_with_interest(pidfd, Interest::READABLE)?) });
+        match watched {
+            Ok(ended) => {
+                let stderr = process.stderr.take().map(pass_on).transpose()?;
+                Ok(Child { process, pid, ended, stderr, reaped: false })
+            }
+            Err(error) => {
+                // What cannot be watched must not run; it is our child and a moment old, so neither can fail.
+                let _ended = process.kill().and_then(|()| process.wait());
+                Err(error)
+            }
+        }
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.pid.as_raw_nonzero().get().unsigned_abs()
+    }
+
+    /// Waits until it ended. Cancel safe.
+    pub(super) async fn ended(&self) -> io::Result<()> {
+        self.ended.readable().await.map(|mut ready| ready.retain_ready())
+    }
+
+    /// SIGTERM to it and to all that it started.
+    pub(super) fn terminate(&self) {
+        self.signal(Signal::TERM);
+    }
+
+    /// SIGKILL to it and to all that it started.
+    pub(super) fn kill(&self) {
+        self.signal(Signal::KILL);
+    }
+
+    /// Ends what it left running, and says how it ended and what its last line was; only after [`Child::ended`].
+    pub(super) async fn finish(mut self) -> io::Result<(ExitStatus, Option<String>)> {
+        self.signal(Signal::KILL);
+        let status = self.process.wait()?;
+        self.reaped = true;
+        let Some(stderr) = self.stderr.take() else { return Ok((status, None)) };
+        let _late = timeout(LAST_WORDS, stderr.closed).await;
+        let mut tail = stderr.tail.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok((status, last_line(tail.make_contiguous())))
+    }
+
+    /// Until it is waited for, the number of its group is nobody else's.
+    fn signal(&self, signal: Signal) {
+        let _nobody_left = kill_process_group(self.pid, signal);
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        if !self.reaped {
+            self.signal(Signal::KILL);
+            let _ended = self.process.wait();
+        }
+    }
+}
+
+/// The last line that says something, of bounded length.
+fn last_line(octets: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(octets);
+    let line = text.lines().rev().map(str::trim).find(|line| !line.is_empty())?;
+    Some(line.chars().filter(|c| !c.is_control()).take(SHOWN).collect())
+}
+
+/// `exited with status 1`, or `was killed by signal 9`.
+pub(super) fn in_words(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exited with status {code}"),
+        (None, Some(signal)) => format!("was killed by signal {signal}"),
+        (None, None) => "ended".to_owned(),
+    }
+}
+
+/// The kernel kills the child when the thread that started it ends, which is the one that runs the node.
+fn die_with_parent(command: &mut Command) {
+    let parent = rustix::process::getpid();
+    let in_child = move || {
+        rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+        // The parent may have died before the line above.
+        match rustix::process::getppid() {
+            Some(now) if now == parent => Ok(()),
+            _ => Err(io::ErrorKind::BrokenPipe.into()),
+        }
+    };
+    // SAFETY: between fork and exec the closure only makes system calls; it neither allocates nor takes a lock.
+    unsafe { command.pre_exec(in_child) };
+}
+
+/// Copies the stream to this process's standard error and keeps its end. A thread: writing may wait, and a full standard
+/// error must hold up the program alone.
+fn pass_on(mut stream: ChildStderr) -> io::Result<Stderr> {
+    let tail = Arc::new(Mutex::new(VecDeque::new()));
+    let (close, closed) = oneshot::channel();
+    let kept = Arc::clone(&tail);
+    let copy = move || {
+        let mut chunk = [0; 4096];
+        while let Ok(count @ 1..) = stream.read(&mut chunk) {
+            let mut tail = kept.lock().unwrap_or_else(PoisonError::into_inner);
+            tail.extend(&chunk[..count]);
+            let surplus = tail.len().saturating_sub(REMEMBERED);
+            tail.drain(..surplus);
+            drop(tail);
+            // Where standard error is gone there is nobody to tell.
+            let _gone = io::stderr().write_all(&chunk[..count]);
+        }
+        let _nobody_waits = close.send(());
+    };
+    std::thread::Builder::new().name("program-stderr".to_owned()).spawn(copy)?;
+    Ok(Stderr { tail, closed })
+}

@@ -1,0 +1,20 @@
+//! A program that runs under a node: a sensor in any language becomes a member of the cluster.
+//!
+//! The node stays what it is; the program is its child, in a process group of its own, and speaks to the cluster through a
+//! WebSocket server that its environment names. It is started again with growing pauses, until it ends too often; whatever
+//! it left running is ended with it, and all of it with the node.
+//!
+//! Locking: a program's group is written to `run/NODE/program`, so that the next run of the node ends what a killed one left.
+//! Failure: a program that does not run never takes its node down; the node's view says so.
+
+mod child;
+mod environment;
+mod policy;
+mod run;
+mod survivors;
+
+#[cfg(test)]
+mod tests;
+
+pub(super) use environment::Surroundings;
+pub(super) use run::Program;
