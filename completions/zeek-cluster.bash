@@ -33,6 +33,8 @@ _zeek__cluster() {
                 ;;
             zeek__cluster,doctor)
                 cmd="zeek__cluster__subcmd__doctor"
+            zeek__cluster,exec)
+                cmd="zeek__cluster__subcmd__exec"
                 ;;
             zeek__cluster,help)
                 cmd="zeek__cluster__subcmd__help"
@@ -144,6 +146,7 @@ _zeek__cluster() {
     case "${cmd}" in
         zeek__cluster)
             opts="-l -o -q -v -h -V --layout --output --quiet --verbose --parallel --timeout --yes --help --version deploy check install start stop restart unlock remove status wait nodes count peers log doctor output metrics history subscribe publish layout keys agent node completions man help"
+            opts="-l -o -q -v -h -V --layout --output --quiet --verbose --parallel --timeout --yes --help --version deploy check install start stop restart remove status wait nodes count peers log output subscribe publish exec layout keys agent node completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -734,6 +737,73 @@ _zeek__cluster() {
                 return 0
             fi
             case "${prev}" in
+                --layout)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                -l)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table json jsonl tsv name" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json jsonl tsv name" -- "${cur}"))
+                    return 0
+                    ;;
+                --parallel)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        zeek__cluster__subcmd__exec)
+            opts="-l -o -q -v -h --shell --stream --diff --outdir --max-rc --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --outdir)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
                 --layout)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then

@@ -57,6 +57,7 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "metrics" 
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "history" -d 'Show who changed the cluster, when, with which release, and how it ended'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "subscribe" -d 'Print the events that are published on topics, until Ctrl-C'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "publish" -d 'Publish an event on a topic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "exec" -d 'Run a command on the hosts'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "layout" -d 'Check or print the layout file, without asking any host'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "keys" -d 'Make, replace or show the keys that encrypt the traffic between nodes'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "agent" -d 'Run the agent of a host, or ask for it'
@@ -369,6 +370,23 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand publish" -s q 
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand publish" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand publish" -l yes -d 'Answer every question with yes'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand publish" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand exec" -l outdir -d 'Write what each host says to DIR/HOST, and what it says on standard error to DIR/HOST.err' -r -f -a "(__fish_complete_directories)"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand exec" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand exec" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+json\t'One JSON document'
+jsonl\t'One JSON object a line, as soon as it is known'
+tsv\t'Tab-separated columns without a header line, for cut and awk'
+name\t'Names only, one a line'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand exec" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand exec" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand exec" -l shell -d 'Let /bin/sh on the host read the command as one line of shell'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand exec" -l stream -d 'Show each line as it comes, the host\'s name before it; all of them, however many'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand exec" -l diff -d 'Show what most hosts say, and how the others differ from it'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand exec" -l max-rc -d 'Exit with the highest status that the command ended with'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand exec" -s q -l quiet -d 'Say less on standard error: errors only'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand exec" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand exec" -l yes -d 'Answer every question with yes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand exec" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and not __fish_seen_subcommand_from check show schema" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and not __fish_seen_subcommand_from check show schema" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
 json\t'One JSON document'

@@ -3,6 +3,7 @@
 
 mod support;
 
+mod exec;
 mod fleet;
 mod keys;
 mod local;

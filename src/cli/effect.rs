@@ -39,6 +39,7 @@ const EFFECTS: &[(&str, Effect)] = &[
     ("history show", Effect::Reads),
     ("subscribe", Effect::Reads),
     ("publish", Effect::Writes),
+    ("exec", Effect::Writes),
     ("layout check", Effect::Reads),
     ("layout show", Effect::Reads),
     ("layout schema", Effect::Reads),

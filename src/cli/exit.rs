@@ -4,24 +4,42 @@ use std::process::ExitCode;
 
 /// What a command's end means to a script.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
 pub enum Status {
     /// All done.
-    Done = 0,
+    Done,
     /// A target failed, the others were done.
-    Failed = 1,
+    Failed,
     /// The command line cannot be understood.
-    Usage = 2,
+    Usage,
     /// The layout or another file is invalid.
-    Invalid = 3,
+    Invalid,
     /// No target could be reached.
-    Unreachable = 4,
+    Unreachable,
     /// Another operator holds the lock.
-    Locked = 5,
+    Locked,
     /// Waited in vain.
-    TimedOut = 6,
+    TimedOut,
     /// Ctrl-C.
-    Interrupted = 130,
+    Interrupted,
+    /// The status of a command elsewhere, where that was asked for; not in the table.
+    Remote(u8),
+}
+
+impl Status {
+    /// As a number.
+    pub fn code(self) -> u8 {
+        match self {
+            Status::Done => 0,
+            Status::Failed => 1,
+            Status::Usage => 2,
+            Status::Invalid => 3,
+            Status::Unreachable => 4,
+            Status::Locked => 5,
+            Status::TimedOut => 6,
+            Status::Interrupted => 130,
+            Status::Remote(code) => code,
+        }
+    }
 }
 
 /// Every status with what it says, in ascending order.
@@ -45,7 +63,7 @@ pub const STATUSES: [(Status, &str); 8] = [
 
 impl From<Status> for ExitCode {
     fn from(status: Status) -> ExitCode {
-        ExitCode::from(status as u8)
+        ExitCode::from(status.code())
     }
 }
 
@@ -53,7 +71,7 @@ impl From<Status> for ExitCode {
 pub fn table() -> String {
     let mut text = String::from("Exit status:\n\n");
     for (status, meaning) in STATUSES {
-        text.push_str(&format!("  {:>3}  {meaning}\n", status as u8));
+        text.push_str(&format!("  {:>3}  {meaning}\n", status.code()));
     }
     text.push_str("  101  The program broke an invariant of its own. This is always a bug.\n");
     text
@@ -65,7 +83,7 @@ mod tests {
 
     #[test]
     fn every_status_is_in_the_table_once_and_in_order() {
-        let numbers: Vec<u8> = STATUSES.iter().map(|(status, _)| *status as u8).collect();
+        let numbers: Vec<u8> = STATUSES.iter().map(|(status, _)| status.code()).collect();
         assert_eq!(numbers, [0, 1, 2, 3, 4, 5, 6, 130]);
         assert!(numbers.iter().all(|n| table().contains(&format!("{n:>3}  "))));
     }

@@ -7,6 +7,7 @@ mod check;
 #[expect(clippy::module_inception, reason = "verbs are files with the command's name")]
 mod deploy;
 mod error;
+mod exec;
 mod history;
 mod install;
 pub mod keys;
@@ -24,6 +25,7 @@ mod steps;
 pub use check::check;
 pub use deploy::{Options, Report, deploy};
 pub use error::DeployError;
+pub use exec::{ExecOptions, ExecRow, Heard, KEPT as EXEC_KEPT, Listen, WITHIN as EXEC_WITHIN, exec};
 pub use history::{Answer, End, Run, StepName};
 pub use install::install;
 pub use lock::{Claim, Lease, LockError, Needs, holder, unlock};

@@ -9,7 +9,9 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sha2::{Digest, Sha256};
+use tokio::sync::mpsc;
 
+use super::command::{Ended, Piece, Shell};
 use super::error::ReachError;
 use super::exam::Exam;
 use super::local::LocalHost;
@@ -33,6 +35,9 @@ pub trait Host: Send + Sync {
     /// Looks at it without changing anything: how it is reached, and what a POSIX shell there answers to `script`, which
     /// finds the cluster's folder in `$dir`.
     fn examine<'a>(&'a self, script: &'a str, deadlines: Deadlines) -> BoxFuture<'a, Exam>;
+
+    /// Reaches it for commands alone, whatever is installed there. Each step ends at its deadline.
+    fn log_in(&self, deadlines: Deadlines) -> BoxFuture<'_, Result<Shell, ReachError>>;
 }
 
 /// The hosts of a layout, in its order. Raises this process's soft limit of open files to the hard one: each host takes
@@ -168,6 +173,13 @@ impl ExecOutput {
 /// What lies below a session: this machine, or an SSH session.
 pub(super) trait Ground: Send + Sync {
     fn exec<'a>(&'a self, argv: &'a [String], deadline: Duration) -> BoxFuture<'a, Result<ExecOutput, ReachError>>;
+    /// See [`Shell::run`].
+    fn run<'a>(
+        &'a self,
+        argv: &'a [String],
+        deadline: Duration,
+        said: mpsc::Sender<Piece>,
+    ) -> BoxFuture<'a, Result<Ended, ReachError>>;
     fn broken(&self) -> Option<ReachError>;
 }
 

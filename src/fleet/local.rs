@@ -10,9 +10,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::future::BoxFuture;
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
+use tokio::sync::mpsc;
 
+use super::command::{Ended, Piece, Shell, Source};
 use super::error::{ReachError, Step};
 use super::exam::{Answer, Exam};
 use super::fault::{Fault, Reached};
@@ -78,6 +81,10 @@ impl Host for LocalHost {
             let answer = self.ask(script, deadlines.step).await.map_err(|fault| reached.error(fault));
             Exam { settings: Vec::new(), way: Vec::new(), answer }
         })
+    }
+
+    fn log_in(&self, _: Deadlines) -> BoxFuture<'_, Result<Shell, ReachError>> {
+        Box::pin(async { Ok(Shell { ground: Arc::new(self.clone()) }) })
     }
 }
 
@@ -156,6 +163,24 @@ impl Ground for LocalHost {
         })
     }
 
+    fn run<'a>(
+        &'a self,
+        argv: &'a [String],
+        deadline: Duration,
+        said: mpsc::Sender<Piece>,
+    ) -> BoxFuture<'a, Result<Ended, ReachError>> {
+        Box::pin(async move {
+            let reached = self.reached();
+            let Some((program, arguments)) = argv.split_first() else {
+                return Err(reached.error(Fault::failed(Step::Channel, "no command was given")));
+            };
+            let mut command = Command::new(program);
+            command.args(arguments).current_dir(&self.settings.home);
+            let done = run_heard(command, deadline, said).await;
+            done.map_err(|error| reached.error(refused(Step::Channel, program, &error)))
+        })
+    }
+
     fn broken(&self) -> Option<ReachError> {
         None
     }
@@ -176,6 +201,67 @@ async fn run(mut command: Command, deadline: Duration) -> io::Result<ExecOutput>
         Ok(done) => done,
         Err(_) => {
             Err(io::Error::new(io::ErrorKind::TimedOut, format!("no end within {:.1} s", deadline.as_secs_f64())))
+        }
+    }
+}
+
+/// The same, with what it says handed on as it comes; at the deadline its process group is ended.
+async fn run_heard(mut command: Command, deadline: Duration, said: mpsc::Sender<Piece>) -> io::Result<Ended> {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).process_group(0);
+    let mut child = command.spawn()?;
+    let mut group = Group::of(&child);
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let work = async {
+        // The child is awaited last: until then its number is nobody else's.
+        let (out, err) = (forward(stdout, Source::Stdout, &said), forward(stderr, Source::Stderr, &said));
+        futures_util::try_join!(out, err)?;
+        child.wait().await
+    };
+    let Ok(ended) = tokio::time::timeout(deadline, work).await else {
+        group.end();
+        return Err(io::Error::new(io::ErrorKind::TimedOut, format!("no end within {:.1} s", deadline.as_secs_f64())));
+    };
+    group.leave();
+    let status = ended?;
+    let signal = std::os::unix::process::ExitStatusExt::signal(&status).map(signal_name);
+    Ok(Ended { status: status.code(), signal })
+}
+
+/// The process group of a command; ended with the value, unless it was left before.
+struct Group(Option<Pid>);
+
+impl Group {
+    fn of(child: &tokio::process::Child) -> Group {
+        Group(child.id().and_then(|id| Pid::from_raw(id.cast_signed())))
+    }
+
+    fn leave(&mut self) {
+        self.0 = None;
+    }
+
+    fn end(&mut self) {
+        if let Some(leader) = self.0.take() {
+            // It may have ended meanwhile.
+            let _ = kill_process_group(leader, Signal::TERM);
+        }
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Hands on what comes until the end; whoever leaves early leaves the rest unheard.
+async fn forward(stream: Option<impl AsyncRead + Unpin>, source: Source, said: &mpsc::Sender<Piece>) -> io::Result<()> {
+    let Some(mut stream) = stream else { return Ok(()) };
+    loop {
+        let mut bytes = vec![0; 32 << 10];
+        let count = stream.read(&mut bytes).await?;
+        bytes.truncate(count);
+        if count == 0 || said.send(Piece { source, bytes }).await.is_err() {
+            return Ok(());
         }
     }
 }

@@ -8,6 +8,7 @@
 //! owns each SSH session, and only the files that it runs through (`login.rs`, `tunnel.rs`, `upload.rs`) know libssh2;
 //! host keys are judged by [`known_hosts`] alone.
 
+mod command;
 mod error;
 mod exam;
 mod fault;
@@ -29,6 +30,7 @@ mod tests;
 mod tunnel;
 mod upload;
 
+pub use command::{Ended, Piece, Shell, Source};
 pub use error::{ReachError, ReachKind, Step};
 pub use exam::{Answer, Exam, Origin, Passed, Setting};
 pub use host::{Binary, ExecOutput, Host, Presence, Session, hosts};

@@ -6,9 +6,10 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::future::BoxFuture;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
-use super::error::{ReachError, Step};
+use super::command::{self, Ended, PIECES, Piece, Quieter, Shell, Source};
+use super::error::{ReachError, ReachKind, Step};
 use super::exam::{Answer, Diary, Exam, Origin, Setting};
 use super::fault::{Fault, Progress, Reached};
 use super::host::{Binary, ExecOutput, Ground, Host, Presence, Session};
@@ -31,6 +32,9 @@ const STACK: usize = 512 << 10;
 
 /// How much longer than its deadline a thread is waited for: calls into the resolver or the SSH agent have none.
 const GRACE: Duration = Duration::from_millis(500);
+
+/// For telling a command that its time is over.
+const END_WITHIN: Duration = Duration::from_secs(2);
 
 /// Files that OpenSSH reads where `ssh_config` names none.
 const SYSTEM_KNOWN_HOSTS: [&str; 2] = ["/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2"];
@@ -282,6 +286,10 @@ impl Host for SshHost {
             Exam { settings, way: diary.notes(), answer }
         })
     }
+
+    fn log_in(&self, deadlines: Deadlines) -> BoxFuture<'_, Result<Shell, ReachError>> {
+        Box::pin(async move { Ok(Shell { ground: Arc::new(self.connect(deadlines, Instant::now()).await?) }) })
+    }
 }
 
 /// Starts the thread of one session and waits until it is logged in.
@@ -357,15 +365,12 @@ impl Ssh {
     pub(super) async fn run(&self, body: &str, deadline: Duration) -> Result<ExecOutput, Fault> {
         let (input, until) = (probe::with_magic(body), Instant::now() + deadline);
         let command = "/bin/sh -s".to_owned();
-        let mut output = self.mailbox.ask(|reply| Request::Exec { command, input, until, reply }).await?;
+        let mut output = self.mailbox.ask(|reply| Request::Exec { command, input, said: None, until, reply }).await?;
         let Some(told) = probe::after_magic(&output.stdout) else {
             let said = output
                 .last_error_line()
                 .unwrap_or_else(|| String::from_utf8_lossy(&output.stdout).trim().chars().take(200).collect());
-            let what = format!("no shell answers there: {said}");
-            return Err(
-                Fault::failed(Step::Channel, what).hint("has the user a login shell, and is there no ForceCommand?")
-            );
+            return Err(no_shell(&said));
         };
         output.stdout = told.to_vec();
         if let Some(own) = probe::after_magic_on_stderr(&output.stderr) {
@@ -373,6 +378,52 @@ impl Ssh {
         }
         Ok(output)
     }
+
+    /// Runs a script that becomes a command, and hands on what that says, without the noise of start-up files.
+    async fn run_heard(&self, script: &str, deadline: Duration, said: mpsc::Sender<Piece>) -> Result<Ended, Fault> {
+        let (input, until) = (probe::with_magic(script), Instant::now() + deadline);
+        let command = "/bin/sh -s".to_owned();
+        let (sender, mut pieces) = mpsc::channel(PIECES);
+        let (mut out, mut err) = (Quieter::default(), Quieter::default());
+        let asked = self.mailbox.ask(|reply| Request::Exec { command, input, said: Some(sender), until, reply });
+        let hear = async {
+            while let Some(Piece { source, bytes }) = pieces.recv().await {
+                self.mailbox.heard();
+                let quieter = if source == Source::Stdout { &mut out } else { &mut err };
+                let bytes = quieter.pass(source, bytes);
+                // Whoever leaves early leaves the rest unheard.
+                if (!bytes.is_empty() && said.send(Piece { source, bytes }).await.is_err()) || out.is_overrun() {
+                    break;
+                }
+            }
+            drop(pieces);
+            self.mailbox.heard();
+        };
+        let (ended, ()) = futures_util::join!(asked, hear);
+        let held = err.give_up();
+        if !out.is_through() && ended.is_ok() {
+            let noise = out.give_up();
+            let words = if held.is_empty() { &noise } else { &held };
+            let said = String::from_utf8_lossy(&words[..words.len().min(200)]).trim().to_owned();
+            return Err(no_shell(&said));
+        }
+        if !held.is_empty() {
+            // As above.
+            let _ = said.send(Piece { source: Source::Stderr, bytes: held }).await;
+        }
+        if let (Err(fault), Some(process)) = (&ended, out.process())
+            && fault.kind == ReachKind::TimedOut
+        {
+            // If it cannot be told, the deadline has been said all the same.
+            let _ = self.run(&command::end_script(process), END_WITHIN).await;
+        }
+        ended.map(|output| Ended { status: output.status, signal: output.signal })
+    }
+}
+
+fn no_shell(said: &str) -> Fault {
+    let what = format!("no shell answers there: {said}");
+    Fault::failed(Step::Channel, what).hint("has the user a login shell, and is there no ForceCommand?")
 }
 
 impl Site for Ssh {
@@ -435,6 +486,18 @@ impl Ground for Ssh {
     fn exec<'a>(&'a self, argv: &'a [String], deadline: Duration) -> BoxFuture<'a, Result<ExecOutput, ReachError>> {
         Box::pin(async move {
             let done = self.run(&probe::exec_script(argv), deadline).await;
+            done.map_err(|fault| self.reached.error(fault))
+        })
+    }
+
+    fn run<'a>(
+        &'a self,
+        argv: &'a [String],
+        deadline: Duration,
+        said: mpsc::Sender<Piece>,
+    ) -> BoxFuture<'a, Result<Ended, ReachError>> {
+        Box::pin(async move {
+            let done = self.run_heard(&command::script(argv), deadline, said).await;
             done.map_err(|fault| self.reached.error(fault))
         })
     }

@@ -25,6 +25,7 @@ use ssh2::{BlockDirections, Channel, Error, Session};
 use tempfile::TempDir;
 use tokio::sync::{mpsc, oneshot};
 
+use super::command::{Piece, Source};
 use super::error::Step;
 use super::fault::Fault;
 use super::host::ExecOutput;
@@ -89,8 +90,14 @@ type Reply<T> = oneshot::Sender<Result<T, Fault>>;
 
 /// What the thread can be asked for.
 pub(super) enum Request {
-    /// A command with its standard input.
-    Exec { command: String, input: Vec<u8>, until: Instant, reply: Reply<ExecOutput> },
+    /// A command with its standard input. Where somebody hears what it says, the answer has only its end.
+    Exec {
+        command: String,
+        input: Vec<u8>,
+        said: Option<mpsc::Sender<Piece>>,
+        until: Instant,
+        reply: Reply<ExecOutput>,
+    },
     /// A file to bring over. Blocks the session, so it is for the time before a tunnel is used.
     Upload { upload: Upload, until: Instant, reply: Reply<()> },
     /// A Unix socket on this machine whose connections go to `target`; the first is opened at once to see that it can be.
@@ -152,6 +159,11 @@ impl Mailbox {
     /// Why the last stream of a tunnel did not come about, once.
     pub fn refusal(&self) -> Option<String> {
         self.shared.refusal.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take()
+    }
+
+    /// Tells the thread that there is room again for what a command says.
+    pub fn heard(&self) {
+        wake(&self.wake);
     }
 
     fn gone(&self) -> Fault {
@@ -239,6 +251,7 @@ enum Purpose {
     Exec {
         command: String,
         input: Vec<u8>,
+        said: Option<mpsc::Sender<Piece>>,
         reply: Option<Reply<ExecOutput>>,
     },
     Listen {
@@ -282,8 +295,8 @@ impl Reactor {
         loop {
             match self.inbox.requests.try_recv() {
                 Ok(Request::Upload { upload, until, reply }) => self.uploads.push_back((upload, until, reply)),
-                Ok(Request::Exec { command, input, until, reply }) => {
-                    self.queue(Purpose::Exec { command, input, reply: Some(reply) }, until)
+                Ok(Request::Exec { command, input, said, until, reply }) => {
+                    self.queue(Purpose::Exec { command, input, said, reply: Some(reply) }, until)
                 }
                 Ok(Request::Dial { host, port, until, reply }) => {
                     self.queue(Purpose::Dial { host, port, reply }, until)
@@ -390,7 +403,9 @@ impl Reactor {
 
     fn opened(&mut self, purpose: Purpose, until: Instant, channel: Channel) {
         match purpose {
-            Purpose::Exec { input, reply: Some(reply), .. } => self.jobs.push(Job::new(channel, input, until, reply)),
+            Purpose::Exec { input, said, reply: Some(reply), .. } => {
+                self.jobs.push(Job { said, ..Job::new(channel, input, until, reply) })
+            }
             Purpose::Exec { reply: None, .. } => self.closing.push(channel),
             Purpose::Stream { target, local } => {
                 let magic = matches!(target, Target::Command(_)).then(Vec::new);
@@ -540,7 +555,7 @@ impl Reactor {
     /// Whether anything can come from the server that somebody would read.
     fn awaits_server(&self) -> bool {
         self.opening.is_some()
-            || !self.jobs.is_empty()
+            || self.jobs.iter().any(Job::has_room)
             || !self.closing.is_empty()
             || self.streams.iter().any(|stream| stream.down.has_room())
     }
@@ -683,6 +698,8 @@ struct Job {
     input_ended: bool,
     output: ExecOutput,
     output_ended: bool,
+    /// Hears the output instead of [`Job::output`]. When it is full the command waits.
+    said: Option<mpsc::Sender<Piece>>,
     until: Instant,
     reply: Reply<ExecOutput>,
 }
@@ -690,7 +707,24 @@ struct Job {
 impl Job {
     fn new(channel: Channel, input: Vec<u8>, until: Instant, reply: Reply<ExecOutput>) -> Job {
         let output = ExecOutput::default();
-        Job { channel, input, written: 0, input_ended: false, output, output_ended: false, until, reply }
+        Job { channel, input, written: 0, input_ended: false, output, output_ended: false, said: None, until, reply }
+    }
+
+    /// Whether what comes from the server can be taken.
+    fn has_room(&self) -> bool {
+        self.said.as_ref().is_none_or(|said| said.is_closed() || said.capacity() > 0)
+    }
+
+    fn take(&mut self, source: Source, piece: Vec<u8>) {
+        if let Some(said) = &self.said {
+            // There was room, or nobody listens any more.
+            let _ = said.try_send(Piece { source, bytes: piece });
+            return;
+        }
+        let kept = if source == Source::Stdout { &mut self.output.stdout } else { &mut self.output.stderr };
+        let room = ExecOutput::LIMIT - kept.len();
+        kept.extend_from_slice(&piece[..piece.len().min(room)]);
+        self.output.truncated |= piece.len() > room;
     }
 
     fn pump(&mut self, session: &Session) -> Result<(Moved, State), Fault> {
@@ -711,12 +745,11 @@ impl Job {
             }
         }
         // Both streams, or a command that fills one of them would wait for ever.
-        for stream in [0, ssh2::EXTENDED_DATA_STDERR] {
-            while let Some(piece) = read_piece(&mut self.channel.stream(stream), session)? {
-                let kept = if stream == 0 { &mut self.output.stdout } else { &mut self.output.stderr };
-                let room = ExecOutput::LIMIT - kept.len();
-                kept.extend_from_slice(&piece[..piece.len().min(room)]);
-                self.output.truncated |= piece.len() > room;
+        for (stream, source) in [(0, Source::Stdout), (ssh2::EXTENDED_DATA_STDERR, Source::Stderr)] {
+            while self.has_room()
+                && let Some(piece) = read_piece(&mut self.channel.stream(stream), session)?
+            {
+                self.take(source, piece);
                 moved = Moved::Yes;
             }
         }

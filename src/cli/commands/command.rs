@@ -1,8 +1,8 @@
 //! The list of all commands.
 
 use super::{
-    agent, check, completions, count, deploy, doctor, help, history, install, keys, layout, log, man, metrics, node,
-    nodes, output, peers, publish, remove, restart, start, status, stop, subscribe, unlock, wait,
+    agent, check, completions, count, deploy, doctor, exec, help, history, install, keys, layout, log, man, metrics,
+    node, nodes, output, peers, publish, remove, restart, start, status, stop, subscribe, unlock, wait,
 };
 use crate::cli::context::Context;
 use crate::cli::exit::Status;
@@ -31,6 +31,7 @@ pub enum Command {
     History(history::History),
     Subscribe(subscribe::Subscribe),
     Publish(publish::Publish),
+    Exec(exec::Exec),
     Layout(layout::LayoutCommand),
     Keys(keys::Keys),
     Agent(agent::Agent),
@@ -73,6 +74,7 @@ impl Command {
             Command::History(command) => command.run(cx),
             Command::Subscribe(command) => command.run(cx),
             Command::Publish(command) => command.run(cx),
+            Command::Exec(command) => command.run(cx),
             Command::Layout(command) => command.run(cx),
             Command::Keys(command) => command.run(cx),
             Command::Agent(command) => command.run(cx),

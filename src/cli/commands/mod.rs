@@ -8,6 +8,7 @@ mod completions;
 mod count;
 mod deploy;
 mod doctor;
+mod exec;
 mod help;
 mod history;
 mod install;

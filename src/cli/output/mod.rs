@@ -1,6 +1,7 @@
 //! The only room that writes to standard output and standard error. Standard output is the answer, in the format that was
 //! asked for; standard error is the conversation: status, warning, hint, error.
 
+mod folded;
 pub mod human;
 mod json;
 mod jsonl;

@@ -6,12 +6,12 @@ use serde::Serialize;
 
 use super::progress::Bar;
 use super::record::Record;
-use super::{json, jsonl, name, outcomes, problems, table, tsv};
+use super::{folded, json, jsonl, name, outcomes, problems, table, tsv};
 use crate::api::outcome::Outcome;
 use crate::cli::args::Format;
 use crate::cli::exit::Status;
 use crate::cli::failure::Failure;
-use crate::deploy::Question;
+use crate::deploy::{ExecRow, Question};
 use crate::layout::{Node, Problem};
 use crate::query::Silent;
 
@@ -114,6 +114,27 @@ impl Printer {
         out.flush()
     }
 
+    /// Writes a line of a stream at once, and as it is.
+    pub fn text_line(&self, line: &str) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        writeln!(out, "{line}")?;
+        out.flush()
+    }
+
+    /// What many hosts said, equal answers together.
+    pub fn folded(&self, rows: &[ExecRow]) -> io::Result<()> {
+        let mut out = BufWriter::new(io::stdout().lock());
+        folded::write(&mut out, rows, headings_are_bold())?;
+        out.flush()
+    }
+
+    /// What most hosts said, and how the others differ from it.
+    pub fn differences(&self, rows: &[ExecRow]) -> io::Result<()> {
+        let mut out = BufWriter::new(io::stdout().lock());
+        folded::write_differences(&mut out, rows, headings_are_bold())?;
+        out.flush()
+    }
+
     /// Writes bytes as they are.
     pub fn bytes(&self, bytes: &[u8]) -> io::Result<()> {
         let mut out = io::stdout().lock();
@@ -137,6 +158,11 @@ impl Printer {
         if self.format != Format::Table {
             self.records(all)?;
         }
+        Ok(self.verdict(all))
+    }
+
+    /// The reasons and the folded line on standard error alone, and the exit status.
+    pub fn verdict(&self, all: &[Outcome]) -> Status {
         for (targets, what, hint) in outcomes::failures(all) {
             // What is about a host begins with the host's name already.
             match what.starts_with(&targets) {
@@ -151,7 +177,7 @@ impl Printer {
         if !all.is_empty() && (!self.quiet || status != Status::Done) {
             self.say("", "", &outcomes::summary(all));
         }
-        Ok(status)
+        status
     }
 
     /// Hosts that gave no answer, each with its reason, and the folded line of what that means for the nodes that were asked
@@ -171,6 +197,11 @@ impl Printer {
     /// The line of progress of a verb.
     pub fn progress(&self) -> Bar {
         Bar::new(self.lively)
+    }
+
+    /// What somebody else says on standard error.
+    pub fn aloud(&self, text: &str) {
+        self.say("", "", text);
     }
 
     /// Something that went as it should.
@@ -247,6 +278,10 @@ impl Printer {
             false => writeln!(err, "{label}{text}"),
         };
     }
+}
+
+fn headings_are_bold() -> bool {
+    io::stdout().is_terminal() && colour_allowed()
 }
 
 /// A row of a stream: no column knows how wide the others will be.

@@ -38,6 +38,11 @@ impl Bar {
         self.bar.finish_and_clear();
     }
 
+    /// Does something that writes elsewhere, with the line out of the way.
+    pub fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
+        self.bar.suspend(write)
+    }
+
     fn late(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
         self.late.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
