@@ -75,11 +75,17 @@ _zeek__cluster() {
             zeek__cluster,publish)
                 cmd="zeek__cluster__subcmd__publish"
                 ;;
+            zeek__cluster,releases)
+                cmd="zeek__cluster__subcmd__releases"
+                ;;
             zeek__cluster,remove)
                 cmd="zeek__cluster__subcmd__remove"
                 ;;
             zeek__cluster,restart)
                 cmd="zeek__cluster__subcmd__restart"
+                ;;
+            zeek__cluster,rollback)
+                cmd="zeek__cluster__subcmd__rollback"
                 ;;
             zeek__cluster,start)
                 cmd="zeek__cluster__subcmd__start"
@@ -147,6 +153,7 @@ _zeek__cluster() {
         zeek__cluster)
             opts="-l -o -q -v -h -V --layout --output --quiet --verbose --parallel --timeout --yes --help --version deploy check install start stop restart unlock remove status wait nodes count peers log doctor output metrics history subscribe publish layout keys agent node completions man help"
             opts="-l -o -q -v -h -V --layout --output --quiet --verbose --parallel --timeout --yes --help --version deploy check install start stop restart remove status wait nodes count peers log output subscribe publish exec layout keys agent node completions man help"
+            opts="-l -o -q -v -h -V --layout --output --quiet --verbose --parallel --timeout --yes --help --version deploy check install start stop restart rollback unlock remove status wait nodes count peers log doctor output metrics releases history subscribe publish layout keys agent node completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2360,6 +2367,66 @@ _zeek__cluster() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        zeek__cluster__subcmd__releases)
+            opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --layout)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                -l)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table json jsonl tsv name" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json jsonl tsv name" -- "${cur}"))
+                    return 0
+                    ;;
+                --parallel)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         zeek__cluster__subcmd__remove)
             opts="-l -o -q -v -h --all --wait --no-lock --layout --output --quiet --verbose --parallel --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -2425,6 +2492,70 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__restart)
+            opts="-l -o -q -v -h --wait --no-lock --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --wait)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --layout)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                -l)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table json jsonl tsv name" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json jsonl tsv name" -- "${cur}"))
+                    return 0
+                    ;;
+                --parallel)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        zeek__cluster__subcmd__rollback)
             opts="-l -o -q -v -h --wait --no-lock --layout --output --quiet --verbose --parallel --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

@@ -43,6 +43,7 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "install" 
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "start" -d 'Start nodes that were deployed before'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "stop" -d 'Stop nodes, and keep them stopped'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "restart" -d 'Stop nodes and start them again'
+complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "rollback" -d 'Go back to a release that was deployed before'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "unlock" -d 'Take the cluster\'s lock from a command that holds it'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "remove" -d 'Stop the cluster and delete it from its hosts'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "status" -d 'Show the state of each node'
@@ -54,6 +55,7 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "log" -d '
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "doctor" -d 'Examine the hosts, step by step, and say what to do'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "output" -d 'Show what a node wrote to its standard output and error'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "metrics" -d 'Show what each node counts and measures: events, drops, queues, memory'
+complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "releases" -d 'List the releases that are on the hosts'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "history" -d 'Show who changed the cluster, when, with which release, and how it ended'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "subscribe" -d 'Print the events that are published on topics, until Ctrl-C'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "publish" -d 'Publish an event on a topic'
@@ -147,6 +149,20 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand restart" -s q 
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand restart" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand restart" -l yes -d 'Answer every question with yes'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand restart" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand rollback" -l wait -d 'Wait while another command changes the cluster, rather than give up at once with exit status 5' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand rollback" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand rollback" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+json\t'One JSON document'
+jsonl\t'One JSON object a line, as soon as it is known'
+tsv\t'Tab-separated columns without a header line, for cut and awk'
+name\t'Names only, one a line'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand rollback" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand rollback" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand rollback" -l no-lock -d 'Do not take the cluster\'s lock'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand rollback" -s q -l quiet -d 'Say less on standard error: errors only'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand rollback" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand rollback" -l yes -d 'Answer every question with yes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand rollback" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand unlock" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand unlock" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
 json\t'One JSON document'
@@ -313,6 +329,18 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand metrics" -s q 
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand metrics" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand metrics" -l yes -d 'Answer every question with yes'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand metrics" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand releases" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand releases" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+json\t'One JSON document'
+jsonl\t'One JSON object a line, as soon as it is known'
+tsv\t'Tab-separated columns without a header line, for cut and awk'
+name\t'Names only, one a line'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand releases" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand releases" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand releases" -s q -l quiet -d 'Say less on standard error: errors only'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand releases" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand releases" -l yes -d 'Answer every question with yes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand releases" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand history; and not __fish_seen_subcommand_from show" -s n -l lines -d 'How many runs to show' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand history; and not __fish_seen_subcommand_from show" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand history; and not __fish_seen_subcommand_from show" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'

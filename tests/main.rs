@@ -15,6 +15,7 @@ mod observe;
 mod pipes;
 mod program;
 mod recorded;
+mod rollback;
 mod sets;
 mod shells;
 mod ssh;

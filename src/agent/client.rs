@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 
 pub use super::lines::{JsonLines, LineError, TextLines};
 use crate::api::agent::{
-    AgentStatus, HistoryEntry, Holder, LockEvent, LogLine, Manifest, NodesRequest, Renewal, RunEnd,
+    AgentStatus, HistoryEntry, Holder, LockEvent, LogLine, Manifest, NodesRequest, ReleasesView, Renewal, RunEnd,
 };
 use crate::api::node::{NodeView, OptionView};
 use crate::api::outcome::{ErrorInfo, Outcome};
@@ -250,9 +250,21 @@ impl AgentClient {
         self.request(Method::PUT, path).body_json(manifest).done(deadline).await
     }
 
-    /// `POST /v1/releases/ID/activate`: switches `current`; touches no node.
-    pub async fn activate(&self, release: &str) -> Result<(), ClientError> {
-        self.post(format!("/v1/releases/{release}/activate")).done(self.deadline).await
+    /// `GET /v1/releases`.
+    pub async fn releases(&self) -> Result<ReleasesView, ClientError> {
+        self.get("/v1/releases").json(self.deadline).await
+    }
+
+    /// `POST /v1/releases/ID/verify`: the manifest of a release that is here, whole.
+    pub async fn verify(&self, release: &str, deadline: Duration) -> Result<Manifest, ClientError> {
+        self.post(format!("/v1/releases/{release}/verify")).json(deadline).await
+    }
+
+    /// `POST /v1/releases/ID/activate`: switches `current`; touches no node. Releases to `keep` are not removed.
+    pub async fn activate(&self, release: &str, keep: &[String]) -> Result<(), ClientError> {
+        let mut request = self.post(format!("/v1/releases/{release}/activate"));
+        request.query_some("keep", (!keep.is_empty()).then(|| keep.join(",")));
+        request.done(self.deadline).await
     }
 
     /// `POST /v1/nodes/start`: one outcome for each name, in their order. A node that has not answered when `deadline`

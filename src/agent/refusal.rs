@@ -38,9 +38,10 @@ impl From<ReleaseError> for Refusal {
         let (status, hint) = match &error {
             ReleaseError::Manifest(_) | ReleaseError::NotAHash { .. } => (StatusCode::BAD_REQUEST, None),
             ReleaseError::OtherContent { .. } => (StatusCode::UNPROCESSABLE_ENTITY, None),
-            ReleaseError::Missing { .. } | ReleaseError::Damaged { .. } | ReleaseError::NoBinary { .. } => {
-                (StatusCode::CONFLICT, Some("deploy again"))
-            }
+            ReleaseError::Missing { .. }
+            | ReleaseError::Damaged { .. }
+            | ReleaseError::NoBinary { .. }
+            | ReleaseError::DamagedBinary { .. } => (StatusCode::CONFLICT, Some("deploy again")),
             ReleaseError::Unknown { .. } => (StatusCode::NOT_FOUND, None),
             ReleaseError::Io { .. } if full => {
                 (StatusCode::INSUFFICIENT_STORAGE, Some("make room on that disk, then deploy again"))

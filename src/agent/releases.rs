@@ -22,9 +22,17 @@ use super::durable::{copy_hashing, hash_file, hex, is_hash, sync_dir};
 use super::manifest::{self, MANIFEST_FILE, ManifestError};
 use crate::api::agent::{FileEntry, Manifest};
 use crate::api::paths::ClusterDir;
+use crate::faults;
 
-/// So many releases are kept, the current one included.
+/// So many releases are kept, the current one included; besides them the previous one, and those that are current on other
+/// hosts.
 const KEPT_RELEASES: usize = 5;
+
+/// An upload of a program that broke off is kept this long, so that it can go on.
+const STALE_UPLOAD: Duration = Duration::from_secs(24 * 3600);
+
+/// Names of programs that are being uploaded begin with this (`fleet/upload.rs`).
+const UPLOAD: &str = ".upload-";
 
 /// What no release names is kept this long: another operator may be about to name it.
 const YOUNG: Duration = Duration::from_secs(600);
@@ -72,6 +80,12 @@ pub enum ReleaseError {
     #[error("the executable {} is not here", path.display())]
     NoBinary {
         /// Where it should be.
+        path: PathBuf,
+    },
+    /// The executable of the nodes is not what its name says.
+    #[error("the executable {} is damaged", path.display())]
+    DamagedBinary {
+        /// Where it is.
         path: PathBuf,
     },
     /// There is no such release.
@@ -156,29 +170,68 @@ impl Releases {
         let folder = self.dir.releases();
         let building = tempfile::Builder::new().prefix(UNFINISHED).tempdir_in(&folder).map_err(at(&folder))?;
         self.build(manifest, building.path())?;
+        faults::point("agent-before-release");
         self.put_in_place(building.path(), &self.dir.release(&manifest.id))
     }
 
-    /// Points `current` to a release and removes what is no longer kept; returns its manifest.
-    pub fn activate(&mut self, id: &str, now: SystemTime, running_binary: &str) -> Result<Manifest, ReleaseError> {
+    /// Computes the hashes of a release again, and of the executable of its nodes; damaged files are mended from their blobs.
+    pub fn verify(&mut self, id: &str) -> Result<Manifest, ReleaseError> {
         let manifest = self.manifest(id)?;
-        let new = tempfile::Builder::new()
-            .prefix(UNFINISHED)
-            .make_in(self.dir.path(), |path| symlink(Path::new("releases").join(id), path))
-            .map_err(at(self.dir.path()))?;
-        let current = self.dir.current();
-        new.into_temp_path().persist(&current).map_err(|error| at(&current)(error.error))?;
-        sync_dir(self.dir.path()).map_err(at(self.dir.path()))?;
-        if let Err(error) = self.remove_surplus(now, running_binary) {
+        self.stage(&manifest, id)?;
+        let path = self.dir.binary(&manifest.binary);
+        if manifest.nodes.iter().any(|node| node.command.is_none())
+            && hash_file(&path).map_err(at(&path))? != manifest.binary
+        {
+            return Err(ReleaseError::DamagedBinary { path });
+        }
+        Ok(manifest)
+    }
+
+    /// Points `current` to a release and removes what is no longer kept; `also_kept` are current on other hosts. Returns
+    /// its manifest.
+    pub fn activate(
+        &mut self,
+        id: &str,
+        also_kept: &[String],
+        now: SystemTime,
+        running_binary: &str,
+    ) -> Result<Manifest, ReleaseError> {
+        let manifest = self.manifest(id)?;
+        if let Some(before) = self.current().filter(|before| before.id != id) {
+            self.point(&self.dir.previous(), &before.id)?;
+        }
+        faults::point("agent-before-switch");
+        self.point(&self.dir.current(), id)?;
+        faults::point("agent-after-switch");
+        if let Err(error) = self.remove_surplus(also_kept, now, running_binary) {
             // The release is active; what could not be removed now is tried again at the next activation.
             tracing::warn!(%error, "old releases cannot be removed");
         }
         Ok(manifest)
     }
 
+    /// Replaces a link to a release in one step.
+    fn point(&self, link: &Path, id: &str) -> Result<(), ReleaseError> {
+        let new = tempfile::Builder::new()
+            .prefix(UNFINISHED)
+            .make_in(self.dir.path(), |path| symlink(Path::new("releases").join(id), path))
+            .map_err(at(self.dir.path()))?;
+        new.into_temp_path().persist(link).map_err(|error| at(link)(error.error))?;
+        sync_dir(self.dir.path()).map_err(at(self.dir.path()))
+    }
+
     /// The manifest that `current` points to; none before the first release.
     pub fn current(&self) -> Option<Manifest> {
-        let target = fs::read_link(self.dir.current()).ok()?;
+        self.at_link(&self.dir.current())
+    }
+
+    /// The manifest of the release that was current before; none when there was none, or it is gone.
+    pub fn previous(&self) -> Option<Manifest> {
+        self.at_link(&self.dir.previous())
+    }
+
+    fn at_link(&self, link: &Path) -> Option<Manifest> {
+        let target = fs::read_link(link).ok()?;
         self.manifest(target.file_name()?.to_str()?).ok()
     }
 
@@ -262,11 +315,13 @@ impl Releases {
         sync_dir(&folder).map_err(at(&folder))
     }
 
-    fn remove_surplus(&self, now: SystemTime, running_binary: &str) -> io::Result<()> {
-        let current = self.current().map(|manifest| manifest.id);
+    fn remove_surplus(&self, also_kept: &[String], now: SystemTime, running_binary: &str) -> io::Result<()> {
+        let [current, previous] =
+            [self.current(), self.previous()].map(|manifest| manifest.map(|manifest| manifest.id));
         let (mut kept, mut room) = (Vec::new(), KEPT_RELEASES - usize::from(current.is_some()));
         for manifest in self.list() {
-            if current.as_ref() == Some(&manifest.id) {
+            let id = Some(&manifest.id);
+            if current.as_ref() == id || previous.as_ref() == id || also_kept.contains(&manifest.id) {
                 kept.push(manifest);
             } else if room > 0 {
                 room -= 1;
@@ -277,8 +332,9 @@ impl Releases {
         }
         let blobs_kept: BTreeSet<&str> =
             kept.iter().flat_map(|manifest| &manifest.files).map(|file| file.hash.as_str()).collect();
-        remove_unnamed(&blobs(&self.dir), now, |name| !is_hash(name) || blobs_kept.contains(name))?;
-        remove_unnamed(&bin(&self.dir), now, |name| match name.strip_prefix("zeek-cluster-") {
+        remove_unnamed(&blobs(&self.dir), now, YOUNG, |name| !is_hash(name) || blobs_kept.contains(name))?;
+        remove_unnamed(&bin(&self.dir), now, STALE_UPLOAD, |name| !name.starts_with(UPLOAD))?;
+        remove_unnamed(&bin(&self.dir), now, YOUNG, |name| match name.strip_prefix("zeek-cluster-") {
             Some(hash) => {
                 !is_hash(hash) || hash == running_binary || kept.iter().any(|manifest| manifest.binary == hash)
             }
@@ -291,7 +347,9 @@ impl Incoming {
     /// Takes the next piece.
     pub fn write(&mut self, piece: &[u8]) -> Result<(), ReleaseError> {
         self.hasher.update(piece);
-        self.file.write_all(piece).map_err(at(&self.place))
+        self.file.write_all(piece).map_err(at(&self.place))?;
+        faults::point("agent-in-blob");
+        Ok(())
     }
 
     /// Puts the blob in place if it is what was announced.
@@ -349,11 +407,12 @@ fn remove_release(dir: &ClusterDir, id: &str) -> io::Result<()> {
     fs::remove_dir_all(going)
 }
 
-fn remove_unnamed(folder: &Path, now: SystemTime, keep: impl Fn(&str) -> bool) -> io::Result<()> {
+/// Removes what nobody wants to keep and is at least so old.
+fn remove_unnamed(folder: &Path, now: SystemTime, old: Duration, keep: impl Fn(&str) -> bool) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let age = now.duration_since(entry.metadata()?.modified()?).unwrap_or_default();
-        if age >= YOUNG && entry.file_name().to_str().is_some_and(|name| !keep(name)) {
+        if age >= old && entry.file_name().to_str().is_some_and(|name| !keep(name)) {
             fs::remove_file(entry.path())?;
         }
     }
@@ -409,7 +468,7 @@ mod tests {
         put(&releases, b"two").unwrap();
         releases.stage(&manifest, "r1").unwrap();
         assert!(releases.current().is_none());
-        releases.activate("r1", SystemTime::now(), "").unwrap();
+        releases.activate("r1", &[], SystemTime::now(), "").unwrap();
         assert_eq!(fs::read(dir.current().join("nodes/worker-1.yaml")).unwrap(), b"one");
         let mode = |path: &str| fs::metadata(dir.current().join(path)).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode("nodes/worker-1.yaml"), mode("cluster-layout.zeek")), (0o600, 0o644));
@@ -457,7 +516,7 @@ mod tests {
         let Fixture { _folder, dir, mut releases } = fixture();
         put(&releases, b"one").unwrap();
         releases.stage(&one_file("r1", b"one"), "r1").unwrap();
-        releases.activate("r1", SystemTime::now(), "").unwrap();
+        releases.activate("r1", &[], SystemTime::now(), "").unwrap();
         let path = dir.current().join("nodes/worker-1.yaml");
         fs::write(&path, "rot").unwrap();
         releases.stage(&one_file("r1", b"one"), "r1").unwrap();
@@ -476,9 +535,62 @@ mod tests {
             manifest.created_at = f64::from(n);
             releases.stage(&manifest, &manifest.id).unwrap();
         }
-        releases.activate("r0", later, "").unwrap();
+        releases.activate("r0", &[], later, "").unwrap();
         assert_eq!(names(&dir.releases()), ["r0", "r4", "r5", "r6", "r7"]);
         assert_eq!(names(&dir.path().join("blobs")).len(), 5);
+    }
+
+    #[test]
+    fn the_previous_release_and_those_of_other_hosts_are_kept_beyond_the_five() {
+        let Fixture { _folder, dir, mut releases } = fixture();
+        let activate = |releases: &mut Releases, id: &str, also: &[String]| {
+            releases.activate(id, also, SystemTime::now(), "").unwrap();
+        };
+        for n in 0..9 {
+            let mut manifest = one_file(&format!("r{n}"), b"one");
+            put(&releases, b"one").unwrap();
+            manifest.created_at = f64::from(n);
+            releases.stage(&manifest, &manifest.id).unwrap();
+            if n == 0 {
+                activate(&mut releases, "r0", &[]);
+                assert_eq!(releases.previous(), None);
+            }
+        }
+        activate(&mut releases, "r8", &["r2".to_owned()]);
+        assert_eq!(releases.previous().unwrap().id, "r0");
+        assert_eq!(names(&dir.releases()), ["r0", "r2", "r4", "r5", "r6", "r7", "r8"]);
+        activate(&mut releases, "r8", &[]);
+        assert_eq!(releases.previous().unwrap().id, "r0", "it did not become another one");
+        activate(&mut releases, "r0", &[]);
+        assert_eq!(releases.previous().unwrap().id, "r8");
+    }
+
+    #[test]
+    fn verifying_mends_what_it_can_and_names_what_it_cannot() {
+        let Fixture { _folder, dir, mut releases } = fixture();
+        put(&releases, b"one").unwrap();
+        releases.stage(&one_file("r1", b"one"), "r1").unwrap();
+        let path = dir.release("r1").join("nodes/worker-1.yaml");
+        fs::write(&path, "rot").unwrap();
+        assert_eq!(releases.verify("r1").unwrap().id, "r1");
+        assert_eq!(fs::read(&path).unwrap(), b"one");
+        fs::write(&path, "rot").unwrap();
+        fs::remove_file(dir.blob(&sha256(b"one"))).unwrap();
+        assert!(matches!(releases.verify("r1"), Err(ReleaseError::Missing { .. })));
+        assert!(matches!(releases.verify("r9"), Err(ReleaseError::Unknown { .. })));
+    }
+
+    #[test]
+    fn an_upload_that_broke_off_long_ago_is_removed() {
+        let Fixture { _folder, dir, mut releases } = fixture();
+        let upload = dir.path().join("bin/.upload-abc");
+        fs::write(&upload, "half").unwrap();
+        put(&releases, b"one").unwrap();
+        releases.stage(&one_file("r1", b"one"), "r1").unwrap();
+        releases.activate("r1", &[], SystemTime::now() + YOUNG, "").unwrap();
+        assert!(upload.exists());
+        releases.activate("r1", &[], SystemTime::now() + STALE_UPLOAD * 2, "").unwrap();
+        assert!(!upload.exists());
     }
 
     #[test]
@@ -490,9 +602,9 @@ mod tests {
         }
         put(&releases, b"one").unwrap();
         releases.stage(&one_file("r1", b"one"), "r1").unwrap();
-        releases.activate("r1", SystemTime::now(), &running).unwrap();
+        releases.activate("r1", &[], SystemTime::now(), &running).unwrap();
         assert!(dir.binary(&old).exists(), "it is young");
-        releases.activate("r1", SystemTime::now() + YOUNG * 2, &running).unwrap();
+        releases.activate("r1", &[], SystemTime::now() + YOUNG * 2, &running).unwrap();
         assert!(!dir.binary(&old).exists() && dir.binary(&running).exists());
     }
 

@@ -75,11 +75,12 @@ impl Roster {
     /// Takes a release as the current one: its nodes are started with it from now on; none is touched.
     pub async fn take_release(&self, manifest: Manifest, releases: Vec<String>) {
         let manifest = Arc::new(manifest);
-        {
+        let before = {
             let mut inner = self.lock();
-            inner.manifest = Some(manifest.clone());
             inner.releases = releases;
-        }
+            inner.manifest.replace(manifest.clone())
+        };
+        self.forget_retired(before.as_deref(), &manifest);
         for node in &manifest.nodes {
             if let Some(job) = self.job(&node.name) {
                 job.configure(Spec::of(&manifest, node)).await;
@@ -87,6 +88,19 @@ impl Roster {
         }
         self.take_nodes(&manifest);
         self.changed();
+    }
+
+    /// A node that an earlier release lost, and that was stopped for it, is a new one when it comes back: nobody wanted it
+    /// stopped for good.
+    fn forget_retired(&self, before: Option<&Manifest>, now: &Manifest) {
+        let Some(before) = before else { return };
+        let was_there = |name: &str| before.nodes.iter().any(|node| node.name == name);
+        for node in now.nodes.iter().filter(|node| !was_there(&node.name)) {
+            let stopped = self.job(&node.name).is_some_and(|job| job.view().status.state == NodeState::Stopped);
+            if stopped && let Err(error) = self.forget(&node.name) {
+                tracing::warn!(node = %node.name, %error, "its saved state cannot be removed");
+            }
+        }
     }
 
     /// The releases that are complete on this host.

@@ -30,7 +30,9 @@ use super::refusal::Refusal;
 use super::releases::Releases;
 use super::roster::Roster;
 use super::supervise::{follow, tail};
-use crate::api::agent::{API_VERSION, AgentStatus, Holder, LockEvent, Manifest, NodesRequest, Renewal, RunEnd};
+use crate::api::agent::{
+    API_VERSION, AgentStatus, Holder, LockEvent, Manifest, NodesRequest, ReleaseView, ReleasesView, Renewal, RunEnd,
+};
 use crate::api::node::NodeView;
 use crate::api::paths::ClusterDir;
 
@@ -136,6 +138,8 @@ pub fn router(service: Arc<Service>) -> Router {
         .route("/v1/blobs/missing", post(missing_blobs))
         .route("/v1/blobs/{hash}", put(put_blob).layer(DefaultBodyLimit::disable()))
         .route("/v1/releases/{id}", put(put_release))
+        .route("/v1/releases", get(list_releases))
+        .route("/v1/releases/{id}/verify", post(verify))
         .route("/v1/releases/{id}/activate", post(activate))
         .route("/v1/nodes/{verb}", post(operate_nodes))
         .route("/v1/nodes/{name}/output", get(output))
@@ -227,10 +231,42 @@ async fn put_release(
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn activate(State(service): Shared, Path(id): Path<String>, headers: HeaderMap) -> Answer<StatusCode> {
+async fn list_releases(State(service): Shared) -> Response {
+    let releases = service.releases.lock().await;
+    let id = |manifest: Option<Manifest>| manifest.map(|manifest| manifest.id);
+    json(&ReleasesView {
+        current: id(releases.current()),
+        previous: id(releases.previous()),
+        releases: releases.list().into_iter().map(in_short).collect(),
+    })
+}
+
+fn in_short(manifest: Manifest) -> ReleaseView {
+    let Manifest { id, created_at, created_by, binary, hosts, nodes, .. } = manifest;
+    ReleaseView { id, created_at, created_by, binary, hosts, nodes: nodes.into_iter().map(|node| node.name).collect() }
+}
+
+async fn verify(State(service): Shared, Path(id): Path<String>) -> Answer<Response> {
+    let mut releases = service.releases.lock().await;
+    Ok(json(&tokio::task::block_in_place(|| releases.verify(&id))?))
+}
+
+#[derive(Deserialize)]
+struct KeepQuery {
+    #[serde(default)]
+    keep: String,
+}
+
+async fn activate(
+    State(service): Shared,
+    Path(id): Path<String>,
+    Query(KeepQuery { keep }): Query<KeepQuery>,
+    headers: HeaderMap,
+) -> Answer<StatusCode> {
+    let keep: Vec<String> = keep.split(',').filter(|id| !id.is_empty()).map(str::to_owned).collect();
     let asked = Asked::new(format!("POST /v1/releases/{id}/activate"), &headers);
     let mut releases = service.releases.lock().await;
-    let activated = tokio::task::block_in_place(|| releases.activate(&id, SystemTime::now(), &service.binary));
+    let activated = tokio::task::block_in_place(|| releases.activate(&id, &keep, SystemTime::now(), &service.binary));
     let activated = activated.map_err(Refusal::from);
     service.history.ended(&asked, &[], activated.as_ref().err());
     // Still under the lock, so that the roster takes releases in the order in which they became current.
@@ -506,7 +542,8 @@ async fn remove(State(service): Shared, Query(query): Query<RemoveQuery>, header
 
 /// Only what agents and nodes make is removed: what else lies in the folder stays, and the folder with it.
 fn remove_folder(dir: &ClusterDir, keep_logs: bool) -> io::Result<()> {
-    let mut ours = vec![dir.current(), dir.history(), dir.history().with_extension("jsonl.1"), dir.releases()];
+    let mut ours =
+        vec![dir.current(), dir.previous(), dir.history(), dir.history().with_extension("jsonl.1"), dir.releases()];
     ours.extend(["blobs", "bin", "run"].map(|name| dir.path().join(name)));
     if !keep_logs {
         ours.extend([dir.logs(), dir.stores()]);

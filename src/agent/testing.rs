@@ -43,5 +43,6 @@ pub fn manifest(id: &str, nodes: Vec<ManifestNode>) -> Manifest {
         stop_grace_ms: 1000,
         files: nodes.iter().map(|node| file(&format!("nodes/{}.yaml", node.name), node.name.as_bytes())).collect(),
         nodes,
+        hosts: Vec::new(),
     }
 }

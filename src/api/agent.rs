@@ -8,7 +8,9 @@
 //! | `POST /v1/blobs/missing` | array of hashes | array of those that are not here |
 //! | `PUT /v1/blobs/HASH` | the file | 204; 422 when the content has another hash |
 //! | `PUT /v1/releases/ID` | [`Manifest`] | 204 when every blob is here, its hash was computed again, and the release is complete on disk |
-//! | `POST /v1/releases/ID/activate` | – | 204: `current` points to it; no node is touched |
+//! | `GET /v1/releases` | – | [`ReleasesView`] |
+//! | `POST /v1/releases/ID/verify` | – | [`Manifest`]: every file's and the executable's hash was computed again; a damaged file was mended from its blob, else 409 |
+//! | `POST /v1/releases/ID/activate?keep=ID,ID` | – | 204: `current` points to it; no node is touched. Old releases are removed, but those to keep, which are current on other hosts |
 //! | `POST /v1/nodes/start`, `/stop`, `/restart`, `/apply` with `?deadline_ms=N` (60 s) | [`NodesRequest`] | array of [`Outcome`](super::outcome::Outcome), one for each node named |
 //! | `GET /v1/nodes/NAME/output?stream=stdout\|stderr&lines=N&follow=BOOL` | – | the text |
 //! | `GET /v1/nodes/NAME/api/…` | – | what the node's own socket answers |
@@ -159,6 +161,37 @@ pub struct Manifest {
     pub files: Vec<FileEntry>,
     /// The nodes of this host, in the order of the layout.
     pub nodes: Vec<ManifestNode>,
+    /// All hosts of the release, in the order of the layout.
+    #[serde(default)]
+    pub hosts: Vec<String>,
+}
+
+/// The releases of a host.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ReleasesView {
+    /// The one that `current` points to.
+    pub current: Option<String>,
+    /// The one that was current before, if it is still here.
+    pub previous: Option<String>,
+    /// All that are complete, newest first.
+    pub releases: Vec<ReleaseView>,
+}
+
+/// A release in short.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ReleaseView {
+    /// [`Manifest::id`].
+    pub id: String,
+    /// [`Manifest::created_at`].
+    pub created_at: f64,
+    /// [`Manifest::created_by`].
+    pub created_by: String,
+    /// [`Manifest::binary`].
+    pub binary: String,
+    /// [`Manifest::hosts`].
+    pub hosts: Vec<String>,
+    /// Its nodes on this host.
+    pub nodes: Vec<String>,
 }
 
 /// One file of a release.

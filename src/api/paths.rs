@@ -42,6 +42,11 @@ impl ClusterDir {
         self.0.join("current")
     }
 
+    /// `previous`, a symbolic link to the release that was current before.
+    pub fn previous(&self) -> PathBuf {
+        self.0.join("previous")
+    }
+
     /// `run/agent.sock`, mode 0600.
     pub fn agent_socket(&self) -> PathBuf {
         self.0.join("run").join("agent.sock")

@@ -6,7 +6,7 @@ use super::change::locked_by;
 use super::exit::Status;
 use crate::api::outcome::ErrorInfo;
 use crate::deploy::keys::KeyStoreError;
-use crate::deploy::{DeployError, LockError};
+use crate::deploy::{DeployError, LockError, NoRollback};
 use crate::layout::Problem;
 use crate::node::NodeError;
 
@@ -74,6 +74,15 @@ impl Failure {
         match error {
             DeployError::Render(_) => Failure::File { what: chain(&error), hint: None },
             DeployError::OwnBinary(_) => Failure::here(error),
+            DeployError::Rollback(NoRollback::Unreachable(_)) => {
+                Failure::Unreachable { what: chain(&error), hint: None }
+            }
+            DeployError::Rollback(NoRollback::Unknown(_) | NoRollback::Several(..)) => {
+                Failure::Usage { what: chain(&error), hint: Some("zeek-cluster releases".into()) }
+            }
+            DeployError::Rollback(_) => {
+                Failure::Here { what: chain(&error), hint: Some("`zeek-cluster releases` lists what there is".into()) }
+            }
         }
     }
 

@@ -59,6 +59,16 @@ impl Report {
 /// Brings the cluster to what the layout says, and waits until every node has joined.
 pub async fn deploy(layout: &Layout, settings: &Settings, options: Options<'_>) -> Result<Report, DeployError> {
     let delivery = Delivery::prepare(layout, settings, options.curve)?;
+    perform(layout, settings, delivery, options).await
+}
+
+/// Brings the cluster to what a release says; `layout` has its nodes.
+pub(super) async fn perform(
+    layout: &Layout,
+    settings: &Settings,
+    delivery: Delivery,
+    options: Options<'_>,
+) -> Result<Report, DeployError> {
     let mut ledger = Ledger::new(layout.nodes.iter().map(|node| (node.name.as_str(), node.host.as_str())));
     let rolled = rollout(layout, settings, &delivery, options.progress, |_| true, &mut ledger).await;
     let deadline = Instant::now() + options.join_within;
@@ -96,6 +106,7 @@ pub(super) async fn rollout(
         release: &delivery.release,
         sites: &sites,
         parallel: settings.parallel,
+        keep: found.values().filter_map(|status| status.release.clone()).collect(),
         nodes_within: layout.stop_grace + Duration::from_secs(30),
         progress,
     };

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::rollback::NoRollback;
 use crate::render::RenderError;
 
 /// Nothing was touched: what is needed before the first host is missing.
@@ -10,6 +11,9 @@ pub enum DeployError {
     /// The layout cannot be turned into files.
     #[error("the layout cannot be deployed")]
     Render(#[from] RenderError),
+    /// There is no release to go back to, or it cannot be gone back to.
+    #[error(transparent)]
+    Rollback(#[from] NoRollback),
     /// The program that is to be installed is this one, and it cannot be read.
     #[error("cannot read this program")]
     OwnBinary(#[source] io::Error),

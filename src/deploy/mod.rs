@@ -18,6 +18,7 @@ mod plan;
 mod progress;
 mod release;
 mod remove;
+mod rollback;
 mod rollout;
 mod site;
 mod steps;
@@ -33,6 +34,7 @@ pub use nodes::{restart, start, stop};
 pub use plan::{HostWork, Phase, Plan, Step};
 pub use progress::{Event, Progress, Silent};
 pub use remove::remove;
+pub use rollback::{NoRollback, rollback};
 
 pub use crate::agent::client::Keep;
 pub use crate::fleet::{Prompt, Question, Settings};

@@ -152,6 +152,7 @@ mod tests {
                 stop_grace_ms: 10_000,
                 files: Vec::new(),
                 nodes: nodes.iter().map(|(name, node_type)| manifest_node(name, *node_type)).collect(),
+                hosts: Vec::new(),
             },
             blobs: BTreeMap::new(),
         };

@@ -19,6 +19,8 @@ pub(super) struct Rollout<'a> {
     pub(super) release: &'a Release,
     pub(super) sites: &'a [Site],
     pub(super) parallel: usize,
+    /// Releases that are current on some host.
+    pub(super) keep: Vec<String>,
     /// For starting and stopping the nodes of one host.
     pub(super) nodes_within: Duration,
     pub(super) progress: &'a dyn Progress,
@@ -86,7 +88,7 @@ impl Rollout<'_> {
         match step {
             Step::Stage => stage::run(site, part).await.map(|()| Vec::new()),
             Step::CheckScripts => check_scripts::run(site, part).await,
-            Step::Activate => activate::run(site, &self.release.id).await.map(|()| Vec::new()),
+            Step::Activate => activate::run(site, &self.release.id, &self.keep).await.map(|()| Vec::new()),
             Step::Retire => retire::run(site, &work.nodes, self.nodes_within).await.map(|()| Vec::new()),
             Step::Apply(_) => apply::run(site, &work.nodes, self.nodes_within).await,
         }

@@ -149,6 +149,7 @@ fn host_release(
         stop_grace_ms: u64::try_from(layout.stop_grace.as_millis()).unwrap_or(u64::MAX),
         files: Vec::new(),
         nodes: Vec::new(),
+        hosts: layout.hosts.iter().map(|host| host.name.clone()).collect(),
     };
     let mut blobs = BTreeMap::new();
     for node in layout.nodes.iter().filter(|node| node.host == host.name) {

@@ -88,7 +88,7 @@ impl Host {
             client.put_blob(&sha256(config.as_bytes()), config.clone().into(), DEADLINE).await.unwrap();
         }
         client.put_release(manifest, DEADLINE).await.unwrap();
-        client.activate(&manifest.id).await.unwrap();
+        client.activate(&manifest.id, &[]).await.unwrap();
     }
 
     /// Deploys and applies nodes; all have to come up.

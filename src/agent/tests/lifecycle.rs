@@ -206,7 +206,7 @@ async fn a_request_that_nobody_knows_is_refused_in_words() {
     let error = host.client().node_view("worker-9").await.unwrap_err();
     assert_eq!(error.to_string(), "there is no node worker-9 on this host");
     assert!(matches!(error, ClientError::Refused { status: 404, .. }));
-    let error = host.client().activate("r9").await.unwrap_err();
+    let error = host.client().activate("r9", &[]).await.unwrap_err();
     assert_eq!(error.to_string(), "there is no release r9 on this host");
     let twice = names(&["worker-1", "worker-1"]);
     assert!(matches!(host.client().start(&twice, DEADLINE).await, Err(ClientError::Refused { status: 400, .. })));

@@ -3,6 +3,8 @@
 use super::{
     agent, check, completions, count, deploy, doctor, exec, help, history, install, keys, layout, log, man, metrics,
     node, nodes, output, peers, publish, remove, restart, start, status, stop, subscribe, unlock, wait,
+    agent, check, completions, count, deploy, doctor, help, history, install, keys, layout, log, man, metrics, node,
+    nodes, output, peers, publish, releases, remove, restart, rollback, start, status, stop, subscribe, unlock, wait,
 };
 use crate::cli::context::Context;
 use crate::cli::exit::Status;
@@ -17,6 +19,7 @@ pub enum Command {
     Start(start::Start),
     Stop(stop::Stop),
     Restart(restart::Restart),
+    Rollback(rollback::Rollback),
     Unlock(unlock::Unlock),
     Remove(remove::Remove),
     Status(status::StatusCommand),
@@ -28,6 +31,7 @@ pub enum Command {
     Doctor(doctor::Doctor),
     Output(output::Output),
     Metrics(metrics::Metrics),
+    Releases(releases::Releases),
     History(history::History),
     Subscribe(subscribe::Subscribe),
     Publish(publish::Publish),
@@ -60,6 +64,7 @@ impl Command {
             Command::Start(command) => command.run(cx),
             Command::Stop(command) => command.run(cx),
             Command::Restart(command) => command.run(cx),
+            Command::Rollback(command) => command.run(cx),
             Command::Unlock(command) => command.run(cx),
             Command::Remove(command) => command.run(cx),
             Command::Status(command) => command.run(cx),
@@ -71,6 +76,7 @@ impl Command {
             Command::Doctor(command) => command.run(cx),
             Command::Output(command) => command.run(cx),
             Command::Metrics(command) => command.run(cx),
+            Command::Releases(command) => command.run(cx),
             Command::History(command) => command.run(cx),
             Command::Subscribe(command) => command.run(cx),
             Command::Publish(command) => command.run(cx),

@@ -1,0 +1,64 @@
+//! `releases`: what is on the hosts to go back to.
+
+use crate::cli::context::Context;
+use crate::cli::exit::Status;
+use crate::cli::failure::Failure;
+use crate::cli::output::{Record, human};
+use crate::layout::nodeset;
+use crate::query::{self, ReleaseRow};
+
+/// List the releases that are on the hosts
+///
+/// Each deploy that changed something made a release; `zeek-cluster rollback` goes back to one. A host keeps its last five,
+/// and beyond them the one that is current somewhere and the one that was so before, with the programs that they need.
+///
+/// Columns: id, created_at (seconds since the epoch), created_by, nodes, hosts on which it is current, hosts on which it
+/// was current before, hosts that have it, hosts that should and do not.
+#[derive(Debug, clap::Args)]
+pub struct Releases {}
+
+impl Releases {
+    pub fn run(self, cx: &Context) -> Result<Status, Failure> {
+        let layout = cx.layout()?;
+        let report = cx.block_on(query::releases(&layout, &cx.asking()))?;
+        cx.printer.records(&report.rows)?;
+        cx.printer.silent_hosts(&report.silent, &[]);
+        Ok(match () {
+            () if report.silent.is_empty() => Status::Done,
+            () if report.silent.len() == layout.hosts.len() => Status::Unreachable,
+            () => Status::Failed,
+        })
+    }
+}
+
+impl Record for ReleaseRow {
+    const HEADINGS: &'static [&'static str] =
+        &["RELEASE", "WHEN", "WHO", "NODES", "CURRENT ON", "BEFORE ON", "HOSTS", "MISSING ON"];
+
+    fn cells(&self) -> Vec<String> {
+        let mut cells = self.fields();
+        cells[1] = human::clock(self.created_at);
+        cells
+    }
+
+    fn fields(&self) -> Vec<String> {
+        let folded = |hosts: &[String]| match hosts.is_empty() {
+            true => "-".to_owned(),
+            false => nodeset::fold(hosts.iter().map(String::as_str)),
+        };
+        vec![
+            self.id.clone(),
+            self.created_at.to_string(),
+            self.created_by.clone(),
+            self.nodes.to_string(),
+            folded(&self.current),
+            folded(&self.previous),
+            folded(&self.hosts),
+            folded(&self.missing),
+        ]
+    }
+
+    fn name(&self) -> &str {
+        &self.id
+    }
+}

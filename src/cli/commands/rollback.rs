@@ -1,0 +1,42 @@
+//! `rollback`: back to a release that was deployed before.
+
+use std::time::Duration;
+
+use crate::cli::args::LockArgs;
+use crate::cli::context::Context;
+use crate::cli::exit::Status;
+use crate::cli::failure::Failure;
+use crate::deploy::{self, Needs};
+
+/// Go back to a release that was deployed before
+///
+/// Makes a release that is still on the hosts the current one again, and brings the nodes to what it says, as `deploy` does:
+/// what changed is restarted, what that release did not have is stopped. Its files are not uploaded: each host first
+/// verifies that its part is whole, and nothing is switched when one is not. Without a name it is the release that was
+/// current before, so doing it twice goes forth again.
+///
+/// The layout file stays as it is, and the next `zeek-cluster deploy` goes by it. Keys go back with the release that was
+/// deployed with them. `zeek-cluster releases` lists what there is.
+#[derive(Debug, clap::Args)]
+pub struct Rollback {
+    /// The release, or the beginning of its name; without it the one that was current before
+    #[arg(value_name = "RELEASE")]
+    release: Option<String>,
+
+    #[command(flatten)]
+    lock: LockArgs,
+}
+
+impl Rollback {
+    pub fn run(self, cx: &Context) -> Result<Status, Failure> {
+        let layout = cx.layout()?;
+        let join_within = cx.global.timeout.unwrap_or(Duration::from_secs(60));
+        let report = cx.change(&layout, &self.lock, Needs::ThisProgram, async |settings, progress| {
+            let options = deploy::Options { curve: None, join_within, progress };
+            let rolled = deploy::rollback(&layout, settings, self.release.as_deref(), options).await;
+            rolled.map_err(Failure::deploy)
+        })?;
+        cx.printer.status(&format!("release {}", report.release));
+        cx.conclude(&layout, &report.outcomes)
+    }
+}

@@ -1,0 +1,268 @@
+//! `rollback`: back to a release that is still on the hosts; nothing is uploaded but this program where it is missing.
+//!
+//! First every host verifies its part, then the release is rolled out as a deploy rolls out a new one. What the release's
+//! nodes were is in the manifests: the layout only says how the hosts are reached.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream;
+
+use super::deploy::{Options, Report, perform};
+use super::error::DeployError;
+use super::ledger::{Place, Trouble};
+use super::progress::{Event, Progress};
+use super::release::Delivery;
+use super::site::{self, Site};
+use crate::api::agent::{Manifest, ReleasesView};
+use crate::faults;
+use crate::fleet::{Binary, Presence, Settings};
+use crate::layout::{Layout, Node, nodeset};
+use crate::render::{HostRelease, Release};
+
+/// Hashing a release and its executable on a slow disk.
+const VERIFY_WITHIN: Duration = Duration::from_secs(120);
+
+/// Why nothing was rolled back.
+#[derive(Debug, thiserror::Error)]
+pub enum NoRollback {
+    /// No host could be reached.
+    #[error("no host could be reached: {0}")]
+    Unreachable(String),
+    /// No host was anywhere else before.
+    #[error("no release was current before {current}")]
+    NoPrevious {
+        /// The release that is current.
+        current: String,
+    },
+    /// Nothing is current anywhere.
+    #[error("nothing is deployed yet")]
+    NotDeployed,
+    /// Hosts are not on one release, so that none is the one before.
+    #[error("the hosts are on different releases ({0}), so none is the one before them all")]
+    Apart(String),
+    /// No host has it.
+    #[error("no host has a release {0}")]
+    Unknown(String),
+    /// Several begin like that.
+    #[error("{0} is the beginning of several releases: {1}")]
+    Several(String, String),
+    /// Some hosts of the release do not have it.
+    #[error("release {id} is not on {hosts}, and it has nodes there")]
+    NotEverywhere {
+        /// The release.
+        id: String,
+        /// The folded hosts.
+        hosts: String,
+    },
+    /// The release has hosts that the layout does not have.
+    #[error("release {id} has nodes on {hosts}, which the layout no longer has: how they are reached is not known")]
+    HostsGone {
+        /// The release.
+        id: String,
+        /// The folded hosts.
+        hosts: String,
+    },
+    /// A host's part is not whole any more.
+    #[error("{0}")]
+    Damaged(String),
+}
+
+/// Goes back to the release whose id begins with `id`, or to the one that was current before.
+///
+/// # Errors
+/// Nothing was changed then.
+pub async fn rollback(
+    layout: &Layout,
+    settings: &Settings,
+    id: Option<&str>,
+    options: Options<'_>,
+) -> Result<Report, DeployError> {
+    let binary = Binary::own().map_err(DeployError::OwnBinary)?;
+    let presence = Presence::Installed(binary.clone());
+    let names: Vec<&str> = layout.hosts.iter().map(|host| host.name.as_str()).collect();
+    let (sites, troubles) = site::open(layout, &names, settings, &presence, options.progress).await;
+    if sites.is_empty() {
+        let why = troubles.first().map(|(_, trouble)| trouble.error.what.clone()).unwrap_or_default();
+        return Err(NoRollback::Unreachable(why).into());
+    }
+    if let Some((_, trouble)) = troubles.iter().find(|(_, trouble)| trouble.place != Place::OnTheWay) {
+        return Err(NoRollback::Damaged(trouble.error.what.clone()).into());
+    }
+    let have = list(&sites).await.map_err(|trouble| NoRollback::Damaged(trouble.error.what))?;
+    let id = choose(id, &have)?;
+    let holders = holders(layout, &id, &have)?;
+    let parts = verify(&sites, &id, &holders, settings.parallel, options.progress).await?;
+    // What a step needs of a host's session it opens anew: these were for looking.
+    drop(sites);
+    let hosts = parts.into_iter().map(|manifest| HostRelease { manifest, blobs: Default::default() });
+    let delivery = Delivery { binary, release: Release { id, hosts: hosts.collect() } };
+    perform(&as_it_was(layout, &delivery.release), settings, delivery, options).await
+}
+
+async fn list(sites: &[Site]) -> Result<Vec<(String, ReleasesView)>, Trouble> {
+    let asked = sites.iter().map(|site| async move {
+        let view = site.session.agent().releases().await.map_err(|error| site.trouble("releases", &error))?;
+        Ok((site.host.clone(), view))
+    });
+    futures_util::future::join_all(asked).await.into_iter().collect()
+}
+
+/// The release that is meant.
+fn choose(id: Option<&str>, have: &[(String, ReleasesView)]) -> Result<String, NoRollback> {
+    match id {
+        None => previous(have),
+        Some(beginning) => {
+            let mut found: Vec<&str> =
+                have.iter().flat_map(|(_, view)| &view.releases).map(|r| r.id.as_str()).collect();
+            found.retain(|id| id.starts_with(beginning));
+            found.sort_unstable();
+            found.dedup();
+            match found.as_slice() {
+                [] => Err(NoRollback::Unknown(beginning.to_owned())),
+                [one] => Ok((*one).to_owned()),
+                several => Err(NoRollback::Several(beginning.to_owned(), several.join(", "))),
+            }
+        }
+    }
+}
+
+/// The one that was current before the one that is current on all hosts.
+fn previous(have: &[(String, ReleasesView)]) -> Result<String, NoRollback> {
+    let mut current: Vec<&str> = have.iter().filter_map(|(_, view)| view.current.as_deref()).collect();
+    current.sort_unstable();
+    current.dedup();
+    match current.as_slice() {
+        [] => Err(NoRollback::NotDeployed),
+        [one] => {
+            let mut before: Vec<&str> = have.iter().filter_map(|(_, view)| view.previous.as_deref()).collect();
+            before.sort_unstable();
+            before.dedup();
+            match before.as_slice() {
+                [] => Err(NoRollback::NoPrevious { current: (*one).to_owned() }),
+                [before] => Ok((*before).to_owned()),
+                several => Err(NoRollback::Apart(format!("{one} now, {} before", several.join(", ")))),
+            }
+        }
+        several => {
+            let on = |id: &str| {
+                let hosts = have.iter().filter(|(_, view)| view.current.as_deref() == Some(id));
+                format!("{id} on {}", nodeset::fold(hosts.map(|(host, _)| host.as_str())))
+            };
+            Err(NoRollback::Apart(several.iter().map(|id| on(id)).collect::<Vec<_>>().join(", ")))
+        }
+    }
+}
+
+/// The hosts that have their part, if all that answered and need one do.
+fn holders(layout: &Layout, id: &str, have: &[(String, ReleasesView)]) -> Result<Vec<String>, NoRollback> {
+    let of = |view: &ReleasesView| view.releases.iter().find(|release| release.id == id).cloned();
+    let holders: Vec<String> =
+        have.iter().filter(|(_, view)| of(view).is_some()).map(|(host, _)| host.clone()).collect();
+    let members = have.iter().find_map(|(_, view)| of(view)).map(|release| release.hosts).unwrap_or_default();
+    let gone: Vec<&str> =
+        members.iter().map(String::as_str).filter(|name| layout.hosts.iter().all(|host| host.name != *name)).collect();
+    if !gone.is_empty() {
+        return Err(NoRollback::HostsGone { id: id.to_owned(), hosts: nodeset::fold(gone) });
+    }
+    let missing = |(host, view): &&(String, ReleasesView)| members.contains(host) && of(view).is_none();
+    let missing: Vec<&str> = have.iter().filter(missing).map(|(host, _)| host.as_str()).collect();
+    match missing.is_empty() {
+        true => Ok(holders),
+        false => Err(NoRollback::NotEverywhere { id: id.to_owned(), hosts: nodeset::fold(missing) }),
+    }
+}
+
+/// Every part, whole, as its host says after it computed all hashes again.
+async fn verify(
+    sites: &[Site],
+    id: &str,
+    holders: &[String],
+    parallel: usize,
+    progress: &dyn Progress,
+) -> Result<Vec<Manifest>, NoRollback> {
+    let targets: Vec<&str> = holders.iter().map(String::as_str).collect();
+    progress.tell(Event::Phase { what: "verifying the release", targets: &targets });
+    let asked = sites.iter().filter(|site| holders.contains(&site.host)).map(|site| async move {
+        let verified = site.session.agent().verify(id, VERIFY_WITHIN).await;
+        progress.tell(Event::Done { target: &site.host });
+        faults::point("verify");
+        verified.map_err(|error| {
+            NoRollback::Damaged(format!("{}: {}", site.host, site.trouble("verify", &error).error.what))
+        })
+    });
+    let verified: Vec<_> = stream::iter(asked).buffer_unordered(parallel.max(1)).collect().await;
+    verified.into_iter().collect()
+}
+
+/// The layout with the hosts and nodes of the release: names, types and hosts, which is all that a rollout asks of it. A
+/// host that gave no answer is taken to have the nodes that it has now.
+fn as_it_was(layout: &Layout, release: &Release) -> Layout {
+    let mut was = layout.clone();
+    let part_of = |host: &str| release.hosts.iter().find(|part| part.manifest.host == host);
+    let members = release.hosts.first().map(|part| part.manifest.hosts.as_slice()).unwrap_or_default();
+    was.hosts.retain(|host| members.contains(&host.name) || part_of(&host.name).is_some());
+    let silent = |node: &&Node| part_of(&node.host).is_none() && was.hosts.iter().any(|host| host.name == node.host);
+    let mut nodes: Vec<Node> = layout.nodes.iter().filter(silent).cloned().collect();
+    for part in &release.hosts {
+        nodes.extend(part.manifest.nodes.iter().map(|node| Node {
+            name: node.name.clone(),
+            node_type: node.node_type,
+            host: part.manifest.host.clone(),
+            ..layout.node(&node.name).unwrap_or(&layout.nodes[0]).clone()
+        }));
+    }
+    // In the order of the layout, as far as it knows them.
+    nodes.sort_by_key(|node| layout.nodes.iter().position(|known| known.name == node.name).unwrap_or(usize::MAX));
+    was.nodes = nodes;
+    was
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::agent::ReleaseView;
+
+    fn view(current: Option<&str>, previous: Option<&str>, ids: &[&str]) -> ReleasesView {
+        let release = |id: &&str| ReleaseView {
+            id: (*id).into(),
+            created_at: 1.0,
+            created_by: "ana@ops1".into(),
+            binary: String::new(),
+            hosts: vec!["head".into(), "sensor".into()],
+            nodes: Vec::new(),
+        };
+        ReleasesView {
+            current: current.map(str::to_owned),
+            previous: previous.map(str::to_owned),
+            releases: ids.iter().map(release).collect(),
+        }
+    }
+
+    fn on(head: ReleasesView, sensor: ReleasesView) -> Vec<(String, ReleasesView)> {
+        vec![("head".to_owned(), head), ("sensor".to_owned(), sensor)]
+    }
+
+    #[test]
+    fn without_a_name_it_is_the_one_before_on_all_hosts() {
+        let check =
+            |head: ReleasesView, sensor: ReleasesView| choose(None, &on(head, sensor)).map_err(|e| e.to_string());
+        let both = || view(Some("b"), Some("a"), &["b", "a"]);
+        assert_eq!(check(both(), both()), Ok("a".into()));
+        // A host that was added with the current release has none before it.
+        assert_eq!(check(both(), view(Some("b"), None, &["b"])), Ok("a".into()));
+        let alone = || view(Some("b"), None, &["b"]);
+        assert_eq!(check(alone(), alone()), Err("no release was current before b".into()));
+        assert_eq!(check(view(None, None, &[]), view(None, None, &[])), Err("nothing is deployed yet".into()));
+        let apart = check(both(), view(Some("a"), None, &["a"])).unwrap_err();
+        assert!(apart.contains("a on sensor, b on head"), "{apart}");
+    }
+
+    #[test]
+    fn the_beginning_of_a_name_is_enough_when_it_is_the_only_one() {
+        let have = on(view(Some("ab1"), None, &["ab1", "ac2"]), view(Some("ab1"), None, &["ab1"]));
+        assert_eq!(choose(Some("ac"), &have).unwrap(), "ac2");
+        assert!(matches!(choose(Some("a"), &have), Err(NoRollback::Several(..))));
+        assert!(matches!(choose(Some("x"), &have), Err(NoRollback::Unknown(_))));
+    }
+}
