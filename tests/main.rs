@@ -4,6 +4,7 @@
 mod support;
 
 mod exec;
+mod faults;
 mod fleet;
 mod keys;
 mod local;

@@ -8,6 +8,7 @@ use super::ledger::{Place, Trouble};
 use super::progress::{Event, Progress};
 use crate::agent::client::ClientError;
 use crate::api::outcome::{ErrorInfo, Kind};
+use crate::faults;
 use crate::fleet::{self, Deadlines, Presence, ReachError, ReachKind, Session, Settings};
 use crate::layout::Layout;
 
@@ -39,6 +40,7 @@ pub(super) async fn open(
     let (mut sites, mut troubles) = (Vec::new(), Vec::new());
     while let Some((host, opened)) = opening.next().await {
         progress.tell(Event::Done { target: host.name() });
+        faults::point("connect");
         match opened {
             Ok(session) => sites.push(Site { host: host.name().to_owned(), session }),
             Err(error) => troubles.push((host.name().to_owned(), Trouble::from(&error))),

@@ -13,6 +13,7 @@ use super::fault::Fault;
 use super::login::{code, millis};
 use super::probe::quote;
 use crate::api::paths::ClusterDir;
+use crate::faults;
 
 /// libssh2 pipelines inside one write and waits for its end: in pieces of 32 KiB, 8 MiB took 26 s at 100 ms of round
 /// trip, in pieces of 1 MiB 1.2 s (measured with OpenSSH 9.2).
@@ -117,6 +118,7 @@ impl Writing<'_> {
                 return Err(self.fault(what, cause.as_ref()));
             }
             sent += piece.len() as u64;
+            faults::point("upload");
         }
         self.set_timeout()?;
         // An extension of OpenSSH; where it is missing the file is only as safe as the host's file system makes it.

@@ -6,6 +6,7 @@ use crate::api::node::ScriptsChecked;
 use crate::api::outcome::{ErrorInfo, Kind, Outcome};
 use crate::deploy::ledger::{self, Place, Trouble};
 use crate::deploy::site::Site;
+use crate::faults;
 use crate::render::HostRelease;
 
 /// The step's word.
@@ -25,6 +26,7 @@ pub(in crate::deploy) async fn run(site: &Site, part: &HostRelease) -> Result<Ve
     let text = |path: &std::path::Path| path.display().to_string();
     let (program, folder) = (text(&dir.binary(&part.manifest.binary)), text(dir.path()));
     let argv = [&program, "node", "check", &part.manifest.id, "--dir", &folder].map(str::to_owned);
+    faults::point("check");
     let answer = site.session.exec(&argv, WITHIN).await.map_err(|error| Trouble::from(&error))?;
     let failed = |what: String| Trouble {
         kind: Kind::Failed,

@@ -7,6 +7,7 @@ use crate::api::outcome::{ErrorInfo, Kind, Outcome};
 use crate::deploy::ledger::{self, Place, Trouble};
 use crate::deploy::progress::{Event, Progress};
 use crate::deploy::site::Site;
+use crate::faults;
 
 /// The step's word.
 const STEP: &str = "joined";
@@ -20,6 +21,7 @@ pub(in crate::deploy) async fn run(
 ) -> Result<Vec<Outcome>, Trouble> {
     let trouble = |error| site.trouble(STEP, &error);
     let mut changes = site.session.agent().watch().await.map_err(trouble)?;
+    faults::point("joined");
     let mut late: Vec<String> = nodes.to_vec();
     let mut outcomes = Vec::new();
     let mut last: Option<AgentStatus> = None;

@@ -5,10 +5,12 @@ use std::time::Duration;
 use crate::api::outcome::ErrorInfo;
 use crate::deploy::ledger::{Place, Trouble};
 use crate::deploy::site::Site;
+use crate::faults;
 
 /// Stops nodes; one that does not stop is trouble for the host, since its ports may be wanted by others.
 pub(in crate::deploy) async fn run(site: &Site, nodes: &[String], within: Duration) -> Result<(), Trouble> {
     let stopped = site.session.agent().stop(nodes, within).await.map_err(|error| site.trouble("retire", &error))?;
+    faults::point("retire");
     match stopped.into_iter().find(|outcome| !outcome.kind.is_success()) {
         None => Ok(()),
         Some(failed) => {

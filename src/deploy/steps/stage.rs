@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use crate::deploy::ledger::Trouble;
 use crate::deploy::site::{ANSWER_WITHIN, Site};
+use crate::faults;
 use crate::render::HostRelease;
 
 /// The slowest line that a file is allowed to travel on: 32 KiB/s.
@@ -21,5 +22,6 @@ pub(in crate::deploy) async fn run(site: &Site, part: &HostRelease) -> Result<()
         let within = ANSWER_WITHIN + Duration::from_secs(content.len() as u64 / SLOWEST_BYTES_PER_S);
         agent.put_blob(&hash, Bytes::copy_from_slice(content), within).await.map_err(trouble)?;
     }
+    faults::point("stage");
     agent.put_release(&part.manifest, ANSWER_WITHIN * 3).await.map_err(trouble)
 }

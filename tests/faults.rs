@@ -1,0 +1,213 @@
+//! Control and agents are killed in the middle of every step, by the points of `src/faults.rs`. After each: every host on a
+//! whole release, the lock free, the exit status as documented, and the next deploy succeeds.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::support::{Background, Machines, Output, Sandbox, can_make_machines, finish};
+
+const HOSTS: usize = 2;
+
+/// Two machines, and one release more with each round.
+struct Trial {
+    sandbox: Sandbox,
+    machines: Machines,
+    round: usize,
+}
+
+impl Trial {
+    fn start() -> Option<Trial> {
+        if !can_make_machines() {
+            eprintln!("left out: needs root, iproute2 and sshd to make machines");
+            return None;
+        }
+        let sandbox = Sandbox::new();
+        fs::create_dir(sandbox.base()).expect("the base folder");
+        let machines = Machines::start(sandbox.path(), &sandbox.base(), HOSTS);
+        let mut trial = Trial { sandbox, machines, round: 0 };
+        trial.edit();
+        Some(trial)
+    }
+
+    /// Another environment for the workers, which restarts them; in every other round a proxy, which is then stopped.
+    fn edit(&mut self) {
+        self.round += 1;
+        let proxy = ["", "  proxy: { type: proxy, host: sensor-1 }\n"][self.round % 2];
+        let text = format!(
+            "name: campus\nbase_dir: BASE\n{}nodes:\n  manager: {{ type: manager, host: head }}\n  \
+             worker: {{ type: worker, host: [head, sensor-1], env_vars: {{ ROUND: \"{}\" }} }}\n{proxy}",
+            self.machines.layout(""),
+            self.round
+        );
+        self.sandbox.write_layout(&text);
+    }
+
+    fn with_fault(&self, point: &str, args: &[&str]) -> Output {
+        let mut command = self.sandbox.command(args);
+        command.env("ZEEK_CLUSTER_FAULT", format!("{point}:kill"));
+        finish(command)
+    }
+
+    /// The release that each host is on; it has to be whole, content and all.
+    fn releases(&self) -> BTreeMap<String, String> {
+        let releases = (0..HOSTS).filter_map(|index| {
+            let cluster = self.machines.disk(index).join("campus");
+            let current = fs::read_link(cluster.join("current")).ok()?;
+            for release in fs::read_dir(cluster.join("releases")).expect("releases/") {
+                let path = release.expect("an entry").path();
+                if !path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".new-")) {
+                    is_whole(&path);
+                }
+            }
+            is_whole(&cluster.join(&current));
+            Some((Machines::name(index), current.file_name()?.to_string_lossy().into_owned()))
+        });
+        releases.collect()
+    }
+
+    /// No waiting for a lock, all hosts on one release, all nodes up, and nothing unfinished left.
+    fn the_next_deploy_succeeds(&self, after: &str) {
+        self.releases();
+        let output = self.sandbox.run(&["deploy"]);
+        assert_eq!(output.status, 0, "after {after}: {output:#?}");
+        let releases: Vec<String> = self.releases().into_values().collect();
+        assert!(releases.len() == HOSTS && releases[0] == releases[1], "after {after}: {releases:?}");
+        for index in 0..HOSTS {
+            let cluster = self.machines.disk(index).join("campus");
+            for folder in [cluster.clone(), cluster.join("blobs"), cluster.join("releases")] {
+                let names = fs::read_dir(&folder).expect("a folder").map(|entry| entry.expect("an entry").file_name());
+                let left: Vec<_> = names.filter(|name| name.to_string_lossy().starts_with(".new-")).collect();
+                assert!(left.is_empty(), "after {after}: {left:?} in {}", folder.display());
+            }
+        }
+        self.sandbox.expect(0, &["status"]);
+    }
+}
+
+fn is_whole(release: &Path) {
+    let text = fs::read(release.join("manifest.json")).unwrap_or_else(|e| panic!("{}: {e}", release.display()));
+    let manifest: Value = serde_json::from_slice(&text).expect("a manifest");
+    for file in manifest["files"].as_array().expect("files") {
+        let path = release.join(file["path"].as_str().expect("a path"));
+        let content = fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        let hash: String = Sha256::digest(&content).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(file["hash"], hash, "{}", path.display());
+    }
+}
+
+#[test]
+fn a_control_that_is_killed_in_the_middle_of_a_step_leaves_whole_releases_and_a_free_lock() {
+    let Some(mut trial) = Trial::start() else { return };
+    // -1: ended by a signal, not by itself.
+    let killed = |trial: &Trial, point: &str, args: &[&str]| {
+        let output = trial.with_fault(point, args);
+        assert_eq!(output.status, -1, "at {point}: {output:#?}");
+    };
+    killed(&trial, "upload", &["deploy"]);
+    assert_eq!(trial.releases(), BTreeMap::new(), "nothing was switched before all was there");
+    trial.the_next_deploy_succeeds("upload");
+    for point in ["lock", "connect", "stage", "activate", "apply", "joined", "retire"] {
+        trial.edit();
+        if point == "retire" && trial.round % 2 == 1 {
+            // The round before brought the proxy that this one takes away.
+            trial.sandbox.expect(0, &["deploy"]);
+            trial.edit();
+        }
+        let before = trial.releases();
+        killed(&trial, point, &["deploy"]);
+        let switched = trial.releases().values().filter(|id| !before.values().any(|old| old == *id)).count();
+        match point {
+            "lock" | "connect" | "stage" => assert_eq!(switched, 0, "at {point}"),
+            "activate" => assert!(switched >= 1, "at {point}"),
+            _ => assert_eq!(switched, HOSTS, "at {point}"),
+        }
+        trial.the_next_deploy_succeeds(point);
+    }
+    killed(&trial, "verify", &["rollback"]);
+    trial.the_next_deploy_succeeds("verify");
+    let before = trial.releases();
+    trial.sandbox.expect(0, &["rollback"]);
+    assert_ne!(trial.releases(), before);
+    trial.sandbox.expect(0, &["rollback"]);
+    assert_eq!(trial.releases(), before);
+
+    let runs = trial.sandbox.json(0, &["history"]);
+    let broken = runs.as_array().into_iter().flatten().filter(|run| run["outcome"] == "broken off").count();
+    assert_eq!(broken, 9, "every killed command is remembered: {runs}");
+
+    // The host that keeps the lock is gone: that is the reason, and the operator may go on without.
+    trial.machines.stop_sshd(0);
+    let refused = trial.sandbox.expect(4, &["restart", "@host:sensor-1"]);
+    assert!(refused.stderr.contains("the cluster's lock, which head keeps, cannot be taken"), "{refused:#?}");
+    assert!(refused.stderr.contains("refused") && refused.stderr.contains("--no-lock"), "{refused:#?}");
+    trial.sandbox.expect(0, &["restart", "@host:sensor-1", "--no-lock"]);
+    trial.machines.start_sshd(0);
+}
+
+/// Replaces the agent of a machine by one that is killed at a point.
+fn faulty_agent(trial: &Trial, index: usize, point: &str) -> Background {
+    let (host, base) = (Machines::name(index), trial.sandbox.base().join("campus"));
+    let row = |s: &Sandbox| {
+        let rows = s.run(&["agent", "status", "-o", "json"]);
+        let rows: Value = serde_json::from_str(&rows.stdout).expect("one document");
+        rows.as_array().into_iter().flatten().find(|row| row["host"] == host.as_str()).expect("a row").clone()
+    };
+    let old = row(&trial.sandbox)["pid"].as_i64().expect("a pid");
+    kill(old);
+    let bin = fs::read_dir(trial.machines.disk(index).join("campus/bin")).expect("bin/");
+    let mut programs = bin.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());
+    let program = programs.find(|name| name.starts_with("zeek-cluster-")).expect("the program");
+    let mut command: Command = trial.machines.inside(index, "env");
+    command.arg(format!("ZEEK_CLUSTER_FAULT={point}:kill")).arg(base.join("bin").join(program));
+    command.args(["agent", "run", "--dir"]).arg(&base);
+    let agent = Background::start(command);
+    trial.sandbox.until(Duration::from_secs(20), "the faulty agent answers", |s| {
+        let now = row(s);
+        let there = now["running"] == true && now["pid"].as_i64() != Some(old);
+        if there { Ok(()) } else { Err(now.to_string()) }
+    });
+    agent
+}
+
+fn kill(pid: i64) {
+    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw).expect("a process id");
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("the process is there");
+}
+
+#[test]
+fn an_agent_that_is_killed_in_the_middle_of_a_write_leaves_a_whole_release_and_its_nodes_run_on() {
+    let Some(mut trial) = Trial::start() else { return };
+    trial.sandbox.expect(0, &["deploy"]);
+    // Of the host that keeps the lock (0), and of another one.
+    let faults = [
+        (1, "agent-in-blob"),
+        (1, "agent-before-release"),
+        (1, "agent-before-switch"),
+        (1, "agent-after-switch"),
+        (0, "agent-before-switch"),
+    ];
+    for (index, point) in faults {
+        trial.edit();
+        let (before, node) = (trial.releases(), ["worker-1", "worker-2"][index]);
+        let pid = trial.sandbox.node(node)["pid"].clone();
+        let agent = faulty_agent(&trial, index, point);
+        let output = trial.sandbox.expect(1, &["deploy"]);
+        let host = Machines::name(index);
+        assert!(output.stderr.contains(&host), "{point}: {output:#?}");
+        drop(agent);
+        let after = trial.releases();
+        match point {
+            "agent-in-blob" | "agent-before-release" => assert_eq!(after, before, "{point}: {output:#?}"),
+            "agent-before-switch" => assert_eq!(after[&host], before[&host], "{point}: {output:#?}"),
+            _ => assert_ne!(after[&host], before[&host], "{point}: {output:#?}"),
+        }
+        assert_eq!(trial.sandbox.node(node)["pid"], pid, "{point}: the node of the killed agent runs on");
+        trial.the_next_deploy_succeeds(point);
+    }
+}
