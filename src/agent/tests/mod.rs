@@ -5,5 +5,6 @@
 
 mod harness;
 mod lifecycle;
+mod lock;
 mod releases;
 mod survival;
