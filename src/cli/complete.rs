@@ -1,6 +1,6 @@
 //! Completion of node names while an operator types, from the layout that the command line names.
 //!
-//! Reads the layout file and nothing else: no name is resolved, no host is asked, and a broken layout completes nothing
+//! Reads the layout file, and for runs and releases the history of this machine: no name is resolved, no host is asked, and a broken layout completes nothing
 //! and says nothing.
 
 use std::ffi::{OsStr, OsString};
@@ -11,6 +11,7 @@ use clap_complete::engine::CompletionCandidate;
 
 use super::args::{self, PROGRAM};
 use crate::layout::{self, Environment, Layout};
+use crate::query::{self, RunRow};
 
 /// Answers the shell and ends the process when the shell asked for completions (`COMPLETE` in the environment).
 pub fn answer_completion_request() {
@@ -30,6 +31,29 @@ pub fn hosts(current: &OsStr) -> Vec<CompletionCandidate> {
         let hosts = layout.hosts.iter().filter(|host| host.name.starts_with(current));
         let hosts = hosts.map(|host| CompletionCandidate::new(&host.name).help(Some(host.address.clone().into())));
         hosts.chain(candidates(layout, current)).collect()
+    })
+}
+
+/// Runs that were started on this machine, newest first.
+pub fn runs(current: &OsStr) -> Vec<CompletionCandidate> {
+    of_layout(current, |layout, current| {
+        let runs = query::runs_here(&layout.name).into_iter().filter(|run| run.run.starts_with(current));
+        let help = |run: &RunRow| format!("{} {}", run.command.as_deref().unwrap_or("-"), run.outcome);
+        runs.map(|run| CompletionCandidate::new(&run.run).help(Some(help(&run).into()))).collect()
+    })
+}
+
+/// Releases that were deployed from this machine, the latest first.
+pub fn releases(current: &OsStr) -> Vec<CompletionCandidate> {
+    of_layout(current, |layout, current| {
+        let runs = query::runs_here(&layout.name);
+        let mut releases: Vec<String> = Vec::new();
+        for release in runs.into_iter().filter_map(|run| run.release).filter(|id| id.starts_with(current)) {
+            if !releases.contains(&release) {
+                releases.push(release);
+            }
+        }
+        releases.into_iter().map(CompletionCandidate::new).collect()
     })
 }
 

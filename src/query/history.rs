@@ -113,6 +113,11 @@ pub async fn history(layout: &Layout, sources: Sources, settings: &Settings) -> 
     Ok(HistoryReport { runs, silent, records, entries })
 }
 
+/// The runs that this machine knows, newest first; none when its history cannot be read.
+pub fn runs_here(cluster: &str) -> Vec<RunRow> {
+    runs(&journal::read(cluster).unwrap_or_default(), &[], None)
+}
+
 impl HistoryReport {
     /// The run that `beginning` is the beginning of; `last` is the newest.
     pub fn find(&self, beginning: &str) -> Result<&RunRow, NoRun> {

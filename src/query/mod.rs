@@ -26,7 +26,7 @@ pub use agents::{AgentRow, AgentsReport, agents};
 pub use ask::Silent;
 pub use count::{CountReport, Counted, Counts, count, defined};
 pub use doctor::{DoctorReport, Finding, Verdict, doctor};
-pub use history::{HistoryReport, NoRun, RunRow, Sources, StepRow, history};
+pub use history::{HistoryReport, NoRun, RunRow, Sources, StepRow, history, runs_here};
 pub use log::{log, log_writers};
 pub use memory::{Memory, Remembered};
 pub use metrics::{MetricRow, MetricsReport, metrics};

@@ -1,5 +1,8 @@
 //! `history`: who changed the cluster.
 
+use clap_complete::engine::ArgValueCompleter;
+
+use crate::cli::complete;
 use crate::cli::context::Context;
 use crate::cli::exit::Status;
 use crate::cli::failure::Failure;
@@ -35,7 +38,7 @@ enum Sub {
     /// elapsed_ms, error.
     Show {
         /// The run, or the beginning of its name; `last` is the newest
-        #[arg(value_name = "RUN")]
+        #[arg(value_name = "RUN", add = ArgValueCompleter::new(complete::runs))]
         run: String,
 
         #[command(flatten)]

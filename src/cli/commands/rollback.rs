@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use clap_complete::engine::ArgValueCompleter;
+
 use crate::cli::args::LockArgs;
+use crate::cli::complete;
 use crate::cli::context::Context;
 use crate::cli::exit::Status;
 use crate::cli::failure::Failure;
@@ -20,7 +23,7 @@ use crate::deploy::{self, Needs};
 #[derive(Debug, clap::Args)]
 pub struct Rollback {
     /// The release, or the beginning of its name; without it the one that was current before
-    #[arg(value_name = "RELEASE")]
+    #[arg(value_name = "RELEASE", add = ArgValueCompleter::new(complete::releases))]
     release: Option<String>,
 
     #[command(flatten)]
