@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::hooks::LogRecord;
+use super::types::EndpointInfo;
 use crate::api::config::NodeEntry;
 use crate::data::Event;
 use crate::transport::{EventFrame, Inbound};
@@ -111,6 +112,22 @@ pub enum ClusterEvent {
         sender: Vec<u8>,
         /// The event.
         event: Event,
+    },
+    /// `Cluster::websocket_client_added`: a client of one of this node's WebSocket servers has its subscriptions.
+    WebsocketClientAdded {
+        /// Who.
+        endpoint: EndpointInfo,
+        /// To what, sorted and each once.
+        subscriptions: Vec<String>,
+    },
+    /// `Cluster::websocket_client_lost`: a client that was added has gone.
+    WebsocketClientLost {
+        /// Who.
+        endpoint: EndpointInfo,
+        /// The close code that it sent or was sent; 1006 when the connection just ended.
+        code: u16,
+        /// Beside the code; may be empty.
+        reason: String,
     },
 }
 

@@ -54,6 +54,8 @@ pub enum Request {
         /// Told whether it was handed over.
         done: oneshot::Sender<bool>,
     },
+    /// Told to all who listen for it; nothing of the core's.
+    Raise(ClusterEvent),
     /// A look at the state between two inputs.
     Look(Box<dyn FnOnce(&mut Core) + Send>),
     /// A listener may have gone.
@@ -88,7 +90,7 @@ pub type Mailbox = mpsc::Receiver<Request>;
 pub enum Heard {
     /// An event on one of its topics, not published by itself.
     Event(Arc<RemoteEvent>),
-    /// Membership changed: never [`ClusterEvent::Remote`].
+    /// A node or a WebSocket client came or went: never [`ClusterEvent::Remote`].
     Cluster(ClusterEvent),
 }
 
@@ -110,7 +112,7 @@ pub struct Wish {
     pub id: Bytes,
     /// Topic prefixes; the empty one matches all. They are subscribed for as long as the listener lives.
     pub topics: Vec<String>,
-    /// Whether it hears of hellos, nodes that come up and nodes that go down.
+    /// Whether it hears of hellos, nodes that come up and go down, WebSocket clients that come and go.
     pub membership: bool,
     /// How many things may wait for it; at least one.
     pub capacity: usize,
@@ -301,6 +303,14 @@ impl Handle {
     /// [`Ended`].
     pub async fn log(&self, message: impl Into<String>) -> Result<(), Ended> {
         self.command(Command::Log(message.into())).await
+    }
+
+    /// Raises an event that a part of this node made: for all who listen for membership.
+    ///
+    /// # Errors
+    /// [`Ended`].
+    pub async fn raise(&self, event: ClusterEvent) -> Result<(), Ended> {
+        self.send(Request::Raise(event)).await
     }
 
     /// Subscribes to the wish's topics and hears what comes, until the result is dropped.

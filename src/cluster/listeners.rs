@@ -114,7 +114,7 @@ impl Listeners {
         }
     }
 
-    /// Tells of hellos and of nodes that come and go.
+    /// Tells of hellos, of nodes and of WebSocket clients that come and go.
     pub fn membership(&self, event: &ClusterEvent) {
         for listener in self.all.iter().filter(|listener| listener.wish.membership) {
             listener.tell(Heard::Cluster(event.clone()));

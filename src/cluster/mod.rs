@@ -34,5 +34,5 @@ pub use options::{EventSerializer, Options};
 pub use step::{Core, CoreCounters, Settings};
 pub use topics::Topics;
 pub use traffic::{Flow, Kept, Sizes, Traffic};
-pub use types::{NO_PORT, NamedNode, Node};
+pub use types::{EndpointInfo, NO_PORT, NamedNode, NetworkInfo, Node};
 pub use watcher::{SeenNode, Watcher};

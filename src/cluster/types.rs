@@ -33,6 +33,26 @@ pub struct NamedNode {
     pub node: Node,
 }
 
+/// `Cluster::EndpointInfo`: a client of a WebSocket server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndpointInfo {
+    /// `id`: what its events travel under in the cluster.
+    pub id: String,
+    /// `network`.
+    pub network: NetworkInfo,
+    /// `application_name`: what it called itself.
+    pub application_name: Option<String>,
+}
+
+/// `Cluster::NetworkInfo`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetworkInfo {
+    /// `address`: as text.
+    pub address: String,
+    /// `bound_port`.
+    pub bound_port: Port,
+}
+
 /// `0/unknown`, the port of a node that does not listen.
 pub const NO_PORT: Port = Port { number: 0, protocol: Protocol::Unknown };
 

@@ -192,6 +192,7 @@ impl CoreTask {
                     self.asked(cluster::Request::Command(Command::Publish { topic: topic.into_bytes(), event }));
                 }
             }
+            cluster::Request::Raise(event) => self.raised(event),
             cluster::Request::Look(look) => look(&mut self.core),
             cluster::Request::Sweep => self.sweep(),
         }
@@ -283,6 +284,12 @@ impl CoreTask {
             ClusterEvent::NodeDown { name, id } => {
                 self.generation += 1;
                 tracing::info!(peer = %name, %id, "node down");
+            }
+            ClusterEvent::WebsocketClientAdded { endpoint, .. } => {
+                tracing::info!(client = %endpoint.id, "WebSocket client added");
+            }
+            ClusterEvent::WebsocketClientLost { endpoint, code, .. } => {
+                tracing::info!(client = %endpoint.id, code, "WebSocket client lost");
             }
             ClusterEvent::Hello { .. } | ClusterEvent::Remote { .. } => {}
         }

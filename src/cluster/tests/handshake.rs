@@ -101,6 +101,7 @@ fn word(effect: &Effect) -> String {
         Effect::Raise(ClusterEvent::NodeUp { name, id }) => format!("up {name} {id}"),
         Effect::Raise(ClusterEvent::NodeDown { name, id }) => format!("down {name} {id}"),
         Effect::Raise(ClusterEvent::Remote { event, .. }) => format!("event {}", event.name.escape_ascii()),
+        Effect::Raise(client) => format!("{client:?}"),
         Effect::Report(report) => format!("{:?} {}", report.severity, report.text),
     }
 }

@@ -46,6 +46,7 @@ impl Desk {
                     let changes = self.listeners.sweep();
                     self.take(changes);
                 }
+                Request::Raise(event) => self.listeners.membership(&event),
                 Request::Look(_) | Request::PublishTo { .. } => {}
             }
         }
