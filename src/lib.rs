@@ -12,6 +12,7 @@ pub mod logs;
 pub mod node;
 pub mod telemetry;
 pub mod transport;
+pub mod websocket;
 
 // the control's wing
 pub mod agent;
@@ -22,6 +23,10 @@ pub mod fleet;
 pub mod journal;
 pub mod query;
 
+// for the tests of TLS
+#[cfg(test)]
+#[path = "../tests/support/certificates.rs"]
+mod certificates;
 // for the tests that start `tests/peer/zeek_peer.py`
 #[cfg(test)]
 #[path = "../tests/support/python.rs"]

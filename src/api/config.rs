@@ -32,6 +32,9 @@ pub struct NodeConfig {
     pub options: BTreeMap<String, OptionValue>,
     /// How logs are written; only nodes that receive logs look at it.
     pub logging: LoggingConfig,
+    /// The WebSocket server of this node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub websocket: Option<WebSocketConfig>,
     /// Set when a real Zeek runs as this node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zeek: Option<ZeekConfig>,
@@ -56,6 +59,46 @@ pub struct ProgramConfig {
     pub interface: Option<String>,
     /// How long it may take to end after SIGTERM before SIGKILL.
     pub stop_grace_ms: u64,
+}
+
+/// `Cluster::WebSocketServerOptions` of a node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WebSocketConfig {
+    /// `listen_addr`.
+    pub listen_addr: IpAddr,
+    /// `listen_port`.
+    pub listen_port: u16,
+    /// `max_event_queue_size`; none: `Cluster::default_websocket_max_event_queue_size`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_event_queue_size: Option<u32>,
+    /// `ping_interval` in milliseconds; none: `Cluster::default_websocket_ping_interval`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ping_interval_ms: Option<u64>,
+    /// `tls_options`; none: plain text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_options: Option<WebSocketTlsConfig>,
+}
+
+/// `Cluster::WebSocketTLSOptions` of a node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WebSocketTlsConfig {
+    /// `cert_file`: a path on the node's host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cert_file: Option<String>,
+    /// `key_file`: a path on the node's host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_file: Option<String>,
+    /// `enable_peer_verification`.
+    #[serde(default)]
+    pub enable_peer_verification: bool,
+    /// `ca_file`: a path on the node's host, `SYSTEM`, `NONE` or PEM.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub ca_file: String,
+    /// `ciphers`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub ciphers: String,
 }
 
 /// How a real Zeek is started as a node (`zeekctl.md` 6 and 10). `env_vars` and `pin_cpus` are not here: the agent sets both.

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::api::config::{Compress, LogFormat, OptionValue};
+use crate::api::config::{Compress, LogFormat, OptionValue, WebSocketTlsConfig};
 use crate::data::NodeType;
 
 /// A checked and expanded layout.
@@ -150,13 +150,19 @@ pub enum Engine {
     Zeek,
 }
 
-/// `websocket` of a node, the part of `Cluster::WebSocketServerOptions` that a layout sets.
+/// `websocket` of a node: `Cluster::WebSocketServerOptions`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WebSocket {
     /// `listen_addr`, default 127.0.0.1.
     pub listen_addr: IpAddr,
     /// `listen_port`, default 27759.
     pub listen_port: u16,
+    /// `max_event_queue_size`; none: what `Cluster::default_websocket_max_event_queue_size` says.
+    pub max_event_queue_size: Option<u32>,
+    /// `ping_interval`; none: what `Cluster::default_websocket_ping_interval` says.
+    pub ping_interval: Option<Duration>,
+    /// `tls_options`; none: plain text.
+    pub tls_options: Option<WebSocketTlsConfig>,
 }
 
 /// Ports of the forwarder, on the manager's address.

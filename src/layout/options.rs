@@ -766,11 +766,7 @@ impl OptionKind {
             return None;
         }
         match self {
-            Bool => match text {
-                "true" | "T" => Some(OptionValue::Bool(true)),
-                "false" | "F" => Some(OptionValue::Bool(false)),
-                _ => None,
-            },
+            Bool => super::schema::switch(text).map(OptionValue::Bool),
             Count => super::schema::int(text).filter(|n| *n >= 0).map(OptionValue::Int),
             Int => super::schema::int(text).map(OptionValue::Int),
             Double => text.parse().ok().filter(|n: &f64| n.is_finite()).map(OptionValue::Real),

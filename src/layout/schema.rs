@@ -31,8 +31,12 @@ pub(crate) enum Kind {
     Int { min: i64, max: i64 },
     /// See [`duration`].
     Duration,
+    /// `true` or `false`.
+    Switch,
     /// An IP address.
     Ip,
+    /// An IP address, or the unspecified one, to listen on.
+    ListenIp,
     /// An IP address or a host name.
     Address,
     /// An absolute path.
@@ -243,8 +247,44 @@ const NODE: Kind = Kind::Keys(&[
 ]);
 
 const WEBSOCKET: Kind = Kind::Keys(&[
-    key("listen_addr", &Kind::Ip, "127.0.0.1", "Address to listen on."),
+    key(
+        "listen_addr",
+        &Kind::ListenIp,
+        "127.0.0.1",
+        "Address to listen on; `0.0.0.0` or `\"::\"` for all of the host.",
+    ),
     key("listen_port", &PORT, "27759", "TCP port."),
+    key(
+        "max_event_queue_size",
+        &Kind::Int { min: 0, max: 65_536 },
+        "32",
+        "Events of all clients that may wait for the node before the clients have to; 0 for the most.",
+    ),
+    key(
+        "ping_interval",
+        &Kind::Duration,
+        "5s",
+        "Clients that do not answer a ping within it are dropped; below one second nobody is pinged.",
+    ),
+    key("tls_options", &WEBSOCKET_TLS, "plain text", "TLS; paths are those of the node's host."),
+]);
+
+const WEBSOCKET_TLS: Kind = Kind::Keys(&[
+    key("cert_file", &Kind::Text, "", "Certificate in PEM, a chain if need be."),
+    key("key_file", &Kind::Text, "", "Its private key in PEM."),
+    key(
+        "enable_peer_verification",
+        &Kind::Switch,
+        "false",
+        "Whether clients must present a certificate that verifies.",
+    ),
+    key(
+        "ca_file",
+        &Kind::Text,
+        "SYSTEM",
+        "What clients' certificates are verified against: a PEM file, `SYSTEM` for the host's authorities, `NONE` for nothing.",
+    ),
+    key("ciphers", &Kind::Text, "ECDHE and DHE with AES", "OpenSSL's cipher list for TLS 1.2."),
 ]);
 
 const STORE: Kind = Kind::Keys(&[
@@ -302,7 +342,8 @@ impl Kind {
             Kind::Int { min, max } if min == max => format!("{min}"),
             Kind::Int { min, max } => format!("a whole number from {min} to {max}"),
             Kind::Duration => duration::EXPECTED.to_owned(),
-            Kind::Ip => "an IP address such as `192.0.2.10` or `\"2001:db8::10\"`".to_owned(),
+            Kind::Switch => alternatives(&SWITCH),
+            Kind::Ip | Kind::ListenIp => "an IP address such as `192.0.2.10` or `\"2001:db8::10\"`".to_owned(),
             Kind::Address => "an IP address or a host name".to_owned(),
             Kind::AbsolutePath => "an absolute path".to_owned(),
             Kind::Network => "a network such as `10.0.0.0/8`, then what it is called if you like".to_owned(),
@@ -321,7 +362,9 @@ impl Kind {
             Kind::NodeType => NODE_TYPES.contains(&text),
             Kind::Int { min, max } => int(text).is_some_and(|n| (*min..=*max).contains(&n)),
             Kind::Duration => duration::parse(text).is_some(),
+            Kind::Switch => switch(text).is_some(),
             Kind::Ip => ip(text).is_some(),
+            Kind::ListenIp => listen_ip(text).is_some(),
             Kind::Address => is_address(text),
             Kind::AbsolutePath => text.starts_with('/') && !text.contains('\0'),
             Kind::Network => network(text).is_some(),
@@ -472,6 +515,22 @@ pub(crate) fn ip(text: &str) -> Option<IpAddr> {
     text.parse().ok().filter(|ip: &IpAddr| !ip.is_unspecified() && !ip.is_multicast())
 }
 
+/// An address that a server can listen on.
+pub(crate) fn listen_ip(text: &str) -> Option<IpAddr> {
+    text.parse().ok().filter(|ip: &IpAddr| !ip.is_multicast())
+}
+
+const SWITCH: [&str; 2] = ["true", "false"];
+
+/// As in YAML, or as in Zeek.
+pub(crate) fn switch(text: &str) -> Option<bool> {
+    match text {
+        "true" | "T" => Some(true),
+        "false" | "F" => Some(false),
+        _ => None,
+    }
+}
+
 fn is_address(text: &str) -> bool {
     if text.parse::<IpAddr>().is_ok() {
         return ip(text).is_some();
@@ -541,7 +600,8 @@ impl Kind {
             Kind::Duration => {
                 json!({ "type": ["string", "integer"], "pattern": "^[0-9.]+ *[a-z]+$|^0$", "maximum": 0 })
             }
-            Kind::Ip | Kind::Address | Kind::Network | Kind::Jump => json!({ "type": "string" }),
+            Kind::Switch => json!({ "enum": [true, false, "T", "F"] }),
+            Kind::Ip | Kind::ListenIp | Kind::Address | Kind::Network | Kind::Jump => json!({ "type": "string" }),
             Kind::AbsolutePath => json!({ "type": "string", "pattern": "^/" }),
             Kind::Option => json!({}),
             Kind::OneOrMany(kind) => {

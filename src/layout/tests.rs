@@ -361,6 +361,55 @@ fn a_missing_unit_is_suggested() {
 }
 
 #[test]
+fn a_websocket_server_has_all_options_of_the_reference() {
+    let layout = test_layout(
+        "nodes:
+  manager:
+    websocket:
+      listen_addr: \"::\"
+      listen_port: 443
+      max_event_queue_size: 64
+      ping_interval: 1.5s
+      tls_options:
+        cert_file: /etc/ssl/ws.pem
+        key_file: /etc/ssl/ws.key
+        enable_peer_verification: true
+        ca_file: /etc/ssl/clients.pem
+        ciphers: HIGH
+",
+    );
+    let websocket = layout.node("manager").and_then(|node| node.websocket.clone()).expect("a server");
+    assert_eq!((websocket.listen_addr.to_string().as_str(), websocket.listen_port), ("::", 443));
+    assert_eq!(websocket.max_event_queue_size, Some(64));
+    assert_eq!(websocket.ping_interval, Some(std::time::Duration::from_millis(1500)));
+    let tls = websocket.tls_options.expect("TLS");
+    assert_eq!(tls.cert_file.as_deref(), Some("/etc/ssl/ws.pem"));
+    assert!(tls.enable_peer_verification && tls.ca_file == "/etc/ssl/clients.pem" && tls.ciphers == "HIGH");
+}
+
+#[test]
+fn wrong_combinations_of_tls_options_have_a_place() {
+    let with = |tls: &str| format!("nodes:\n  manager: {{ websocket: {{ tls_options: {{ {tls} }} }} }}\n");
+    let problem = |tls: &str| {
+        let text = with(tls);
+        let problems = shown(&text, &try_load(&text).err().unwrap_or_default());
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        problems[0].clone()
+    };
+    assert!(problem("cert_file: /a").contains("`tls_options` has no `key_file`; expected `cert_file` and `key_file`"));
+    assert!(problem("key_file: /a").contains("`tls_options` has no `cert_file`"));
+    assert!(problem("cert_file: \"\", key_file: /a").contains("`tls_options` has no `cert_file`"));
+    assert!(problem("cert_file: a.pem, key_file: /b").contains("`cert_file` of `tls_options` is no absolute path"));
+    assert!(problem("ca_file: cas.pem").contains("`ca_file` of `tls_options` is no absolute path"));
+    assert!(problem("enable_peer_verification: maybe").contains("expected `true` or `false`"));
+    for fine in
+        ["", "ca_file: SYSTEM", "ca_file: NONE", "cert_file: \"\", key_file: \"\"", "cert_file: /a, key_file: /b"]
+    {
+        test_layout(&with(fine));
+    }
+}
+
+#[test]
 fn what_may_go_wrong_later_is_warned_of() {
     check_warnings(
         "hosts:\n  head: nowhere.example\n  spare: 192.0.2.9\nnodes:\n  manager: {host: head}\n  worker: {host: head, port: 5}\n",

@@ -34,7 +34,8 @@ pub(crate) fn validate(spec: &LayoutSpec, expanded: &Expanded, problems: &mut Pr
     check_stores(spec, expanded, problems);
     check_commands(spec, expanded, problems);
     warn_of_websockets(expanded, problems);
-    warn_of_what_is_not_run(spec, expanded, problems);
+    check_websocket_tls(spec, problems);
+    warn_of_what_is_not_run(spec, problems);
 }
 
 fn check_backend(spec: &LayoutSpec, problems: &mut Problems) {
@@ -324,13 +325,34 @@ fn warn_of_websockets(expanded: &Expanded, problems: &mut Problems) {
     }
 }
 
-/// Keys that are read, checked and rendered, and that this version's own nodes do not act on.
-fn warn_of_what_is_not_run(spec: &LayoutSpec, expanded: &Expanded, problems: &mut Problems) {
-    for placed in expanded.nodes.iter().filter(|placed| placed.node.engine == Engine::Core) {
-        if let Some(span) = placed.websocket_span {
-            problems.warn(Report::new(span, "nodes of this version serve no WebSocket clients"));
+/// Certificate and key only together, and paths that mean the same wherever the node is started. Source: `websocket.md` 3.
+fn check_websocket_tls(spec: &LayoutSpec, problems: &mut Problems) {
+    for websocket in spec.nodes.iter().filter_map(|group| group.websocket.as_ref()) {
+        let Some(tls) = &websocket.value.tls_options else { continue };
+        let set = |file: &Option<String>| file.as_deref().map(|file| !file.is_empty());
+        let missing = match (set(&tls.cert_file), set(&tls.key_file)) {
+            (Some(true), None | Some(false)) => Some("key_file"),
+            (None | Some(false), Some(true)) | (None, Some(false)) => Some("cert_file"),
+            (Some(false), None) => Some("key_file"),
+            _ => None,
+        };
+        if let Some(missing) = missing {
+            let report = Report::new(websocket.span, format!("`tls_options` has no `{missing}`"));
+            problems.push(report.expected("`cert_file` and `key_file` together, or neither for plain text"));
+        }
+        let files = [("cert_file", tls.cert_file.as_deref()), ("key_file", tls.key_file.as_deref())];
+        let ca_file = Some(tls.ca_file.as_str()).filter(|ca| !["SYSTEM", "NONE"].contains(ca) && !ca.contains("-----"));
+        for (key, path) in files.into_iter().chain([("ca_file", ca_file)]) {
+            if path.is_some_and(|path| !path.is_empty() && !path.starts_with('/')) {
+                let report = Report::new(websocket.span, format!("`{key}` of `tls_options` is no absolute path"));
+                problems.push(report.expected("the path of a file on the node's host"));
+            }
         }
     }
+}
+
+/// Keys that are read, checked and rendered, and that this version's own nodes do not act on.
+fn warn_of_what_is_not_run(spec: &LayoutSpec, problems: &mut Problems) {
     if let Some(store) = spec.stores.first() {
         problems.warn(Report::new(store.span, "nodes of this version keep no data stores"));
     }

@@ -6,7 +6,7 @@ use serde_yaml::{Mapping, Value};
 
 use super::model::*;
 use super::{duration, expand::BASE_PORT};
-use crate::api::config::{Compress, LogFormat, OptionValue};
+use crate::api::config::{Compress, LogFormat, OptionValue, WebSocketTlsConfig};
 use crate::data::NodeType;
 
 /// The layout as YAML text.
@@ -139,10 +139,7 @@ fn node_value(node: &Node) -> Value {
         },
     );
     if let Some(websocket) = &node.websocket {
-        let mut inner = Mapping::new();
-        put(&mut inner, "listen_addr", websocket.listen_addr.to_string());
-        put(&mut inner, "listen_port", websocket.listen_port);
-        put(&mut map, "websocket", inner);
+        put(&mut map, "websocket", websocket_value(websocket));
     }
     if let Some(interface) = &node.interface {
         put(&mut map, "interface", interface.as_str());
@@ -154,6 +151,35 @@ fn node_value(node: &Node) -> Value {
     put_some(&mut map, "command", list(&node.command));
     put_some(&mut map, "env_vars", named(&node.env_vars, |(name, value)| (name, value.as_str().into())));
     put_some(&mut map, "aux_scripts", list(&node.aux_scripts));
+    Value::Mapping(map)
+}
+
+fn websocket_value(websocket: &WebSocket) -> Value {
+    let mut map = Mapping::new();
+    put(&mut map, "listen_addr", websocket.listen_addr.to_string());
+    put(&mut map, "listen_port", websocket.listen_port);
+    if let Some(size) = websocket.max_event_queue_size {
+        put(&mut map, "max_event_queue_size", size);
+    }
+    if let Some(interval) = websocket.ping_interval {
+        put(&mut map, "ping_interval", text(interval));
+    }
+    if let Some(tls) = &websocket.tls_options {
+        put(&mut map, "tls_options", tls_value(tls));
+    }
+    Value::Mapping(map)
+}
+
+fn tls_value(tls: &WebSocketTlsConfig) -> Value {
+    let mut map = Mapping::new();
+    for (key, file) in [("cert_file", &tls.cert_file), ("key_file", &tls.key_file)] {
+        if let Some(file) = file {
+            put(&mut map, key, file.as_str());
+        }
+    }
+    put(&mut map, "enable_peer_verification", tls.enable_peer_verification);
+    put_some(&mut map, "ca_file", tls.ca_file.as_str().into());
+    put_some(&mut map, "ciphers", tls.ciphers.as_str().into());
     Value::Mapping(map)
 }
 

@@ -13,7 +13,7 @@ use super::problem::{Problems, Report, Spanned};
 use super::schema;
 use super::spec::*;
 use super::tree::{self, Entry, Tree, Value};
-use crate::api::config::{Compress, LogFormat, OptionValue};
+use crate::api::config::{Compress, LogFormat, OptionValue, WebSocketTlsConfig};
 use crate::data::NodeType;
 
 /// Reads a YAML text that is number `source` of the sources; none when there are no
@@ -159,8 +159,24 @@ pub(crate) const WEBSOCKET_PORT: u16 = 27759;
 
 fn websocket(tree: &Rc<Tree>) -> WebSocket {
     WebSocket {
-        listen_addr: plain(tree, "listen_addr", schema::ip).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        listen_addr: plain(tree, "listen_addr", schema::listen_ip).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
         listen_port: plain(tree, "listen_port", port).unwrap_or(WEBSOCKET_PORT),
+        max_event_queue_size: plain(tree, "max_event_queue_size", |s| {
+            schema::int(s).and_then(|size| u32::try_from(size).ok())
+        }),
+        ping_interval: plain(tree, "ping_interval", duration::parse),
+        tls_options: tree.get("tls_options").map(tls_options),
+    }
+}
+
+fn tls_options(tree: &Rc<Tree>) -> WebSocketTlsConfig {
+    let text = |key| plain(tree, key, |s| Some(s.to_owned()));
+    WebSocketTlsConfig {
+        cert_file: text("cert_file"),
+        key_file: text("key_file"),
+        enable_peer_verification: plain(tree, "enable_peer_verification", schema::switch).unwrap_or_default(),
+        ca_file: text("ca_file").unwrap_or_default(),
+        ciphers: text("ciphers").unwrap_or_default(),
     }
 }
 

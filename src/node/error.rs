@@ -8,6 +8,7 @@ use super::zeek::ZeekError;
 use crate::api::config::NodeConfig;
 use crate::telemetry::ServeError;
 use crate::transport::zeromq::StartError;
+use crate::websocket::ListenError;
 
 /// Why [`run`](super::run) ended without having been asked to.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +83,9 @@ pub enum NodeError {
         /// Which option, and what was expected.
         reason: String,
     },
+    /// The layout's WebSocket server cannot be served.
+    #[error("{0}")]
+    WebSocket(#[from] ListenError),
     /// The node's own socket could not be served.
     #[error("cannot serve {}: {source}", path.display())]
     Socket {

@@ -24,6 +24,8 @@ mod view;
 mod zeek;
 
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 
 pub use error::NodeError;

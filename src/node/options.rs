@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::error::NodeError;
-use crate::api::config::{NodeConfig, OptionValue};
+use crate::api::config::{NodeConfig, OptionValue, WebSocketConfig, WebSocketTlsConfig};
 use crate::api::node::OptionView;
 use crate::cluster::pools::{PoolId, Pools};
 use crate::cluster::{self, EventSerializer, Kept, Topics};
 use crate::layout::{self, Backend, Effective, options};
 use crate::transport::zeromq::{HubOptions, Options};
+use crate::websocket::{WebSocketServerOptions, WebSocketTLSOptions};
 
+const QUEUE_SIZE: &str = "Cluster::default_websocket_max_event_queue_size";
+const PING_INTERVAL: &str = "Cluster::default_websocket_ping_interval";
 /// Size classes of a histogram, for each pair of topic and event.
 const MAX_BOUNDS: usize = 64;
 
@@ -182,6 +185,43 @@ impl Redefs {
         self.switch(&zeromq("listen_xpub_nodrop"), &mut options.xpub_nodrop)
     }
 
+    /// What a WebSocket server of the layout listens with.
+    pub(super) fn websocket(&self, config: &WebSocketConfig) -> Result<WebSocketServerOptions, NodeError> {
+        let mut options = WebSocketServerOptions::new(config.listen_addr, config.listen_port);
+        options.max_event_queue_size = match (config.max_event_queue_size, self.value(QUEUE_SIZE)) {
+            (Some(size), _) => size as usize,
+            (None, Some(OptionValue::Int(size))) => {
+                usize::try_from(*size).map_err(|_| wrong(QUEUE_SIZE, "a whole number from 0"))?
+            }
+            (None, _) => return Err(wrong(QUEUE_SIZE, "a whole number from 0")),
+        };
+        match config.ping_interval_ms {
+            Some(interval) => options.ping_interval = Duration::from_millis(interval),
+            None => self.ping_interval(&mut options.ping_interval)?,
+        }
+        if let Some(tls) = config.tls_options.clone() {
+            let WebSocketTlsConfig { cert_file, key_file, enable_peer_verification, ca_file, ciphers } = tls;
+            options.tls_options =
+                WebSocketTLSOptions { cert_file, key_file, enable_peer_verification, ca_file, ciphers };
+        }
+        Ok(options)
+    }
+
+    /// As in Zeek a negative one is none.
+    fn ping_interval(&self, value: &mut Duration) -> Result<(), NodeError> {
+        let negative = match self.value(PING_INTERVAL) {
+            Some(OptionValue::Int(seconds)) => *seconds < 0,
+            Some(OptionValue::Real(seconds)) => *seconds < 0.0,
+            Some(OptionValue::Text(text)) => text.trim_start().starts_with('-'),
+            _ => false,
+        };
+        if negative {
+            *value = Duration::ZERO;
+            return Ok(());
+        }
+        self.interval(PING_INTERVAL, value)
+    }
+
     fn event_serializer(&self) -> Result<EventSerializer, NodeError> {
         let name = "Cluster::event_serializer";
         let mut tag = "Cluster::EVENT_SERIALIZER_BROKER_BIN_V1".to_owned();
@@ -291,6 +331,27 @@ mod tests {
         let proxies = &pools.pool(PoolId::PROXY).unwrap().spec;
         assert_eq!((proxies.max_nodes, proxies.exclusive), (Some(2), true));
         assert_eq!(pools.pool(PoolId::WORKER).unwrap().spec.topic, "my.workers");
+    }
+
+    #[test]
+    fn a_websocket_server_takes_the_redefs_where_the_layout_says_nothing() {
+        let mut config = WebSocketConfig {
+            listen_addr: "127.0.0.1".parse().unwrap(),
+            listen_port: 27759,
+            max_event_queue_size: None,
+            ping_interval_ms: None,
+            tls_options: None,
+        };
+        let plain = redefs(&[]).websocket(&config).unwrap();
+        assert_eq!(plain, WebSocketServerOptions::new(config.listen_addr, 27759));
+        let redefs =
+            redefs(&[(QUEUE_SIZE, OptionValue::Int(7)), (PING_INTERVAL, OptionValue::Text("-1sec".to_owned()))]);
+        let options = redefs.websocket(&config).unwrap();
+        assert_eq!((options.max_event_queue_size, options.ping_interval), (7, Duration::ZERO));
+        config.max_event_queue_size = Some(9);
+        config.ping_interval_ms = Some(2500);
+        let options = redefs.websocket(&config).unwrap();
+        assert_eq!((options.max_event_queue_size, options.ping_interval), (9, Duration::from_millis(2500)));
     }
 
     #[test]

@@ -18,6 +18,7 @@ use crate::api::config::NodeConfig;
 use crate::api::paths::ClusterDir;
 use crate::cluster::Handle;
 use crate::telemetry::Registry;
+use crate::websocket::WebSocketServers;
 
 /// How long services may take to end; then they are cut off.
 const END_WITHIN: Duration = Duration::from_secs(2);
@@ -47,8 +48,24 @@ impl Services {
     /// Also gives the figures of all, those of the services included.
     pub(super) fn start(beside: Beside<'_>) -> Result<(Services, Metrics), NodeError> {
         let mut services = Services { tasks: JoinSet::new(), stop: CancellationToken::new() };
+        services.websocket(&beside)?;
         let metrics = services.telemetry(beside)?;
         Ok((services, metrics))
+    }
+
+    fn websocket(&mut self, beside: &Beside<'_>) -> Result<(), NodeError> {
+        let Some(websocket) = &beside.config.websocket else { return Ok(()) };
+        let servers = WebSocketServers::new(beside.handle.clone());
+        let address = servers.listen_websocket(beside.redefs.websocket(websocket)?)?;
+        tracing::info!(%address, "WebSocket server listens");
+        self.add("WebSocket server", |stop| async move {
+            tokio::select! {
+                () = servers.ended() => {}
+                () = stop.cancelled() => servers.end().await,
+            }
+            Ok(())
+        });
+        Ok(())
     }
 
     /// The last one, when everybody who has figures is in the registry.

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use super::RenderError;
 use super::node_config::entries;
-use crate::api::config::NodeEntry;
+use crate::api::config::{NodeEntry, WebSocketTlsConfig};
 use crate::data::NodeType;
 use crate::layout::{Layout, WebSocket};
 
@@ -67,11 +67,41 @@ fn entry(node: &NodeEntry) -> String {
 }
 
 fn listen(who: &str, websocket: &WebSocket) -> String {
-    let (addr, port) = (address(websocket.listen_addr), websocket.listen_port);
+    let options = options(websocket);
     format!(
         "\nevent zeek_init()\n\t{{\n\tif ( getenv(\"ZEEKCTL_DISABLE_LISTEN\") == \"\" && {who} )\n\t\t{{\n\
-         \t\tCluster::listen_websocket([$listen_addr={addr}, $listen_port={port}/tcp]);\n\t\t}}\n\t}}\n"
+         \t\tCluster::listen_websocket([{options}]);\n\t\t}}\n\t}}\n"
     )
+}
+
+/// The fields of `Cluster::WebSocketServerOptions` that are set.
+fn options(websocket: &WebSocket) -> String {
+    let (addr, port) = (address(websocket.listen_addr), websocket.listen_port);
+    let mut text = format!("$listen_addr={addr}, $listen_port={port}/tcp");
+    if let Some(size) = websocket.max_event_queue_size {
+        let _ = write!(text, ", $max_event_queue_size={size}");
+    }
+    if let Some(interval) = websocket.ping_interval {
+        let _ = write!(text, ", $ping_interval={}msec", interval.as_millis());
+    }
+    if let Some(tls) = &websocket.tls_options {
+        let _ = write!(text, ", $tls_options=[{}]", tls_options(tls));
+    }
+    text
+}
+
+fn tls_options(tls: &WebSocketTlsConfig) -> String {
+    let quoted = |field: &str, text: &str| format!("${field}=\"{}\"", text.escape_default());
+    let mut fields = Vec::new();
+    fields.extend(tls.cert_file.as_deref().map(|file| quoted("cert_file", file)));
+    fields.extend(tls.key_file.as_deref().map(|file| quoted("key_file", file)));
+    fields.push(format!("$enable_peer_verification={}", if tls.enable_peer_verification { "T" } else { "F" }));
+    for (field, text) in [("ca_file", &tls.ca_file), ("ciphers", &tls.ciphers)] {
+        if !text.is_empty() {
+            fields.push(quoted(field, text));
+        }
+    }
+    fields.join(", ")
 }
 
 /// An address in Zeek's script syntax.

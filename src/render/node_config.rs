@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::RenderError;
 use super::zeek;
-use crate::api::config::{LoggingConfig, NodeConfig, NodeEntry, ProgramConfig, ZeromqEndpoints};
+use crate::api::config::{LoggingConfig, NodeConfig, NodeEntry, ProgramConfig, WebSocketConfig, ZeromqEndpoints};
 use crate::data::NodeType;
-use crate::layout::{Layout, Node, WebSocket, nodeset};
+use crate::layout::{Engine, Layout, Node, WebSocket, nodeset};
 
 /// The configuration of one node of the layout.
 ///
@@ -25,9 +25,23 @@ pub fn node_config(layout: &Layout, node: &Node) -> Result<NodeConfig, RenderErr
         curve_dir: layout.encrypted.then(|| PathBuf::from("current/keys")),
         options: layout.options.clone(),
         logging: logging(layout, node),
+        websocket: websocket(node),
         zeek: zeek::zeek_config(layout, node),
         program: program(layout, node),
         nodes: entries(layout)?,
+    })
+}
+
+/// A real Zeek finds its server in `cluster-layout.zeek`.
+fn websocket(node: &Node) -> Option<WebSocketConfig> {
+    let websocket = node.websocket.as_ref().filter(|_| node.engine == Engine::Core)?;
+    let millis = |interval: Duration| u64::try_from(interval.as_millis()).unwrap_or(u64::MAX);
+    Some(WebSocketConfig {
+        listen_addr: websocket.listen_addr,
+        listen_port: websocket.listen_port,
+        max_event_queue_size: websocket.max_event_queue_size,
+        ping_interval_ms: websocket.ping_interval.map(millis),
+        tls_options: websocket.tls_options.clone(),
     })
 }
 

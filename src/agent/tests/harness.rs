@@ -255,6 +255,7 @@ fn config(name: &str, node_type: NodeType) -> NodeConfig {
     NodeConfig {
         zeek: None,
         program: None,
+        websocket: None,
         cluster: "campus".into(),
         name: name.into(),
         node_type,

@@ -114,6 +114,7 @@ impl TestCluster {
         NodeConfig {
             zeek: None,
             program: self.program.clone().filter(|_| kind == NodeType::Worker),
+            websocket: None,
             cluster: "test".to_owned(),
             name: name.to_owned(),
             node_type: kind,
