@@ -21,4 +21,5 @@ mod sets;
 mod shells;
 mod ssh;
 mod tidy;
+mod websocket;
 mod zeek;

@@ -18,7 +18,7 @@ pub const OTHER: &str = "__other__";
 /// Stands for the id in a nodeid topic, as in `Cluster::Telemetry::topic_normalizations`.
 const NORMALIZED: &str = "__normalized__";
 
-/// `Cluster::Telemetry::core_metrics`: what is kept.
+/// `Cluster::Telemetry::core_metrics` or `Cluster::Telemetry::websocket_metrics`: what is kept.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Kept {
     /// `INFO`: how many events.
@@ -70,15 +70,18 @@ pub struct Sizes {
 }
 
 impl Traffic {
-    pub(super) fn new(kept: Kept) -> Traffic {
+    /// Nothing counted yet.
+    pub fn new(kept: Kept) -> Traffic {
         Traffic { kept, ..Traffic::default() }
     }
 
-    pub(super) fn sent(&mut self, topics: &Topics, topic: &[u8], name: &[u8], octets: usize) {
+    /// Counts an event that goes out, serialised in so many octets.
+    pub fn sent(&mut self, topics: &Topics, topic: &[u8], name: &[u8], octets: usize) {
         self.outgoing.count(&self.kept, topics, topic, name, octets as u64);
     }
 
-    pub(super) fn received(&mut self, topics: &Topics, topic: &[u8], name: &[u8], octets: usize) {
+    /// Counts an event that came in, serialised in so many octets.
+    pub fn received(&mut self, topics: &Topics, topic: &[u8], name: &[u8], octets: usize) {
         self.incoming.count(&self.kept, topics, topic, name, octets as u64);
     }
 }

@@ -67,7 +67,7 @@ impl Redefs {
         }
         self.interval(&zeromq("hello_expiration"), &mut options.hello_expiration)?;
         options.event_serializer = self.event_serializer()?;
-        options.core_metrics = self.core_metrics()?;
+        options.core_metrics = self.metrics_of("core")?;
         Ok(options)
     }
 
@@ -144,9 +144,13 @@ impl Redefs {
         Ok(timeout)
     }
 
-    /// `Cluster::Telemetry::core_metrics` and the bounds of its histograms.
-    fn core_metrics(&self) -> Result<Kept, NodeError> {
-        let name = "Cluster::Telemetry::core_metrics";
+    /// `Cluster::Telemetry::websocket_metrics` and the bounds of its histograms.
+    pub(super) fn websocket_metrics(&self) -> Result<Kept, NodeError> {
+        self.metrics_of("websocket")
+    }
+
+    fn metrics_of(&self, part: &str) -> Result<Kept, NodeError> {
+        let name = &format!("Cluster::Telemetry::{part}_metrics");
         let mut kept = Kept { info: false, ..Kept::default() };
         let Some(OptionValue::List(levels)) = self.value(name) else { return Err(wrong(name, "a set")) };
         for level in levels {

@@ -55,8 +55,10 @@ impl Services {
 
     fn websocket(&mut self, beside: &Beside<'_>) -> Result<(), NodeError> {
         let Some(websocket) = &beside.config.websocket else { return Ok(()) };
-        let servers = WebSocketServers::new(beside.handle.clone());
-        let address = servers.listen_websocket(beside.redefs.websocket(websocket)?)?;
+        let redefs = beside.redefs;
+        let servers =
+            WebSocketServers::new(beside.handle.clone(), redefs.websocket_metrics()?, redefs.cluster()?.topics);
+        let address = servers.listen_websocket(redefs.websocket(websocket)?)?;
         tracing::info!(%address, "WebSocket server listens");
         self.add("WebSocket server", |stop| async move {
             tokio::select! {

@@ -4,6 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::cluster::{Kept, Topics, Traffic};
+use crate::data::Event;
+use crate::wire::broker_bin;
+
 /// Most application names that are counted apart; strangers choose them.
 const MAX_APPS: usize = 256;
 /// `app` of clients that sent no name.
@@ -12,7 +16,7 @@ const UNKNOWN: &str = "unknown";
 const OTHERS: &str = "others";
 
 /// What the WebSocket servers of a node have counted.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct WebSocketFigures {
     /// One for each server, in the order in which they began.
     pub servers: Vec<ServerFigures>,
@@ -35,13 +39,12 @@ pub struct ServerFigures {
     pub refused: u64,
 }
 
-/// Figures of all clients of one name, from the cluster's point of view as in Zeek.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Figures of all clients of one name.
+#[derive(Clone, Debug, Default)]
 pub struct AppFigures {
-    /// `zeek_cluster_websocket_outgoing_events_total`: published by clients into the cluster.
-    pub outgoing_events: u64,
-    /// `zeek_cluster_websocket_incoming_events_total`: received from the cluster for clients.
-    pub incoming_events: u64,
+    /// `zeek_cluster_websocket_*`: outgoing is what clients published into the cluster, incoming what was received from it
+    /// for them; as much as `Cluster::Telemetry::websocket_metrics` says.
+    pub traffic: Traffic,
     /// Events that were dropped because a client did not take them in time.
     pub missed_events: u64,
     /// Messages of clients that were answered with an error.
@@ -88,36 +91,73 @@ impl ServerCounters {
 }
 
 /// Counters of all clients of one name.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct AppCounters {
-    pub(super) outgoing_events: Figure,
-    pub(super) incoming_events: Figure,
+    topics: Arc<Topics>,
+    traffic: Mutex<Traffic>,
     pub(super) missed_events: Figure,
     pub(super) bad_messages: Figure,
 }
 
+impl AppCounters {
+    fn new(kept: Kept, topics: Arc<Topics>) -> AppCounters {
+        let (missed_events, bad_messages) = (Figure::default(), Figure::default());
+        AppCounters { topics, traffic: Mutex::new(Traffic::new(kept)), missed_events, bad_messages }
+    }
+
+    /// A client publishes.
+    pub(super) fn outgoing(&self, topic: &[u8], event: &Event) {
+        let mut traffic = self.traffic.lock().unwrap_or_else(PoisonError::into_inner);
+        let octets = size(&traffic.kept, event);
+        traffic.sent(&self.topics, topic, &event.name, octets);
+    }
+
+    /// A client is sent an event.
+    pub(super) fn incoming(&self, topic: &[u8], event: &Event) {
+        let mut traffic = self.traffic.lock().unwrap_or_else(PoisonError::into_inner);
+        let octets = size(&traffic.kept, event);
+        traffic.received(&self.topics, topic, &event.name, octets);
+    }
+
+    fn figures(&self) -> AppFigures {
+        AppFigures {
+            traffic: self.traffic.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            missed_events: self.missed_events.get(),
+            bad_messages: self.bad_messages.get(),
+        }
+    }
+}
+
+/// Octets of an event as it travels between nodes, where anybody wants to know.
+fn size(kept: &Kept, event: &Event) -> usize {
+    if kept.debug { broker_bin::encode_event(event).len() } else { 0 }
+}
+
 /// Counters by application name.
-#[derive(Debug, Default)]
-pub(super) struct Apps(Mutex<BTreeMap<String, Arc<AppCounters>>>);
+#[derive(Debug)]
+pub(super) struct Apps {
+    kept: Kept,
+    topics: Arc<Topics>,
+    by_name: Mutex<BTreeMap<String, Arc<AppCounters>>>,
+}
 
 impl Apps {
+    pub(super) fn new(kept: Kept, topics: Topics) -> Apps {
+        Apps { kept, topics: Arc::new(topics), by_name: Mutex::default() }
+    }
+
     /// The counters of a client.
     pub(super) fn of(&self, name: Option<&str>) -> Arc<AppCounters> {
-        let mut apps = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut apps = self.by_name.lock().unwrap_or_else(PoisonError::into_inner);
         let name = name.filter(|name| !name.is_empty()).unwrap_or(UNKNOWN);
         let name = if apps.len() < MAX_APPS || apps.contains_key(name) { name } else { OTHERS };
-        Arc::clone(apps.entry(name.to_owned()).or_default())
+        let new = || Arc::new(AppCounters::new(self.kept.clone(), Arc::clone(&self.topics)));
+        Arc::clone(apps.entry(name.to_owned()).or_insert_with(new))
     }
 
     pub(super) fn figures(&self) -> BTreeMap<String, AppFigures> {
-        let figures = |counters: &AppCounters| AppFigures {
-            outgoing_events: counters.outgoing_events.get(),
-            incoming_events: counters.incoming_events.get(),
-            missed_events: counters.missed_events.get(),
-            bad_messages: counters.bad_messages.get(),
-        };
-        let apps = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        apps.iter().map(|(name, counters)| (name.clone(), figures(counters))).collect()
+        let apps = self.by_name.lock().unwrap_or_else(PoisonError::into_inner);
+        apps.iter().map(|(name, counters)| (name.clone(), counters.figures())).collect()
     }
 }
 
@@ -125,18 +165,31 @@ impl Apps {
 mod tests {
     use super::*;
 
+    fn apps(kept: Kept) -> Apps {
+        Apps::new(kept, Topics::zeromq())
+    }
+
     #[test]
     fn strangers_cannot_make_names_without_end() {
-        let apps = Apps::default();
-        apps.of(None).outgoing_events.add(1);
-        apps.of(Some("")).outgoing_events.add(1);
+        let (apps, event) = (apps(Kept::default()), Event::new("ping", Vec::new()));
+        apps.of(None).outgoing(b"t", &event);
+        apps.of(Some("")).outgoing(b"t", &event);
         for n in 0..10_000 {
-            apps.of(Some(&format!("app-{n}"))).incoming_events.add(1);
+            apps.of(Some(&format!("app-{n}"))).incoming(b"t", &event);
         }
         let figures = apps.figures();
         assert_eq!(figures.len(), MAX_APPS + 1);
-        assert_eq!(figures[UNKNOWN].outgoing_events, 2);
-        assert_eq!(figures["app-7"].incoming_events, 1);
-        assert_eq!(figures[OTHERS].incoming_events, 10_001 - MAX_APPS as u64);
+        assert_eq!(figures[UNKNOWN].traffic.outgoing.events, 2);
+        assert_eq!(figures["app-7"].traffic.incoming.events, 1);
+        assert_eq!(figures[OTHERS].traffic.incoming.events, 10_001 - MAX_APPS as u64);
+    }
+
+    #[test]
+    fn sizes_are_those_of_the_event_between_nodes() {
+        let apps = apps(Kept { debug: true, ..Kept::default() });
+        let event = Event::new("ping", Vec::new());
+        apps.of(Some("probe")).outgoing(b"t", &event);
+        let sizes = &apps.figures()["probe"].traffic.outgoing.pairs["t"]["ping"];
+        assert_eq!((sizes.count, sizes.octets), (1, broker_bin::encode_event(&event).len() as u64));
     }
 }

@@ -171,7 +171,7 @@ impl<'a, S: AsyncRead + Unpin> Inbound<'a, S> {
     async fn event(&mut self, text: &[u8]) -> Result<(), End> {
         match read_event(text) {
             Ok((topic, event)) => {
-                self.client.app.outgoing_events.add(1);
+                self.client.app.outgoing(&topic, &event);
                 self.dispatch(Item::Event { sender: self.client.id.clone(), topic, event }).await
             }
             Err(refusal) => {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
-use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
 
 use super::close::Close;
 use super::frame;
@@ -50,40 +50,45 @@ impl<'a, S: AsyncWrite + Unpin> Outbound<'a, S> {
     pub(super) fn new(socket: S, client: &'a Client, pulse: &'a Pulse, told: mpsc::Receiver<Told>) -> Self {
         let every = client.server.options.pings();
         let pings = every.map(|every| {
-            let mut pings = interval(every);
+            let mut pings = interval_at(Instant::now() + every, every);
             pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
             pings
         });
         let take_within = every.unwrap_or(TAKE_WITHIN);
         let (listening, out, next_ping, missed) = (None, BytesMut::new(), 0, 0);
-        Outbound { socket, client, pulse, told, listening, out, pings, next_ping, take_within, missed }
+        let mut side = Outbound { socket, client, pulse, told, listening, out, pings, next_ping, take_within, missed };
+        // The first one comes before anything else.
+        if side.pings.is_some() {
+            side.ping();
+        }
+        side
     }
 
     /// Works until the client must be let go of.
     pub(super) async fn run(&mut self) -> End {
         loop {
-            tokio::select! {
-                biased;
-                () = due(&mut self.pings) => if let Err(end) = self.ping() { return end },
-                Some(told) = self.told.recv() => self.put(told),
-                heard = hear(&mut self.listening) => self.heard(heard),
-            }
             self.gather();
             if let Err(end) = self.write().await {
                 return end;
             }
+            tokio::select! {
+                biased;
+                () = due(&mut self.pings) => {
+                    if !self.pulse.beats() {
+                        return End::ours(Close::PING_TIMEOUT);
+                    }
+                    self.ping();
+                }
+                Some(told) = self.told.recv() => self.put(told),
+                heard = hear(&mut self.listening) => self.heard(heard),
+            }
         }
     }
 
-    fn ping(&mut self) -> Result<(), End> {
-        let beats = self.pulse.beats();
-        if self.next_ping > 0 && !beats {
-            return Err(End::ours(Close::PING_TIMEOUT));
-        }
+    fn ping(&mut self) {
         let payload = format!("ixwebsocket::heartbeat::{}s::{}", self.take_within.as_secs(), self.next_ping);
         self.next_ping += 1;
         frame::put_ping(&mut self.out, payload.as_bytes());
-        Ok(())
     }
 
     fn put(&mut self, told: Told) {
@@ -107,7 +112,7 @@ impl<'a, S: AsyncWrite + Unpin> Outbound<'a, S> {
     }
 
     fn event(&mut self, event: &Arc<RemoteEvent>) {
-        self.client.app.incoming_events.add(1);
+        self.client.app.incoming(&event.topic, &event.event);
         let server = &self.client.server;
         let text = server.encoder.text(event, server.counters.clients.get() > 1);
         frame::put_text(&mut self.out, &text);

@@ -11,7 +11,7 @@ use super::counters::{Apps, WebSocketFigures};
 use super::error::ListenError;
 use super::options::WebSocketServerOptions;
 use super::server::{Server, Shared};
-use crate::cluster::Handle;
+use crate::cluster::{Handle, Kept, Topics};
 
 /// The servers of one node; cheap to clone.
 #[derive(Clone)]
@@ -34,9 +34,10 @@ struct Running {
 }
 
 impl WebSocketServers {
-    /// None yet, for clients of the node of this handle.
-    pub fn new(handle: Handle) -> WebSocketServers {
-        let (apps, next, running) = (Arc::default(), Arc::default(), Mutex::default());
+    /// None yet, for clients of the node of this handle. `kept` is `Cluster::Telemetry::websocket_metrics`, and `topics`
+    /// are the cluster's.
+    pub fn new(handle: Handle, kept: Kept, topics: Topics) -> WebSocketServers {
+        let (apps, next, running) = (Arc::new(Apps::new(kept, topics)), Arc::default(), Mutex::default());
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         WebSocketServers { inner: Arc::new(Inner { handle, apps, next, running, tasks, stop }) }
     }

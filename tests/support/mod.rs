@@ -2,6 +2,7 @@
 //! that run beside a test, and a foreign member of a cluster.
 
 mod background;
+mod certificates;
 mod fleet;
 mod hosts;
 mod peer;
@@ -9,7 +10,9 @@ mod python;
 mod sandbox;
 
 pub use background::{Background, Line};
+pub use certificates::Authority;
 pub use fleet::{Fleet, GATE, INNER, Taken};
 pub use hosts::{Machines, can_make_machines};
 pub use peer::{Keys, Peer};
+pub use python::python_with;
 pub use sandbox::{Output, Sandbox, finish};

@@ -11,7 +11,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use crate::cluster::{Heard, Listening, Wish};
+use crate::cluster::{Heard, Kept, Listening, Topics, Wish};
 use crate::node::testing::{DEADLINE, TestHost};
 use crate::websocket::{WebSocketServerOptions, WebSocketServers};
 
@@ -30,7 +30,7 @@ impl Served {
     /// With other options than the defaults.
     pub(super) fn with(change: impl FnOnce(&mut WebSocketServerOptions)) -> Served {
         let host = TestHost::start();
-        let servers = WebSocketServers::new(host.handle.clone());
+        let servers = WebSocketServers::new(host.handle.clone(), Kept::default(), Topics::zeromq());
         let mut options = WebSocketServerOptions::new(Ipv4Addr::LOCALHOST.into(), 0);
         change(&mut options);
         let address = servers.listen_websocket(options).unwrap();

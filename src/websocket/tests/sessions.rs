@@ -36,8 +36,8 @@ async fn clients_and_the_node_hear_each_other_and_nobody_hears_itself() {
     assert!(one.is_silent(Duration::from_millis(50)).await);
 
     let figures = served.servers.figures();
-    assert_eq!(figures.apps["unknown"].outgoing_events, 2);
-    assert_eq!(figures.apps["unknown"].incoming_events, 4);
+    assert_eq!(figures.apps["unknown"].traffic.outgoing.events, 2);
+    assert_eq!(figures.apps["unknown"].traffic.incoming.events, 4);
     served.end().await;
 }
 
