@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::store::StoreConfig;
 use crate::data::NodeType;
 
 /// Everything that one node has to know about itself and its cluster.
@@ -35,6 +36,9 @@ pub struct NodeConfig {
     /// The WebSocket server of this node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub websocket: Option<WebSocketConfig>,
+    /// `Cluster::stores`: those that the layout names.
+    #[serde(default)]
+    pub stores: BTreeMap<String, StoreConfig>,
     /// Set when a real Zeek runs as this node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zeek: Option<ZeekConfig>,

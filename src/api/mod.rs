@@ -8,3 +8,4 @@ pub mod metrics;
 pub mod node;
 pub mod outcome;
 pub mod paths;
+pub mod store;

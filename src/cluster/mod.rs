@@ -14,6 +14,7 @@ mod members;
 mod options;
 pub mod pools;
 mod step;
+pub mod stores;
 pub mod topics;
 mod traffic;
 mod types;

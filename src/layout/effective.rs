@@ -63,7 +63,8 @@ pub fn effective_options(
     options
 }
 
-fn effective(
+/// The same without what follows from the rest of the layout.
+pub(super) fn effective(
     layout: &BTreeMap<String, OptionValue>,
     backend: Backend,
     env: &dyn Fn(&str) -> Option<String>,

@@ -10,13 +10,16 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::time::Duration;
 
+use super::effective::effective;
 use super::load::Environment;
 use super::model::*;
+use super::options;
 use super::problem::{Problems, Report, Span, Spanned};
 use super::schema;
 use super::spec::*;
 use super::tree::shorten;
-use crate::api::config::{Compress, LogFormat};
+use crate::api::config::{Compress, LogFormat, OptionValue};
+use crate::api::store::BackendType;
 use crate::data::NodeType;
 
 /// First port of a cluster. Source: `zeekctl.md` 7, `ZeekPort`.
@@ -72,7 +75,7 @@ pub(crate) fn expand(spec: &LayoutSpec, origin: &Path, env: &Environment<'_>, pr
         hub: HubPorts { xpub: base, xsub: base.saturating_add(1) },
         manager_is_logger,
         options: spec.options.iter().map(|(name, value)| (name.value.clone(), value.value.clone())).collect(),
-        stores: spec.stores.iter().map(|spec| (spec.name.clone(), store(spec))).collect(),
+        stores: stores(spec),
         logging: logging(&spec.logging),
         networks: spec.networks.clone(),
         zeek: Zeek {
@@ -333,14 +336,33 @@ fn encrypted(encryption: Encryption, nodes: &[Placed], hosts: &[Host]) -> bool {
     }
 }
 
-fn store(spec: &StoreSpec) -> Store {
+fn stores(spec: &LayoutSpec) -> BTreeMap<String, Store> {
+    let written = spec.options.iter().map(|(name, value)| (name.value.clone(), value.value.clone())).collect();
+    let options = effective(&written, Backend::Zeromq, &|_| None);
+    let option = |name: &str| options.iter().find(|option| option.name == name).map(|option| &option.value);
+    spec.stores.iter().map(|spec| (spec.name.clone(), store(spec, &option))).collect()
+}
+
+/// What a store does not say the options say; those that cannot be read are reported elsewhere.
+fn store<'a>(spec: &StoreSpec, option: &impl Fn(&str) -> Option<&'a OptionValue>) -> Store {
+    let backend = match option("Cluster::default_backend") {
+        Some(OptionValue::Text(name)) => BackendType::parse(name),
+        _ => None,
+    };
+    let interval = |written: Option<Duration>, name: &str| {
+        let seconds = || option(name).and_then(options::seconds);
+        written.or_else(|| Duration::try_from_secs_f64(seconds()?).ok()).unwrap_or_default()
+    };
     Store {
-        backend: spec.backend.unwrap_or(StoreBackend::Memory),
+        backend: spec.backend.or(backend).unwrap_or_default(),
         master_node: spec.master_node.as_ref().map(|node| node.value.clone()),
-        path: spec.path.clone(),
-        clone_resync_interval: spec.clone_resync_interval.unwrap_or(Duration::from_secs(10)),
-        clone_stale_interval: spec.clone_stale_interval.unwrap_or(Duration::from_secs(300)),
-        clone_mutation_buffer_interval: spec.clone_mutation_buffer_interval.unwrap_or(Duration::from_secs(120)),
+        sqlite: spec.sqlite.clone(),
+        clone_resync_interval: interval(spec.clone_resync_interval, "Broker::default_clone_resync_interval"),
+        clone_stale_interval: interval(spec.clone_stale_interval, "Broker::default_clone_stale_interval"),
+        clone_mutation_buffer_interval: interval(
+            spec.clone_mutation_buffer_interval,
+            "Broker::default_clone_mutation_buffer_interval",
+        ),
     }
 }
 

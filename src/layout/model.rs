@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::api::config::{Compress, LogFormat, OptionValue, WebSocketTlsConfig};
+use crate::api::store::{BackendType, SqliteOptions};
 use crate::data::NodeType;
 
 /// A checked and expanded layout.
@@ -177,27 +178,18 @@ pub struct HubPorts {
 /// One entry of `stores:`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Store {
-    /// `backend`: memory or sqlite.
-    pub backend: StoreBackend,
-    /// `master_node`; none: the manager.
+    /// `backend`; `Cluster::default_backend` unless written.
+    pub backend: BackendType,
+    /// `master_node`; none: `Cluster::default_master_node`, and if that is empty the manager.
     pub master_node: Option<String>,
-    /// `options$sqlite$path`.
-    pub path: Option<PathBuf>,
-    /// `clone_resync_interval`.
+    /// `options$sqlite`; an empty path for the default one.
+    pub sqlite: SqliteOptions,
+    /// `clone_resync_interval`; `Broker::default_clone_resync_interval` unless written, as the other two.
     pub clone_resync_interval: Duration,
-    /// `clone_stale_interval`.
+    /// `clone_stale_interval`; zero for never.
     pub clone_stale_interval: Duration,
-    /// `clone_mutation_buffer_interval`.
+    /// `clone_mutation_buffer_interval`; zero for not at all.
     pub clone_mutation_buffer_interval: Duration,
-}
-
-/// Where a store keeps its data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StoreBackend {
-    /// `Broker::MEMORY`.
-    Memory,
-    /// `Broker::SQLITE`.
-    Sqlite,
 }
 
 /// `logging:`.
@@ -246,6 +238,14 @@ impl Layout {
     pub fn websocket_of<'a>(&'a self, node: &'a Node) -> Option<(&'a Node, &'a WebSocket)> {
         let of = |node: &'a Node| node.websocket.as_ref().map(|websocket| (node, websocket));
         of(node).or_else(|| self.manager().and_then(of))
+    }
+
+    /// The node that holds the masters of stores which do not name one: `Cluster::default_master_node`, else the manager.
+    pub fn default_master_node(&self) -> Option<&str> {
+        match self.options.get("Cluster::default_master_node") {
+            Some(OptionValue::Text(name)) if !name.is_empty() => Some(name),
+            _ => self.manager().map(|manager| manager.name.as_str()),
+        }
     }
 
     /// The one manager.

@@ -827,6 +827,16 @@ pub fn interval(text: &str) -> Option<f64> {
     }
 }
 
+/// The seconds of a value that holds an interval; none for every other value.
+pub fn seconds(value: &OptionValue) -> Option<f64> {
+    match value {
+        OptionValue::Int(seconds) => Some(*seconds as f64),
+        OptionValue::Real(seconds) => Some(*seconds),
+        OptionValue::Text(text) => interval(text),
+        OptionValue::Bool(_) | OptionValue::List(_) => None,
+    }
+}
+
 fn zeek_interval(seconds: f64) -> String {
     let units = [("day", 86_400.0), ("hr", 3600.0), ("min", 60.0), ("sec", 1.0), ("msec", 1e-3)];
     let whole = |size: f64| (seconds / size).fract().abs() < 1e-9 && (seconds / size).abs() >= 1.0;

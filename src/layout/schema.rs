@@ -288,9 +288,38 @@ const WEBSOCKET_TLS: Kind = Kind::Keys(&[
 ]);
 
 const STORE: Kind = Kind::Keys(&[
-    key("backend", &Kind::Word(&["memory", "sqlite"]), "memory", "Where the master keeps the data."),
-    key("master_node", &Kind::Name, "the manager", "Name of the node that holds the master."),
-    key("path", &Kind::Text, "stores/NAME.sqlite", "File of a SQLite store on the master's host."),
+    key(
+        "backend",
+        &Kind::Word(&["memory", "sqlite"]),
+        "Cluster::default_backend",
+        "Where the master keeps the data; memory is empty after each start of its node.",
+    ),
+    key(
+        "master_node",
+        &Kind::Name,
+        "Cluster::default_master_node, else the manager",
+        "Name of the node that holds the master; all others hold a clone.",
+    ),
+    key(
+        "path",
+        &Kind::Text,
+        "NAME.sqlite in Cluster::default_store_dir, else in stores/",
+        "File of a SQLite store on the master's host; a relative one begins at the cluster's folder there.",
+    ),
+    key(
+        "synchronous",
+        &Kind::Word(&["off", "normal", "full", "extra"]),
+        "full",
+        "How hard SQLite tries to have each write on the disk.",
+    ),
+    key("journal_mode", &Kind::Word(&["delete", "wal"]), "delete", "How SQLite keeps its journal."),
+    key(
+        "failure_mode",
+        &Kind::Word(&["fail", "delete"]),
+        "fail",
+        "When the file is damaged: the node does not start, or the file is removed.",
+    ),
+    key("integrity_check", &Kind::Word(&["on", "off"]), "off", "Whether the whole file is checked at each start."),
     key("clone_resync_interval", &Kind::Duration, "10s", "How often a clone without master looks for it."),
     key("clone_stale_interval", &Kind::Duration, "5min", "After so long without master a clone's reads fail; 0 never."),
     key(

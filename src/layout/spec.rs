@@ -6,9 +6,10 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::model::{Backend, Engine, HostKeyChecking, Network, StoreBackend, WebSocket};
+use super::model::{Backend, Engine, HostKeyChecking, Network, WebSocket};
 use super::problem::{Span, Spanned};
 use crate::api::config::{Compress, LogFormat, OptionValue};
+use crate::api::store::{BackendType, SqliteOptions};
 use crate::data::NodeType;
 
 /// A declared layout; what is not set here has its default.
@@ -159,9 +160,9 @@ pub(crate) enum Interfaces {
 pub(crate) struct StoreSpec {
     pub(crate) name: String,
     pub(crate) span: Span,
-    pub(crate) backend: Option<StoreBackend>,
+    pub(crate) backend: Option<BackendType>,
     pub(crate) master_node: Option<Spanned<String>>,
-    pub(crate) path: Option<PathBuf>,
+    pub(crate) sqlite: SqliteOptions,
     pub(crate) clone_resync_interval: Option<Duration>,
     pub(crate) clone_stale_interval: Option<Duration>,
     pub(crate) clone_mutation_buffer_interval: Option<Duration>,

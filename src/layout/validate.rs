@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::expand::{Expanded, Origin, Placed, by_lower_name};
 use super::model::{Backend, Engine, Reach};
 use super::problem::{Problems, Report, Span, Spanned};
-use super::spec::{Given, Interfaces, LayoutSpec, NodeSpec};
+use super::spec::{Given, Interfaces, LayoutSpec, NodeSpec, StoreSpec};
 use crate::api::paths::ClusterDir;
 use crate::data::NodeType;
 
@@ -35,7 +35,6 @@ pub(crate) fn validate(spec: &LayoutSpec, expanded: &Expanded, problems: &mut Pr
     check_commands(spec, expanded, problems);
     warn_of_websockets(expanded, problems);
     check_websocket_tls(spec, problems);
-    warn_of_what_is_not_run(spec, problems);
 }
 
 fn check_backend(spec: &LayoutSpec, problems: &mut Problems) {
@@ -265,6 +264,22 @@ fn check_stores(spec: &LayoutSpec, expanded: &Expanded, problems: &mut Problems)
             problems.push(report.expected("a node's name, counts expanded").nearest(&master.value, names));
         }
     }
+    for store in &spec.stores {
+        check_master_engine(store, expanded, problems);
+    }
+}
+
+/// Zeek's own stores work with its Broker backend alone, so only a node of ours can hold one (`cluster.md` 3.1).
+fn check_master_engine(store: &StoreSpec, expanded: &Expanded, problems: &mut Problems) {
+    let written = store.master_node.as_ref();
+    let master = written.map(|node| node.value.as_str()).or_else(|| expanded.layout.default_master_node());
+    let Some(node) = master.and_then(|name| expanded.layout.node(name)) else { return };
+    if node.engine == Engine::Zeek {
+        let span = written.map_or(store.span, |node| node.span);
+        let message = format!("`{}` runs a real Zeek, which cannot hold the store `{}`", node.name, store.name);
+        let report = Report::new(span, message).expected("`master_node` with engine core");
+        problems.push(report.hint("add a proxy with `engine: core`, and name it in `master_node`"));
+    }
 }
 
 /// Programs that run under nodes, and whether they find the cluster.
@@ -348,12 +363,5 @@ fn check_websocket_tls(spec: &LayoutSpec, problems: &mut Problems) {
                 problems.push(report.expected("the path of a file on the node's host"));
             }
         }
-    }
-}
-
-/// Keys that are read, checked and rendered, and that this version's own nodes do not act on.
-fn warn_of_what_is_not_run(spec: &LayoutSpec, problems: &mut Problems) {
-    if let Some(store) = spec.stores.first() {
-        problems.warn(Report::new(store.span, "nodes of this version keep no data stores"));
     }
 }

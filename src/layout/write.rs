@@ -7,6 +7,7 @@ use serde_yaml::{Mapping, Value};
 use super::model::*;
 use super::{duration, expand::BASE_PORT};
 use crate::api::config::{Compress, LogFormat, OptionValue, WebSocketTlsConfig};
+use crate::api::store::FailureMode;
 use crate::data::NodeType;
 
 /// The layout as YAML text.
@@ -195,19 +196,25 @@ fn option_value(value: &OptionValue) -> Value {
 
 fn store_value(store: &Store) -> Value {
     let mut map = Mapping::new();
-    put(
-        &mut map,
-        "backend",
-        match store.backend {
-            StoreBackend::Memory => "memory",
-            StoreBackend::Sqlite => "sqlite",
-        },
-    );
+    put(&mut map, "backend", store.backend.as_str());
     if let Some(node) = &store.master_node {
         put(&mut map, "master_node", node.as_str());
     }
-    if let Some(path) = &store.path {
-        put(&mut map, "path", path.display().to_string());
+    let sqlite = &store.sqlite;
+    if !sqlite.path.as_os_str().is_empty() {
+        put(&mut map, "path", sqlite.path.display().to_string());
+    }
+    if let Some(synchronous) = sqlite.synchronous {
+        put(&mut map, "synchronous", synchronous.as_str());
+    }
+    if let Some(mode) = sqlite.journal_mode {
+        put(&mut map, "journal_mode", mode.as_str());
+    }
+    if sqlite.failure_mode == FailureMode::Delete {
+        put(&mut map, "failure_mode", sqlite.failure_mode.as_str());
+    }
+    if sqlite.integrity_check {
+        put(&mut map, "integrity_check", "on");
     }
     put(&mut map, "clone_resync_interval", text(store.clone_resync_interval));
     put(&mut map, "clone_stale_interval", text(store.clone_stale_interval));

@@ -8,12 +8,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::duration;
-use super::model::{Backend, Engine, HostKeyChecking, Network, StoreBackend, WebSocket};
+use super::model::{Backend, Engine, HostKeyChecking, Network, WebSocket};
 use super::problem::{Problems, Report, Spanned};
 use super::schema;
 use super::spec::*;
 use super::tree::{self, Entry, Tree, Value};
 use crate::api::config::{Compress, LogFormat, OptionValue, WebSocketTlsConfig};
+use crate::api::store::{BackendType, FailureMode, JournalMode, SqliteOptions, Synchronous};
 use crate::data::NodeType;
 
 /// Reads a YAML text that is number `source` of the sources; none when there are no
@@ -180,19 +181,31 @@ fn tls_options(tree: &Rc<Tree>) -> WebSocketTlsConfig {
     }
 }
 
+const SYNCHRONOUS: [Synchronous; 4] = [Synchronous::Off, Synchronous::Normal, Synchronous::Full, Synchronous::Extra];
+const JOURNAL_MODES: [JournalMode; 2] = [JournalMode::Delete, JournalMode::Wal];
+const FAILURE_MODES: [FailureMode; 2] = [FailureMode::Fail, FailureMode::Delete];
+
+/// The one of `all` that is written so.
+fn word<T: Copy, const N: usize>(text: &str, all: [T; N], written: fn(T) -> &'static str) -> Option<T> {
+    all.into_iter().find(|one| written(*one) == text)
+}
+
 fn store(entry: &Entry) -> StoreSpec {
     let tree = &entry.value;
     let interval = |key| -> Option<Duration> { plain(tree, key, duration::parse) };
     StoreSpec {
         name: entry.key.value.clone(),
         span: entry.key.span,
-        backend: plain(tree, "backend", |s| match s {
-            "memory" => Some(StoreBackend::Memory),
-            "sqlite" => Some(StoreBackend::Sqlite),
-            _ => None,
-        }),
+        backend: plain(tree, "backend", BackendType::parse),
         master_node: spanned(tree, "master_node", name),
-        path: plain(tree, "path", |s| Some(PathBuf::from(s))),
+        sqlite: SqliteOptions {
+            path: plain(tree, "path", |s| Some(PathBuf::from(s))).unwrap_or_default(),
+            synchronous: plain(tree, "synchronous", |s| word(s, SYNCHRONOUS, Synchronous::as_str)),
+            journal_mode: plain(tree, "journal_mode", |s| word(s, JOURNAL_MODES, JournalMode::as_str)),
+            failure_mode: plain(tree, "failure_mode", |s| word(s, FAILURE_MODES, FailureMode::as_str))
+                .unwrap_or_default(),
+            integrity_check: plain(tree, "integrity_check", |s| Some(s == "on")).unwrap_or_default(),
+        },
         clone_resync_interval: interval("clone_resync_interval"),
         clone_stale_interval: interval("clone_stale_interval"),
         clone_mutation_buffer_interval: interval("clone_mutation_buffer_interval"),

@@ -24,6 +24,8 @@ use tokio_util::sync::CancellationToken;
 use super::core_task::{Request, Requests};
 use super::error::NodeError;
 use super::metrics::Metrics;
+use super::store_api;
+use super::stores::Stores;
 use crate::api::config::NodeEntry;
 use crate::api::metrics::MetricFamily;
 use crate::api::node::{NodeView, OptionView};
@@ -44,6 +46,7 @@ pub(super) struct Api {
     pub(super) views: watch::Receiver<NodeView>,
     pub(super) options: Arc<BTreeMap<String, OptionView>>,
     pub(super) metrics: Metrics,
+    pub(super) stores: Stores,
     pub(super) stop: CancellationToken,
 }
 
@@ -76,6 +79,7 @@ impl Socket {
             .route("/v1/options", get(options))
             .route("/v1/metrics", get(metrics))
             .route("/v1/layout", post(layout))
+            .merge(store_api::router(api.stores.clone(), stop.clone()))
             .layer(DefaultBodyLimit::max(MAX_BODY))
             .with_state(api);
         let Some(listener) = self.listener.take() else { return Ok(()) };
@@ -109,7 +113,7 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
 }
 
 /// What a request is refused with.
-struct Refusal(StatusCode, ErrorInfo);
+pub(super) struct Refusal(pub(super) StatusCode, pub(super) ErrorInfo);
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {

@@ -254,7 +254,10 @@ impl CoreTask {
             }
             Effect::Log(record) => self.logs.record(&record, Instant::now(), &*self.transport),
             Effect::Raise(event) => self.raised(event),
-            Effect::Report(report) => self.reports.tell(&report, now.elapsed),
+            Effect::Report(report) => {
+                // What is left out is counted.
+                let _told = self.reports.tell(&report, now.elapsed);
+            }
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::zeek::ZeekError;
 use crate::api::config::NodeConfig;
+use crate::cluster::stores::CreateError;
 use crate::telemetry::ServeError;
 use crate::transport::zeromq::StartError;
 use crate::websocket::ListenError;
@@ -116,6 +117,9 @@ pub enum NodeError {
         /// What the system said.
         source: io::Error,
     },
+    /// A store of the configuration cannot be created.
+    #[error("{0}; correct `stores:` of the layout, or give the file free, then deploy again")]
+    Store(#[from] CreateError),
     /// A real Zeek in the node's place did not start, or ended.
     #[error(transparent)]
     Zeek(#[from] ZeekError),

@@ -20,6 +20,9 @@ mod roles;
 mod run;
 mod services;
 mod shutdown;
+mod store_api;
+mod store_task;
+mod stores;
 mod view;
 mod zeek;
 
@@ -29,6 +32,9 @@ pub(crate) mod testing;
 mod tests;
 
 pub use error::NodeError;
-pub use observe::{EventSerializer, Keys, ObserveOptions, ObservedEvent, Observer, SeenNode, value_from_json};
+pub use observe::{
+    EventSerializer, Keys, ObserveOptions, ObservedEvent, Observer, SeenNode, value_from_json, value_to_json,
+};
 pub use run::{NodeOptions, run};
+pub use stores::{Member, Stores};
 pub use zeek::{ArchiveRequest, ZeekError, archive_log, check};

@@ -69,6 +69,11 @@ pub fn value_from_json(text: &str) -> Result<Data, String> {
     broker_json::decode(text.as_bytes()).map_err(|error| error.to_string())
 }
 
+/// A value as a text of `broker-json-v1`.
+pub fn value_to_json(value: &Data) -> String {
+    broker_json::encode(value)
+}
+
 /// A connected observer; leaves when dropped.
 pub struct Observer {
     transport: Arc<ZeromqTransport>,

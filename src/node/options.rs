@@ -6,7 +6,9 @@ use std::time::Duration;
 use super::error::NodeError;
 use crate::api::config::{NodeConfig, OptionValue, WebSocketConfig, WebSocketTlsConfig};
 use crate::api::node::OptionView;
+use crate::api::store::BackendType;
 use crate::cluster::pools::{PoolId, Pools};
+use crate::cluster::stores::Definitions;
 use crate::cluster::{self, EventSerializer, Kept, Topics};
 use crate::layout::{self, Backend, Effective, options};
 use crate::transport::zeromq::{HubOptions, Options};
@@ -85,6 +87,23 @@ impl Redefs {
             spec.max_nodes = usize::try_from(max_nodes).ok().filter(|most| *most > 0);
         }
         Ok(pools)
+    }
+
+    /// What the options say about stores; nothing of `Cluster::stores`.
+    pub(super) fn stores(&self) -> Result<Definitions, NodeError> {
+        let mut definitions = Definitions::default();
+        self.backend_type("Cluster::default_backend", &mut definitions.default_backend)?;
+        self.backend_type("Cluster::default_persistent_backend", &mut definitions.default_persistent_backend)?;
+        self.text("Cluster::default_master_node", &mut definitions.default_master_node)?;
+        let mut folder = String::new();
+        self.text("Cluster::default_store_dir", &mut folder)?;
+        definitions.default_store_dir = folder.into();
+        self.interval("Broker::default_clone_resync_interval", &mut definitions.default_clone_resync_interval)?;
+        self.interval_or_never("Broker::default_clone_stale_interval", &mut definitions.default_clone_stale_interval)?;
+        let mut buffer = Some(definitions.default_clone_mutation_buffer_interval);
+        self.interval_or_never("Broker::default_clone_mutation_buffer_interval", &mut buffer)?;
+        definitions.default_clone_mutation_buffer_interval = buffer.unwrap_or_default();
+        Ok(definitions)
     }
 
     /// Options of the sockets, over the defaults that are there already.
@@ -269,14 +288,30 @@ impl Redefs {
         Ok(())
     }
 
+    fn backend_type(&self, name: &str, value: &mut BackendType) -> Result<(), NodeError> {
+        let mut tag = String::new();
+        self.text(name, &mut tag)?;
+        if !tag.is_empty() {
+            *value = BackendType::parse(&tag).ok_or_else(|| wrong(name, "Broker::MEMORY or Broker::SQLITE"))?;
+        }
+        Ok(())
+    }
+
+    /// An interval; none when it is negative, as Zeek writes `never`.
+    fn interval_or_never(&self, name: &str, value: &mut Option<Duration>) -> Result<(), NodeError> {
+        match self.value(name).and_then(options::seconds) {
+            Some(seconds) if seconds < 0.0 => *value = None,
+            _ => {
+                let mut interval = value.unwrap_or_default();
+                self.interval(name, &mut interval)?;
+                *value = Some(interval);
+            }
+        }
+        Ok(())
+    }
+
     fn interval(&self, name: &str, value: &mut Duration) -> Result<(), NodeError> {
-        let seconds = match self.value(name) {
-            None => return Ok(()),
-            Some(OptionValue::Int(seconds)) => Some(*seconds as f64),
-            Some(OptionValue::Real(seconds)) => Some(*seconds),
-            Some(OptionValue::Text(text)) => options::interval(text),
-            Some(_) => None,
-        };
+        let Some(seconds) = self.value(name).map(options::seconds) else { return Ok(()) };
         let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
         *value = duration.ok_or_else(|| wrong(name, "an interval such as 10sec"))?;
         Ok(())

@@ -23,10 +23,10 @@ impl Reports {
         Reports { tokens: BURST, refilled: Duration::ZERO, left_out: 0, total_left_out: 0 }
     }
 
-    /// Writes the report, or counts it; `elapsed` is the node's monotonic time.
-    pub(super) fn tell(&mut self, report: &Report, elapsed: Duration) {
+    /// Writes the report, or counts it, and says which; `elapsed` is monotonic.
+    pub(super) fn tell(&mut self, report: &Report, elapsed: Duration) -> bool {
         if !self.may_tell(elapsed) {
-            return;
+            return false;
         }
         if self.left_out > 0 {
             tracing::warn!("{} further reports were left out", self.left_out);
@@ -37,6 +37,7 @@ impl Reports {
             Severity::Warning => tracing::warn!("{}", report.text),
             Severity::Error => tracing::error!("{}", report.text),
         }
+        true
     }
 
     /// How many reports were left out so far.

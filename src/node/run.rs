@@ -20,6 +20,7 @@ use super::program::{Program, Surroundings};
 use super::roles;
 use super::services::{Beside, Services};
 use super::shutdown::{DEADLINE, stop_on_signals};
+use super::stores;
 use super::zeek;
 use crate::api::config::NodeConfig;
 use crate::api::paths::ClusterDir;
@@ -111,14 +112,23 @@ impl Node {
             }
         };
         let (core, doors) = CoreTask::new(Parts { core, transport, inbox, logs, program: told });
-        let beside =
-            Beside { config, dir, handle: &doors.handle, redefs: &redefs, requests: &doors.requests, registry };
+        let stores = stores::start(config, dir, &doors.handle, &redefs)?;
+        let beside = Beside {
+            config,
+            dir,
+            handle: &doors.handle,
+            redefs: &redefs,
+            requests: &doors.requests,
+            stores: stores.clone(),
+            registry,
+        };
         let (services, metrics) = Services::start(beside)?;
         let api = Api {
             core: doors.requests,
             views: doors.views,
             options: Arc::new(redefs.views()),
             metrics,
+            stores,
             stop: stop.clone(),
         };
         let stop_core = CancellationToken::new();

@@ -14,6 +14,7 @@ use super::core_task::Requests;
 use super::error::NodeError;
 use super::metrics::{self, Metrics};
 use super::options::Redefs;
+use super::stores::{self, Stores};
 use crate::api::config::NodeConfig;
 use crate::api::paths::ClusterDir;
 use crate::cluster::Handle;
@@ -32,6 +33,7 @@ pub(super) struct Beside<'a> {
     pub(super) redefs: &'a Redefs,
     /// Where the node's view is asked for.
     pub(super) requests: &'a Requests,
+    pub(super) stores: Stores,
     /// Who has figures so far; services that have some add themselves.
     pub(super) registry: Registry,
 }
@@ -48,6 +50,8 @@ impl Services {
     /// Also gives the figures of all, those of the services included.
     pub(super) fn start(beside: Beside<'_>) -> Result<(Services, Metrics), NodeError> {
         let mut services = Services { tasks: JoinSet::new(), stop: CancellationToken::new() };
+        let stores = beside.stores.clone();
+        services.add("data stores", |stop| stores::serve(stores, stop));
         services.websocket(&beside)?;
         let metrics = services.telemetry(beside)?;
         Ok((services, metrics))

@@ -4,6 +4,7 @@ mod cluster;
 mod foreign;
 mod life;
 mod metrics;
+mod stores;
 
 use crate::api::config::{NodeConfig, ZeekConfig};
 

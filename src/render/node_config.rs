@@ -7,8 +7,9 @@ use std::time::Duration;
 use super::RenderError;
 use super::zeek;
 use crate::api::config::{LoggingConfig, NodeConfig, NodeEntry, ProgramConfig, WebSocketConfig, ZeromqEndpoints};
+use crate::api::store::StoreConfig;
 use crate::data::NodeType;
-use crate::layout::{Engine, Layout, Node, WebSocket, nodeset};
+use crate::layout::{Engine, Layout, Node, Store, WebSocket, nodeset};
 
 /// The configuration of one node of the layout.
 ///
@@ -26,6 +27,7 @@ pub fn node_config(layout: &Layout, node: &Node) -> Result<NodeConfig, RenderErr
         options: layout.options.clone(),
         logging: logging(layout, node),
         websocket: websocket(node),
+        stores: layout.stores.iter().map(|(name, store)| (name.clone(), store_config(store))).collect(),
         zeek: zeek::zeek_config(layout, node),
         program: program(layout, node),
         nodes: entries(layout)?,
@@ -122,6 +124,17 @@ fn endpoint(ip: IpAddr, port: u16) -> String {
     match ip {
         IpAddr::V4(ip) => format!("tcp://{ip}:{port}"),
         IpAddr::V6(ip) => format!("tcp://[{ip}]:{port}"),
+    }
+}
+
+fn store_config(store: &Store) -> StoreConfig {
+    StoreConfig {
+        backend: store.backend,
+        master_node: store.master_node.clone(),
+        sqlite: store.sqlite.clone(),
+        clone_resync_interval_s: store.clone_resync_interval.as_secs_f64(),
+        clone_stale_interval_s: store.clone_stale_interval.as_secs_f64(),
+        clone_mutation_buffer_interval_s: store.clone_mutation_buffer_interval.as_secs_f64(),
     }
 }
 

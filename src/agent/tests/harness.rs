@@ -273,6 +273,7 @@ fn config(name: &str, node_type: NodeType) -> NodeConfig {
         },
         curve_dir: None,
         options: BTreeMap::new(),
+        stores: BTreeMap::new(),
         logging: LoggingConfig {
             format: LogFormat::Tsv,
             rotation_interval_s: 0,

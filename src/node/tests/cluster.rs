@@ -17,6 +17,7 @@ use crate::api::config::{
 };
 use crate::api::node::NodeView;
 use crate::api::paths::ClusterDir;
+use crate::api::store::StoreConfig;
 use crate::data::NodeType;
 use crate::node::run::run_until;
 use crate::node::{NodeError, NodeOptions};
@@ -40,6 +41,7 @@ pub struct TestCluster {
     pub options: BTreeMap<String, OptionValue>,
     /// Runs under each worker.
     pub program: Option<ProgramConfig>,
+    pub stores: BTreeMap<String, StoreConfig>,
     pub running: BTreeMap<String, Running>,
 }
 
@@ -97,6 +99,7 @@ impl TestCluster {
             hub_elsewhere: false,
             options: BTreeMap::new(),
             program: None,
+            stores: BTreeMap::new(),
             running: BTreeMap::new(),
         }
     }
@@ -130,6 +133,7 @@ impl TestCluster {
             },
             curve_dir: None,
             options: self.options.clone(),
+            stores: self.stores.clone(),
             logging: LoggingConfig {
                 format: LogFormat::Tsv,
                 rotation_interval_s: 0,
@@ -167,6 +171,13 @@ impl TestCluster {
             thread::sleep(Duration::from_millis(2));
         }
         self.running.insert(name.to_owned(), running);
+    }
+
+    /// Starts a node that cannot start; why.
+    pub fn start_and_fail(&self, name: &str) -> NodeError {
+        self.write_config(&self.config(name));
+        let options = NodeOptions { dir: self.dir.clone(), name: name.to_owned() };
+        run_until(options, Ok).expect_err("it started")
     }
 
     /// Stops a node in order; how it ended.

@@ -17,13 +17,14 @@ use super::survivor;
 use crate::api::config::{NodeConfig, ZeekConfig};
 use crate::api::node::NodeView;
 use crate::api::paths::ClusterDir;
+use crate::cluster::stores::Definitions;
 use crate::node::api::{Api, Socket};
 use crate::node::core_task::Request;
 use crate::node::error::NodeError;
 use crate::node::metrics::{self, Metrics};
 use crate::node::options::Redefs;
 use crate::node::view::wall_clock;
-use crate::node::{ObserveOptions, config, roles};
+use crate::node::{ObserveOptions, Stores, config, roles};
 use crate::transport::zeromq::Keys;
 
 /// Requests of the socket that may wait.
@@ -105,6 +106,8 @@ impl Parent {
             views: self.views.subscribe(),
             options: Arc::new(redefs.views()),
             metrics,
+            // Zeek's stores and ours do not know each other (`cluster.md` 3.1).
+            stores: Stores::new(None, Definitions::default()),
             stop: stop.clone(),
         };
         let mut serving = tokio::spawn(socket.serve(api));

@@ -1,0 +1,6 @@
+//! Masters, clones and backends together.
+
+mod backends;
+mod masters;
+mod simulation;
+mod world;
