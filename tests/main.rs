@@ -20,6 +20,7 @@ mod rollback;
 mod sets;
 mod shells;
 mod ssh;
+mod stores;
 mod tidy;
 mod websocket;
 mod zeek;

@@ -13,6 +13,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, Response, StatusCode, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 pub use super::lines::{JsonLines, LineError, TextLines};
 use crate::api::agent::{
@@ -20,6 +21,7 @@ use crate::api::agent::{
 };
 use crate::api::node::{NodeView, OptionView};
 use crate::api::outcome::{ErrorInfo, Outcome};
+use crate::api::store::{StoreChange, StoreRequest, StoreView};
 
 /// Who asks, as `user@machine`; the agent's history names them.
 pub const OPERATOR_HEADER: &str = "x-zeek-cluster-operator";
@@ -32,6 +34,9 @@ pub const WRITER_HEADER: &str = "x-zeek-cluster-writer";
 
 /// Deadline of requests that the agent answers from memory or a few small files.
 pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long a store may take: a clone whose master is just being started again waits for it.
+pub(super) const STORE_DEADLINE: Duration = Duration::from_secs(30);
 
 /// What the agent may need beyond the deadline it was given, to say which node exceeded it.
 const ANSWER_MARGIN: Duration = Duration::from_secs(5);
@@ -361,6 +366,24 @@ impl AgentClient {
         request.query_some("run", run);
         request.query("last", last);
         request.json(self.deadline).await
+    }
+
+    /// `GET /v1/nodes/NAME/api/v1/stores`: the stores of a node.
+    pub async fn stores(&self, node: &str) -> Result<Vec<StoreView>, ClientError> {
+        self.node_api(node, "v1/stores").await
+    }
+
+    /// `POST /v1/nodes/NAME/api/v1/stores/ask`: what a store of the node answers, a value of broker-json-v1.
+    pub async fn ask_store(&self, node: &str, request: &StoreRequest) -> Result<Value, ClientError> {
+        let request = self.post(format!("/v1/nodes/{node}/api/v1/stores/ask")).body_json(request);
+        request.json(STORE_DEADLINE + ANSWER_MARGIN).await
+    }
+
+    /// `GET /v1/nodes/NAME/api/v1/stores/watch`: the changes of a store from now on, until the stream is dropped.
+    pub async fn watch_store(&self, node: &str, store: &str) -> Result<JsonLines<StoreChange>, ClientError> {
+        let mut request = self.get(format!("/v1/nodes/{node}/api/v1/stores/watch"));
+        request.query("store", store);
+        request.json_lines(self.deadline).await
     }
 
     /// `POST /v1/exit`: the agent ends, its nodes run on.

@@ -20,7 +20,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, watch};
 
-use super::client::WRITER_HEADER;
+use super::client::{STORE_DEADLINE, WRITER_HEADER};
 use super::history::{self, Asked, History};
 use super::lock::{Lease, Lock};
 use super::logfeed;
@@ -35,6 +35,7 @@ use crate::api::agent::{
 };
 use crate::api::node::NodeView;
 use crate::api::paths::ClusterDir;
+use crate::api::store::{StoreAsk, StoreRequest};
 
 /// Bodies of JSON: a manifest of twenty thousand files is a quarter of it.
 const MAX_JSON: usize = 16 << 20;
@@ -144,6 +145,7 @@ pub fn router(service: Arc<Service>) -> Router {
         .route("/v1/nodes/{verb}", post(operate_nodes))
         .route("/v1/nodes/{name}/output", get(output))
         .route("/v1/nodes/{name}/api/{*path}", get(node_api))
+        .route("/v1/nodes/{name}/api/v1/stores/ask", post(ask_store))
         .route("/v1/log", get(log))
         .route("/v1/lock", post(lock).put(renew_lock).delete(take_lock_away))
         .route("/v1/lock/end", post(end_lock))
@@ -357,18 +359,49 @@ async fn node_api(
         Some(query) => format!("{path}?{query}"),
         None => path,
     };
-    let answer = job.client().get(&asked).await.map_err(|why| {
-        Refusal::new(StatusCode::BAD_GATEWAY, format!("node {name} gives no answer on its socket: {why}"))
-            .hint(&format!("zeek-cluster status {name}"))
-    })?;
+    let answer = job.client().get(&asked).await.map_err(|why| silent_node(&name, &why))?;
+    Ok(passed_on(&service, answer))
+}
+
+fn silent_node(name: &str, why: &str) -> Refusal {
+    Refusal::new(StatusCode::BAD_GATEWAY, format!("node {name} gives no answer on its socket: {why}"))
+        .hint(&format!("zeek-cluster status {name}"))
+}
+
+/// What a node answers, as it answers it.
+fn passed_on(service: &Service, answer: reqwest::Response) -> Response {
     let status = answer.status();
     let kind = answer.headers().get(header::CONTENT_TYPE).cloned();
-    let mut response = endless(&service, "application/json", answer.bytes_stream());
+    let mut response = endless(service, "application/json", answer.bytes_stream());
     *response.status_mut() = status;
     if let Some(kind) = kind {
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
     }
-    Ok(response)
+    response
+}
+
+/// A request to a store of a node; the history has those that change something, without keys and values.
+async fn ask_store(
+    State(service): Shared,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer<Response> {
+    let job = find(&service, &name)?;
+    let request: StoreRequest = read_json(body).await?;
+    let verb = match &request.ask {
+        StoreAsk::Put { .. } => Some("put"),
+        StoreAsk::Erase { .. } => Some("erase"),
+        StoreAsk::Clear => Some("clear"),
+        StoreAsk::Get { .. } | StoreAsk::Keys | StoreAsk::Size => None,
+    };
+    let asked = Asked::new(format!("store {} {} on {name}", verb.unwrap_or("read"), request.store), &headers);
+    let body = serde_json::to_vec(&request).expect("the shapes of the API have string keys only");
+    let answer = job.client().post("v1/stores/ask", body, STORE_DEADLINE).await.map_err(|why| silent_node(&name, &why));
+    if verb.is_some() {
+        service.history.ended(&asked, &[], answer.as_ref().err());
+    }
+    Ok(passed_on(&service, answer?))
 }
 
 #[derive(Deserialize)]

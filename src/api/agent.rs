@@ -14,6 +14,7 @@
 //! | `POST /v1/nodes/start`, `/stop`, `/restart`, `/apply` with `?deadline_ms=N` (60 s) | [`NodesRequest`] | array of [`Outcome`](super::outcome::Outcome), one for each node named |
 //! | `GET /v1/nodes/NAME/output?stream=stdout\|stderr&lines=N&follow=BOOL` | – | the text |
 //! | `GET /v1/nodes/NAME/api/…` | – | what the node's own socket answers |
+//! | `POST /v1/nodes/NAME/api/v1/stores/ask` | [`StoreRequest`](super::store::StoreRequest) | the same |
 //! | `GET /v1/log?lines=N&since=SECONDS&until=SECONDS&node=A,B&grep=REGEX&follow=BOOL` | – | one [`LogLine`] a line, oldest first |
 //! | `POST /v1/lock?wait_ms=N` (0) | [`Holder`] | one [`LockEvent`] a line: `granted` or `held` at once (or after the wait); after `granted` the lock is kept as long as the answer is read and the lease is renewed |
 //! | `PUT /v1/lock` | [`Renewal`] | 204: ten seconds more; 409 when that run does not hold the lock |

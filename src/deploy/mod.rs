@@ -22,6 +22,7 @@ mod rollback;
 mod rollout;
 mod site;
 mod steps;
+mod store;
 
 pub use check::check;
 pub use deploy::{Options, Report, deploy};
@@ -35,6 +36,7 @@ pub use plan::{HostWork, Phase, Plan, Step};
 pub use progress::{Event, Progress, Silent};
 pub use remove::remove;
 pub use rollback::{NoRollback, rollback};
+pub use store::change_store;
 
 pub use crate::agent::client::Keep;
 pub use crate::fleet::{Prompt, Question, Settings};

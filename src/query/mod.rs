@@ -18,6 +18,7 @@ mod peers;
 mod releases;
 mod settings;
 mod status;
+mod stores;
 mod view;
 mod wait;
 mod watch;
@@ -36,6 +37,7 @@ pub use output::{OutputStream, output};
 pub use peers::{PeerRow, PeersReport, peers};
 pub use releases::{ReleaseRow, ReleasesReport, releases};
 pub use status::{StatusReport, StatusRow, status};
+pub use stores::{StoreRow, StoresReport, master_of, store, stores, watch_store};
 pub use wait::{Condition, wait};
 pub use watch::watch;
 

@@ -53,14 +53,29 @@ impl NodeClient {
         self.send(Method::GET, path_and_query, None).await
     }
 
+    /// `POST PATH` with a JSON body: whatever the node answers within `deadline`, status included.
+    pub async fn post(&self, path: &str, body: Vec<u8>, deadline: Duration) -> Result<Response, String> {
+        self.send_within(Method::POST, path, Some(body), deadline).await
+    }
+
     async fn send(&self, method: Method, path: &str, body: Option<Vec<u8>>) -> Result<Response, String> {
+        self.send_within(method, path, body, DEADLINE).await
+    }
+
+    async fn send_within(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Vec<u8>>,
+        deadline: Duration,
+    ) -> Result<Response, String> {
         let mut request = self.http.request(method, format!("http://node/{path}"));
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(body);
         }
-        match tokio::time::timeout(DEADLINE, request.send()).await {
+        match tokio::time::timeout(deadline, request.send()).await {
             Ok(sent) => sent.map_err(|error| root_cause(&error)),
-            Err(_) => Err(format!("no answer within {} s", DEADLINE.as_secs())),
+            Err(_) => Err(format!("no answer within {} s", deadline.as_secs())),
         }
     }
 }

@@ -4,6 +4,8 @@ use super::{
     agent, check, completions, count, deploy, doctor, exec, help, history, install, keys, layout, log, man, metrics,
     node, nodes, output, peers, publish, releases, remove, restart, rollback, start, status, stop, subscribe, unlock,
     wait,
+    agent, check, completions, count, deploy, doctor, help, history, install, keys, layout, log, man, metrics, node,
+    nodes, output, peers, publish, remove, restart, start, status, stop, store, subscribe, unlock, wait,
 };
 use crate::cli::context::Context;
 use crate::cli::exit::Status;
@@ -35,6 +37,7 @@ pub enum Command {
     Subscribe(subscribe::Subscribe),
     Publish(publish::Publish),
     Exec(exec::Exec),
+    Store(store::StoreCommand),
     Layout(layout::LayoutCommand),
     Keys(keys::Keys),
     Agent(agent::Agent),
@@ -80,6 +83,7 @@ impl Command {
             Command::Subscribe(command) => command.run(cx),
             Command::Publish(command) => command.run(cx),
             Command::Exec(command) => command.run(cx),
+            Command::Store(command) => command.run(cx),
             Command::Layout(command) => command.run(cx),
             Command::Keys(command) => command.run(cx),
             Command::Agent(command) => command.run(cx),

@@ -29,6 +29,7 @@ mod rollback;
 mod start;
 mod status;
 mod stop;
+mod store;
 mod subscribe;
 mod unlock;
 mod wait;
