@@ -402,8 +402,6 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand publish" -s h 
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand exec" -l outdir -d 'Write what each host says to DIR/HOST, and what it says on standard error to DIR/HOST.err' -r -f -a "(__fish_complete_directories)"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand exec" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand exec" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and not __fish_seen_subcommand_from list get keys size put del clear watch" -s l -l layout -d 'The layout file to read' -r -F
-complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and not __fish_seen_subcommand_from list get keys size put del clear watch" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
 json\t'One JSON document'
 jsonl\t'One JSON object a line, as soon as it is known'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
@@ -418,6 +416,12 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand exec" -s q -l 
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand exec" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand exec" -l yes -d 'Answer every question with yes'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand exec" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and not __fish_seen_subcommand_from list get keys size put del clear watch" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and not __fish_seen_subcommand_from list get keys size put del clear watch" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+json\t'One JSON document'
+jsonl\t'One JSON object a line, as soon as it is known'
+tsv\t'Tab-separated columns without a header line, for cut and awk'
+name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and not __fish_seen_subcommand_from list get keys size put del clear watch" -l parallel -d 'How many hosts to talk to at once' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and not __fish_seen_subcommand_from list get keys size put del clear watch" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and not __fish_seen_subcommand_from list get keys size put del clear watch" -s q -l quiet -d 'Say less on standard error: errors only'

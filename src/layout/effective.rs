@@ -185,6 +185,8 @@ mod tests {
 
     fn manager() -> NodeConfig {
         NodeConfig {
+            stores: BTreeMap::new(),
+            websocket: None,
             cluster: "c".into(),
             name: "manager".into(),
             node_type: NodeType::Manager,

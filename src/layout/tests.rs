@@ -567,7 +567,6 @@ nodes:
   worker: { host: far, command: [sensor] }
 ",
         &[
-            "3:37 [{}] nodes of this version serve no WebSocket clients",
             "4:33 [[sensor]] the program of `worker` cannot reach the WebSocket server of `manager`, which listens on 127.0.0.1; give the node a `websocket:` of its own, or that server a `listen_addr` of the network",
         ],
     );

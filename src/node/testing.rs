@@ -72,7 +72,8 @@ impl TestHost {
         };
         let (transport, inbox) = zeromq::start(options).unwrap();
         let logs_pushed = LogSink::push(id);
-        let (task, doors) = CoreTask::new(Parts { core, transport: Arc::new(transport), inbox, logs: logs_pushed });
+        let (task, doors) =
+            CoreTask::new(Parts { core, transport: Arc::new(transport), inbox, logs: logs_pushed, program: None });
         let stop = CancellationToken::new();
         let core = tokio::spawn(task.run(stop.clone()));
         TestHost { handle: doors.handle, logs, subscribed, stop, core }
