@@ -191,17 +191,32 @@ fn upload_of(fleet: &Taken<'_>, index: usize, size: u64) -> PathBuf {
 }
 
 #[test]
-fn a_link_cut_in_the_middle_of_an_upload_is_said_and_the_next_deploy_succeeds() {
+fn an_upload_that_is_cut_or_starved_is_said_and_the_next_deploy_goes_on_behind_it() {
     let Some(fleet) = Fleet::shared() else { return };
     let fleet = fleet.take_bare();
-    (0..2).chain(3..=INNER).for_each(|index| fleet.bring_program(index));
+    let (cut, starved) = (2, 3);
+    (0..cut).chain(starved + 1..=INNER).for_each(|index| fleet.bring_program(index));
     let deploy = Background::start(fleet.command(&["deploy", "--timeout", "60s"]));
-    upload_of(&fleet, 2, 8 << 20);
-    assert!(fleet.machines().cut_sessions(2) > 0);
-    deploy.says("sensor-2");
+    let cut_upload = upload_of(&fleet, cut, 24 << 20);
+    assert!(fleet.machines().cut_sessions(cut) > 0);
+    let starved_upload = upload_of(&fleet, starved, 24 << 20);
+    fleet.machines().set_black_hole(starved, true);
+    deploy.says("of the program were brought over, then the connection broke");
+    deploy.says("then nothing was acknowledged for 15 s");
     let (status, said) = deploy.end();
     assert_eq!(status, 1, "{said:#?}");
+    fleet.machines().set_black_hole(starved, false);
+
+    // What had come so far does not travel again.
+    let there = [&cut_upload, &starved_upload].map(|path| fs::metadata(path).expect("the beginning stays").len());
+    let sent = || [cut, starved].map(|index| fleet.machines().bytes_sent_to(index));
+    let before = sent();
     the_next_deploy_succeeds(&fleet);
+    let size = fs::metadata(env!("CARGO_BIN_EXE_zeek-cluster")).expect("the program").len();
+    for ((before, after), there) in before.into_iter().zip(sent()).zip(there) {
+        let (sent, missing) = (after - before, size - there);
+        assert!(there >= 24 << 20 && sent < missing + missing / 10 + (4 << 20), "{sent} sent, {missing} were missing");
+    }
 }
 
 /// The rows of `doctor` for one host, by their check.
@@ -257,4 +272,66 @@ fn the_doctor_finds_what_is_wrong_and_says_what_to_do() {
     fleet.machines_mut().stop_sshd(5);
     let refused = findings(&fleet, 4, "sensor-5");
     assert_eq!((&refused["resolve"]["verdict"], &refused["connect"]["verdict"]), (&"ok".into(), &"failed".into()));
+}
+
+/// Runs the program on a terminal of its own, and answers each prompt that ends with one of these words; tells what it said.
+fn on_a_terminal(fleet: &Taken<'_>, arguments: &[&str], answers: &[(&str, &str)]) -> String {
+    const SCRIPT: &str = r#"
+import json, os, pty, sys
+argv, answers = json.loads(sys.argv[1]), json.loads(sys.argv[2])
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execv(argv[0], argv)
+said, answered = b"", 0
+while True:
+    try:
+        piece = os.read(terminal, 4096)
+    except OSError:
+        break
+    if not piece:
+        break
+    said += piece
+    for word, answer in answers:
+        if said[answered:].endswith(word.encode()):
+            answered = len(said)
+            os.write(terminal, answer.encode() + b"\n")
+sys.stdout.buffer.write(said)
+"#;
+    let program = [env!("CARGO_BIN_EXE_zeek-cluster")];
+    let argv: Vec<&str> = program.iter().chain(arguments).copied().collect();
+    let mut python = std::process::Command::new("python3");
+    python.args(["-c", SCRIPT]).arg(serde_json::json!(argv).to_string()).arg(serde_json::json!(answers).to_string());
+    python.current_dir(fleet.path()).env("HOME", fleet.home()).env_remove("SSH_AUTH_SOCK");
+    let output = python.output().expect("python3 runs");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn a_terminal_is_asked_once_for_a_key_of_many_hosts_and_for_the_password_of_one() {
+    let Some(fleet) = Fleet::shared() else { return };
+    let fleet = fleet.take();
+    let locked = fleet.path().join("locked");
+    fs::copy(fleet.machines().identity(), &locked).expect("a copy of the key");
+    let lock = std::process::Command::new("ssh-keygen").args(["-q", "-p", "-N", "sesame", "-f"]).arg(&locked).status();
+    assert!(lock.expect("ssh-keygen runs").success());
+    let layout = fs::read_to_string(fleet.layout()).expect("the layout");
+    let with_key = |path: &Path| {
+        let own = format!("identity_file: {}", fleet.machines().identity().display());
+        fs::write(fleet.layout(), layout.replace(&own, &format!("identity_file: {}", path.display())))
+            .expect("the layout");
+    };
+    with_key(&locked);
+    let said = on_a_terminal(&fleet, &["doctor"], &[("locked: ", "sesame")]);
+    assert_eq!(said.matches("passphrase of ").count(), 1, "{said}");
+    assert!(said.contains("all is well on head,sensor-[1-7]") && !said.contains("sesame"), "{said}");
+    // Without a terminal nobody is asked.
+    let output = fleet.expect(4, &["doctor", "sensor-2"]);
+    assert!(output.stdout.contains("needs a passphrase and there is nobody to ask"), "{output:#?}");
+
+    fleet.machines().set_password(2, "open says me");
+    with_key(Path::new("/nonexistent"));
+    let said = on_a_terminal(&fleet, &["doctor", "sensor-2"], &[(".3: ", "open says me")]);
+    assert!(said.contains("all is well on sensor-2") && !said.contains("open says me"), "{said}");
+    let output = fleet.expect(4, &["doctor", "sensor-2"]);
+    assert!(output.stdout.contains("login as root refused"), "{output:#?}");
 }

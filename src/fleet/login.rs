@@ -44,7 +44,7 @@ const BANNER_ATTEMPTS: u32 = 6;
 const KEY_ATTEMPTS: usize = 6;
 
 /// One machine to log in on: a host, or a jump host on the way.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Hop {
     /// What known_hosts calls it: its address, or its alias.
     pub name: String,
@@ -139,23 +139,33 @@ pub(super) fn dial_tcp(hop: &Hop, progress: &Progress) -> Result<Stream, Fault> 
                 progress.passed(Step::Connect, format!("{address} answers"));
                 return Ok(Stream::Tcp(stream));
             }
-            Err(error) => last = tcp_fault(&error, address),
+            Err(error) => last = tcp_fault(&error, address, hop),
         }
     }
     Err(last)
 }
 
-fn tcp_fault(error: &io::Error, address: &SocketAddr) -> Fault {
+/// Names the address only where it is not the one that every message begins with.
+fn tcp_fault(error: &io::Error, address: &SocketAddr, hop: &Hop) -> Fault {
+    let shown = address.ip().to_string() == hop.address;
+    let (from, of) =
+        if shown { (String::new(), String::new()) } else { (format!(" from {address}"), format!("{address} ")) };
     match error.kind() {
         io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => {
-            Fault::timed_out(Step::Connect, format!("no answer to TCP from {address}"))
+            Fault::timed_out(Step::Connect, format!("no answer to TCP{from}"))
                 .hint("is the host up, and does a firewall drop the port?")
         }
-        io::ErrorKind::ConnectionRefused => {
-            Fault::unreachable(Step::Connect, format!("{address} refused the connection"))
-                .hint("is sshd running there, and is this its port?")
-        }
-        _ => Fault::unreachable(Step::Connect, format!("{address}: {error}")),
+        io::ErrorKind::ConnectionRefused => Fault::unreachable(Step::Connect, format!("{of}refused the connection"))
+            .hint("is sshd running there, and is this its port?"),
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Fault::unreachable(
+            Step::Connect,
+            format!("{of}cannot be reached: {error}"),
+        )
+        .hint(
+            "is the host up, and is there a route to it? a jump host leads into another network: `jump` in the layout",
+        ),
+        _ => Fault::unreachable(Step::Connect, format!("{of}connecting failed: {error}"))
+            .hint("is the host up, and is this its address?"),
     }
 }
 
@@ -213,7 +223,8 @@ fn handshake_fault(session: &Session, error: &Error, progress: &Progress) -> (Fa
         let retry = if greeted { Retry::No } else { Retry::Yes };
         return (Fault::unreachable(step, what).hint(hint), retry);
     }
-    (Fault::failed(step, error.message()), Retry::No)
+    let hint = "what it offers and what is wanted: ssh -vv to the same host; zeek-cluster doctor";
+    (Fault::failed(step, error.message()).hint(hint), Retry::No)
 }
 
 /// The types known for this host first, so that the server shows a key that can be compared.

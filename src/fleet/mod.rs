@@ -8,6 +8,7 @@
 //! owns each SSH session, and only the files that it runs through (`login.rs`, `tunnel.rs`, `upload.rs`) know libssh2;
 //! host keys are judged by [`known_hosts`] alone.
 
+mod bastion;
 mod command;
 mod error;
 mod exam;
@@ -20,6 +21,7 @@ mod login;
 mod parallel;
 mod presence;
 mod probe;
+mod route;
 mod settings;
 mod ssh;
 mod ssh_config;

@@ -3,9 +3,11 @@
 //! Scripts reach the host as the standard input of `/bin/sh`, so that no login shell (bash, fish, csh) has to read our
 //! quoting. What start-up files print before is skipped up to [`MAGIC`].
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use super::error::Step;
 use super::fault::Fault;
@@ -187,7 +189,8 @@ pub(super) fn check_program(probe: &Probe, program: &Path) -> Result<(), Fault> 
         let here = std::env::consts::ARCH;
         return Err(refuse(format!("this program is for {here}, the host is {}", probe.machine)));
     }
-    let needed = needed_glibc(program).map_err(|e| Fault::failed(Step::Upload, format!("reading {program:?}: {e}")))?;
+    let needed =
+        needed_glibc_once(program).map_err(|e| Fault::failed(Step::Upload, format!("reading {program:?}: {e}")))?;
     let Some(needed) = needed else { return Ok(()) };
     match version(&probe.glibc) {
         Some(there) if there >= needed => Ok(()),
@@ -208,6 +211,18 @@ pub(super) fn check_socket_path(dir: &ClusterDir) -> Result<(), Fault> {
     }
     let what = format!("{} has {length} bytes, a Unix socket's path at most {SOCKET_PATH_LIMIT}", socket.display());
     Err(Fault::failed(Step::Agent, what).hint("set a shorter base_dir in the layout"))
+}
+
+/// [`needed_glibc`] of a program, read once however many hosts are to get it.
+fn needed_glibc_once(program: &Path) -> io::Result<Option<(u32, u32)>> {
+    static KNOWN: Mutex<BTreeMap<PathBuf, Option<(u32, u32)>>> = Mutex::new(BTreeMap::new());
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(needed) = known.get(program) {
+        return Ok(*needed);
+    }
+    let needed = needed_glibc(program)?;
+    known.insert(program.to_owned(), needed);
+    Ok(needed)
 }
 
 /// The newest `GLIBC_2.N` among the symbol versions that a program names; none for a static one.

@@ -3,8 +3,11 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::bastion::Bastions;
 
 use crate::agent::client::AgentClient;
 
@@ -27,6 +30,8 @@ pub struct Settings {
     pub prompt: Option<Prompt>,
     /// Passphrases given in this command, by key file: each is asked for once.
     pub(super) passphrases: Arc<Mutex<HashMap<PathBuf, Option<Secret>>>>,
+    /// Jump hosts that are in use.
+    pub(super) bastions: Bastions,
 }
 
 impl Settings {
@@ -46,6 +51,7 @@ impl Settings {
             ssh_config: true,
             prompt: None,
             passphrases: Arc::default(),
+            bastions: Bastions::default(),
         }
     }
 
@@ -91,20 +97,80 @@ pub struct Question<'a> {
 
 /// Asks the operator and waits for the answer; none when there is no answer. Called from any thread, one at a time.
 #[derive(Clone)]
-pub struct Prompt(Arc<Mutex<Ask>>);
+pub struct Prompt {
+    ask: Arc<Mutex<Ask>>,
+    clock: Arc<Mutex<AskClock>>,
+}
 
 type Ask = dyn FnMut(Question<'_>) -> Option<String> + Send;
+
+/// How long somebody waited for the operator.
+#[derive(Default)]
+struct AskClock {
+    /// Who waits now.
+    waiting: usize,
+    since: Option<Instant>,
+    before: Duration,
+}
 
 impl Prompt {
     /// A prompt that calls `ask`.
     pub fn new(ask: impl FnMut(Question<'_>) -> Option<String> + Send + 'static) -> Prompt {
-        Prompt(Arc::new(Mutex::new(ask)))
+        Prompt { ask: Arc::new(Mutex::new(ask)), clock: Arc::default() }
     }
 
     /// Blocks until the operator has answered.
     pub(super) fn ask(&self, text: &str, echo: bool) -> Option<Secret> {
-        let mut ask = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        ask(Question { text, echo }).map(Secret)
+        {
+            let mut clock = self.clock();
+            clock.waiting += 1;
+            clock.since.get_or_insert_with(Instant::now);
+        }
+        let answer = {
+            let mut ask = self.ask.lock().unwrap_or_else(PoisonError::into_inner);
+            ask(Question { text, echo }).map(Secret)
+        };
+        let mut clock = self.clock();
+        clock.waiting -= 1;
+        if clock.waiting == 0
+            && let Some(since) = clock.since.take()
+        {
+            clock.before += since.elapsed();
+        }
+        answer
+    }
+
+    /// How long hosts waited for the operator so far.
+    fn waited(&self) -> Duration {
+        let clock = self.clock();
+        clock.before + clock.since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    fn clock(&self) -> MutexGuard<'_, AskClock> {
+        self.clock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How often it is looked whether the operator has answered.
+const TYPING_POLL: Duration = Duration::from_millis(200);
+
+impl Settings {
+    /// The work, or none when it takes longer; while the operator is asked for something the time stands still.
+    pub async fn within<T>(&self, limit: Duration, work: impl Future<Output = T>) -> Option<T> {
+        let waited = || self.prompt.as_ref().map_or(Duration::ZERO, Prompt::waited);
+        let (from, before) = (Instant::now(), waited());
+        let mut work = pin!(work);
+        let mut left = limit;
+        loop {
+            if let Ok(done) = tokio::time::timeout(left, &mut work).await {
+                return Some(done);
+            }
+            left = (limit + waited().saturating_sub(before)).saturating_sub(from.elapsed());
+            if left.is_zero() {
+                return None;
+            }
+            left = left.max(TYPING_POLL);
+        }
     }
 }
 
@@ -121,5 +187,31 @@ pub(super) struct Secret(pub(super) String);
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn time_stands_still_while_the_operator_types() {
+        let (answer, answers) = std::sync::mpsc::channel::<String>();
+        let prompt = Prompt::new(move |_| answers.recv().ok());
+        let settings = Settings { prompt: Some(prompt.clone()), ..Settings::from_env() };
+        let limit = Duration::from_millis(50);
+        assert_eq!(settings.within(limit, std::future::pending::<()>()).await, None);
+        let asked = tokio::task::spawn_blocking(move || prompt.ask("?", false));
+        let typing = async {
+            // Four times the limit, typed.
+            tokio::time::sleep(limit * 4).await;
+            answer.send("secret".into()).unwrap();
+            asked.await.unwrap()
+        };
+        // The clock of the prompt starts with the question, on another thread.
+        while settings.prompt.as_ref().unwrap().waited().is_zero() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(settings.within(limit, typing).await, Some(Some(Secret("secret".into()))));
     }
 }

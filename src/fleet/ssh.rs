@@ -2,36 +2,30 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::future::BoxFuture;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use super::command::{self, Ended, PIECES, Piece, Quieter, Shell, Source};
 use super::error::{ReachError, ReachKind, Step};
 use super::exam::{Answer, Diary, Exam, Origin, Setting};
-use super::fault::{Fault, Progress, Reached};
+use super::fault::{Fault, Reached};
 use super::host::{Binary, ExecOutput, Ground, Host, Presence, Session};
 use super::keys;
-use super::login::{self, Hop, LoggedIn, Stream};
+use super::login::Hop;
 use super::presence::{self, Site};
 use super::probe::{self, Place, Probe};
+use super::route::Route;
 use super::settings::{Deadlines, Settings};
 use super::ssh_config::{self, SshConfig, expand_home};
-use super::tunnel::{self, Mailbox, Request, Target};
+use super::tunnel::{Mailbox, Request, Target};
 use super::upload::Upload;
 use crate::api::paths::ClusterDir;
 use crate::layout;
 
 /// For TCP and the key exchange, where neither the layout nor `ssh_config` says anything.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Enough for libssh2, and small enough for a thousand hosts.
-const STACK: usize = 512 << 10;
-
-/// How much longer than its deadline a thread is waited for: calls into the resolver or the SSH agent have none.
-const GRACE: Duration = Duration::from_millis(500);
 
 /// For telling a command that its time is over.
 const END_WITHIN: Duration = Duration::from_secs(2);
@@ -148,23 +142,18 @@ impl SshHost {
             since,
         };
         let (hops, connect) = self.route().await.map_err(|fault| reached.error(fault))?;
-        let (last, mut via) = (hops.len() - 1, None);
-        let mut user = String::new();
-        for (index, hop) in hops.into_iter().enumerate() {
-            (reached.address, reached.port, user) = (hop.address.clone(), hop.port, hop.user.clone());
-            let progress = Progress::new(Step::Resolve, Instant::now() + connect);
-            let progress = progress.noted_in(diary.clone(), (index < last).then(|| hop.name.clone()));
-            let opened = open_session(hop, via.take(), &self.settings, progress, deadlines.step).await;
-            let through = |mut fault: Fault| {
-                if index < last {
-                    fault.what = format!("jump host: {}", fault.what);
-                }
-                reached.error(fault)
-            };
-            via = Some(opened.map_err(through)?);
+        let user = hops.last().map(|hop| hop.user.clone()).unwrap_or_default();
+        if let Some(hop) = hops.last() {
+            (reached.address, reached.port) = (hop.address.clone(), hop.port);
         }
-        let mailbox = via.expect("a route ends at the host");
-        Ok(Ssh { mailbox, reached, place: self.place.clone(), deadlines, is_root: user == "root" })
+        let route = Route { settings: self.settings.clone(), connect, step: deadlines.step, diary: diary.clone() };
+        match route.open(&hops).await {
+            Ok(mailbox) => Ok(Ssh { mailbox, reached, place: self.place.clone(), deadlines, is_root: user == "root" }),
+            Err(lost) => {
+                (reached.address, reached.port) = (lost.address, lost.port);
+                Err(reached.error(lost.fault))
+            }
+        }
     }
 }
 
@@ -292,65 +281,6 @@ impl Host for SshHost {
     }
 }
 
-/// Starts the thread of one session and waits until it is logged in.
-async fn open_session(
-    hop: Hop,
-    via: Option<Mailbox>,
-    settings: &Arc<Settings>,
-    progress: Progress,
-    step: Duration,
-) -> Result<Mailbox, Fault> {
-    let progress = Arc::new(progress);
-    let (mailbox, inbox) = tunnel::mailbox().map_err(|error| Fault::failed(Step::Connect, error.to_string()))?;
-    let (ready, mut opened) = oneshot::channel();
-    let name = format!("ssh {}", hop.name);
-    let work = {
-        let (progress, settings) = (progress.clone(), settings.clone());
-        move || match log_in(&hop, via.as_ref(), &settings, &progress, step) {
-            Ok(logged_in) => {
-                if ready.send(Ok(())).is_ok() {
-                    tunnel::serve(logged_in, inbox);
-                }
-                // The jump host's session ends after the one that goes through it.
-                drop(via);
-            }
-            Err(fault) => drop(ready.send(Err(fault))),
-        }
-    };
-    let spawned = thread::Builder::new().name(name).stack_size(STACK).spawn(work);
-    spawned.map_err(|error| Fault::failed(Step::Connect, format!("no thread for the session: {error}")))?;
-    loop {
-        let (step, until) = progress.now();
-        // With the clock stopped there is no telling when it goes on; the look costs nothing.
-        let until = until.map_or_else(|| Instant::now() + GRACE, |until| until + GRACE);
-        match tokio::time::timeout_at(until.into(), &mut opened).await {
-            Ok(Ok(Ok(()))) => return Ok(mailbox),
-            Ok(Ok(Err(fault))) => return Err(fault),
-            Ok(Err(_)) => return Err(Fault::failed(step, "the session's thread ended")),
-            Err(_) if progress.is_over() => return Err(Fault::timed_out(step, "no answer within the deadline")),
-            Err(_) => {}
-        }
-    }
-}
-
-fn log_in(
-    hop: &Hop,
-    via: Option<&Mailbox>,
-    settings: &Settings,
-    progress: &Progress,
-    step: Duration,
-) -> Result<LoggedIn, Fault> {
-    login::login(hop, settings, progress, step, || match via {
-        None => login::dial_tcp(hop, progress),
-        Some(jump) => {
-            let (host, port, until) = (hop.address.clone(), hop.port, Instant::now() + progress.remaining());
-            let stream = jump.ask_blocking(|reply| Request::Dial { host, port, until, reply })?;
-            progress.passed(Step::Connect, "the jump host reaches it");
-            Ok(Stream::Jump(stream))
-        }
-    })
-}
-
 /// An SSH session that is logged in.
 pub(super) struct Ssh {
     mailbox: Mailbox,
@@ -454,16 +384,26 @@ impl Site for Ssh {
 
     fn install<'a>(&'a self, binary: &'a Binary, dir: &'a ClusterDir) -> BoxFuture<'a, Result<(), Fault>> {
         Box::pin(async move {
-            let upload = Upload::program(&binary.path, &binary.hash, dir);
-            let finish = upload.finish_script(&binary.hash, dir);
             let until = Instant::now() + self.deadlines.upload;
-            self.mailbox.ask(|reply| Request::Upload { upload, until, reply }).await?;
-            let output = self.run(&finish, self.deadlines.step).await?;
-            let told = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-            match told.as_str() {
-                "done" => Ok(()),
-                "" => Err(Fault::failed(Step::Upload, output.last_error_line().unwrap_or_default())),
-                wrong => Err(Fault::failed(Step::Upload, format!("the program was brought over, but {wrong}"))),
+            loop {
+                let upload = Upload::program(&binary.path, &binary.hash, dir);
+                let sent = upload.clone();
+                let uploaded = self.mailbox.ask(|reply| Request::Upload { upload: sent, until, reply }).await?;
+                let finish = upload.finish_script(&binary.hash, dir, uploaded);
+                let output = self.run(&finish, self.deadlines.step).await?;
+                let told = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+                match told.as_str() {
+                    "done" => return Ok(()),
+                    "" => return Err(Fault::failed(Step::Upload, output.last_error_line().unwrap_or_default())),
+                    // A beginning that was not what it should be, such as after a power cut; the script took it away.
+                    wrong if uploaded.resumed_at > 0 => {
+                        tracing::info!(host = self.reached.host, "the upload is done anew: {wrong}");
+                    }
+                    wrong => {
+                        let what = format!("the program was brought over, but {wrong}");
+                        return Err(Fault::failed(Step::Upload, what).hint("try again, or see to the disk there"));
+                    }
+                }
             }
         })
     }

@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -21,6 +22,7 @@ pub(super) struct Sshd {
     child: Child,
     pub port: u16,
     folder: TempDir,
+    logins: Arc<AtomicUsize>,
 }
 
 impl Sshd {
@@ -53,20 +55,62 @@ impl Sshd {
         if sshd(&["-t", "-o", "PerSourcePenalties=no"], &file).status().unwrap().success() {
             fs::write(&file, config + "PerSourcePenalties no\n").unwrap();
         }
-        let (child, port) = Sshd::listen(&file);
-        Sshd { child, port, folder }
+        let logins = Arc::default();
+        let (child, port) = Sshd::listen(&file, &logins, |command| command);
+        Sshd { child, port, folder, logins }
+    }
+
+    /// One that takes the password `secret` of root, and no keys, by the methods that `extra` leaves. Its `/etc/shadow` is
+    /// its own; none where it cannot have one.
+    pub fn with_password(extra: &str) -> Option<Sshd> {
+        let mut sshd = Sshd::start(&format!("PubkeyAuthentication no\n{extra}"));
+        let hashed = Command::new("perl").args(["-e", "print crypt('secret', '$6$salted$')"]).output().unwrap();
+        let shadow = sshd.path("shadow");
+        fs::write(&shadow, format!("root:{}:19000:0:99999:7:::\n", String::from_utf8(hashed.stdout).unwrap())).unwrap();
+        let can = Command::new("unshare").args(["-m", "mount", "--bind"]).arg(&shadow).arg("/etc/shadow").status();
+        if !can.is_ok_and(|status| status.success()) {
+            return None;
+        }
+        sshd.end();
+        let script = format!("mount --bind {} /etc/shadow && exec \"$@\"", shadow.display());
+        let wrapped = |command: Command| {
+            let mut outer = Command::new("unshare");
+            outer.args(["-m", "--propagation", "private", "sh", "-c", &script, "sh"]).arg(command.get_program());
+            outer.args(command.get_args()).stdin(Stdio::null()).stdout(Stdio::null());
+            outer
+        };
+        let config = sshd.path("sshd_config");
+        (sshd.child, sshd.port) = Sshd::listen(&config, &sshd.logins, wrapped);
+        Some(sshd)
+    }
+
+    /// How many logins it has accepted.
+    pub fn logins(&self) -> usize {
+        self.logins.load(Ordering::SeqCst)
+    }
+
+    fn end(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 
     /// The port is free when it is chosen; should another process take it meanwhile, the next one is tried.
-    fn listen(config: &Path) -> (Child, u16) {
+    fn listen(config: &Path, logins: &Arc<AtomicUsize>, wrap: impl Fn(Command) -> Command) -> (Child, u16) {
         for _ in 0..10 {
             let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
             let address = format!("ListenAddress=127.0.0.1:{port}");
-            let mut child = sshd(&["-D", "-e", "-o", &address], config).stderr(Stdio::piped()).spawn().unwrap();
+            let mut child = wrap(sshd(&["-D", "-e", "-o", &address], config)).stderr(Stdio::piped()).spawn().unwrap();
             let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
             if lines.any(|line| line.starts_with("Server listening on")) {
                 // Kept read, or it would block once the pipe is full.
-                std::thread::spawn(move || lines.for_each(drop));
+                let logins = logins.clone();
+                std::thread::spawn(move || {
+                    // Not the lines about a key that would be accepted.
+                    let is_login = |line: &String| line.starts_with("Accepted ") && line.contains(" for root from ");
+                    for _ in lines.filter(is_login) {
+                        logins.fetch_add(1, Ordering::SeqCst);
+                    }
+                });
                 return (child, port);
             }
             child.wait().unwrap();

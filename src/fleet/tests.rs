@@ -127,7 +127,7 @@ async fn a_refused_port_and_an_unknown_name_are_unreachable() {
     let error = try_login(ssh, settings()).await.unwrap_err();
     assert_eq!((error.step, error.kind), (Step::Connect, ReachKind::Unreachable));
     assert!(
-        error.to_string().starts_with(&format!("sensor-1 (127.0.0.1:{free}): 127.0.0.1:{free} refused")),
+        error.to_string().starts_with(&format!("sensor-1 (127.0.0.1:{free}): refused the connection (connect, ")),
         "{error}"
     );
 }
@@ -161,7 +161,7 @@ async fn known_hosts_are_judged_as_openssh_judges_them() {
     let rows = [
         row("its key", good.clone(), true, Ok(())),
         row("only its other key", format!("{name} {ecdsa}\n"), true, Ok(())),
-        row("hashed", hashed, true, Ok(())),
+        row("hashed", hashed.clone(), true, Ok(())),
         row("a list", format!("a.example,{name},b {ed}\n"), true, Ok(())),
         row("without the port", format!("127.0.0.1 {ed}\n"), true, Ok(())),
         row("another key without the port", format!("127.0.0.1 {other}\n"), false, unknown),
@@ -180,6 +180,25 @@ async fn known_hosts_are_judged_as_openssh_judges_them() {
         row("another key", format!("{name} {other}\n"), false, changed),
         row("another type alone", format!("{name} {rsa}\n"), false, changed),
         row("nothing", String::new(), false, unknown),
+        row("all of its types", format!("{name} {ecdsa}\n{good}"), true, Ok(())),
+        row("revoked before a plain line", format!("@revoked * {ed}\n{good}"), false, Err("is revoked by")),
+        row("revoked by its name", format!("{good}@revoked {name} {ed}\n"), false, Err("is revoked by")),
+        row("revoked, hashed", format!("{good}@revoked {hashed}"), false, Err("is revoked by")),
+        row("revoked elsewhere", format!("{good}@revoked other {ed}\n"), true, Ok(())),
+        row("revoked alone", format!("@revoked * {ed}\n"), false, Err("is revoked by")),
+        row("an unknown marker in front", format!("@future {name} {other}\n{good}"), true, Ok(())),
+        row("an unknown marker alone", format!("@future {name} {ed}\n"), false, unknown),
+        row(
+            "tabs, a comment, empty lines",
+            format!("\n\n{name}\t{}\tof the lab\n", ed.replace(' ', "\t")),
+            true,
+            Ok(()),
+        ),
+        row("a question mark", format!("[127.0.0.?]:{} {ed}\n", sshd.port), true, Ok(())),
+        row("a negation alone", format!("!other {ed}\n"), false, unknown),
+        row("a pattern with another key", format!("[127.0.0.*]:{} {other}\n", sshd.port), false, changed),
+        row("a hash of another name", format!("|1|c2FsdA==|c2FsdA== {ed}\n"), false, unknown),
+        row("a type that its key has not", format!("{name} ssh-rsa {}\n", &ed["ssh-ed25519 ".len()..]), false, unknown),
     ];
     for row in rows {
         check_row(&sshd, row).await;
@@ -217,6 +236,8 @@ async fn check_row(sshd: &Sshd, row: Row) {
         "StrictHostKeyChecking=yes",
         "-o",
         "GlobalKnownHostsFile=/dev/null",
+        "-o",
+        "KexAlgorithms=curve25519-sha256",
     ]);
     openssh.args(["-o", &format!("UserKnownHostsFile={}", known.display()), "-i"]).arg(sshd.path("user"));
     openssh.args(["-p", &sshd.port.to_string(), "root@127.0.0.1", "true"]).stderr(Stdio::null());
@@ -336,6 +357,182 @@ async fn many_logins_at_once_stay_below_the_limit_of_sshd() {
     let logins = join_all((0..24).map(|_| try_login(sshd.ssh(), settings()))).await;
     for login in logins {
         assert_eq!(login, Ok(()));
+    }
+}
+
+/// A host of that configured name, of which the layout says nothing more.
+async fn login_by_name(name: &str, settings: Settings) -> Result<(), ReachError> {
+    let nothing = Ssh {
+        user: None,
+        port: None,
+        identity_files: Vec::new(),
+        known_hosts_files: Vec::new(),
+        jump: Vec::new(),
+        host_key_checking: HostKeyChecking::Strict,
+        connect_timeout: None,
+    };
+    let base = tempfile::tempdir().unwrap();
+    let mut layout = layout(Reach::Ssh(nothing.clone()), base.path());
+    layout.hosts[0].address = name.to_owned();
+    let host = super::ssh::SshHost::new(&layout, &layout.hosts[0], &nothing, &Arc::new(settings));
+    host.connect(deadlines(), Instant::now()).await.map(drop)
+}
+
+#[tokio::test]
+async fn ssh_config_leads_through_two_jump_hosts_each_with_its_own_key_check() {
+    let (first, second, inner) = (Sshd::start(""), Sshd::start(""), Sshd::start(""));
+    for gate in [&first, &second] {
+        fs::copy(inner.path("user.pub"), gate.path("authorized_keys")).unwrap();
+    }
+    let home = tempfile::tempdir().unwrap();
+    fs::create_dir(home.path().join(".ssh")).unwrap();
+    let known = home.path().join("known");
+    fs::write(
+        home.path().join("jumps"),
+        format!(
+            "Host gate-1\n  HostName 127.0.0.1\n  Port {}\nHost gate-2\n  HostName 127.0.0.1\n  Port {}\n",
+            first.port, second.port
+        ),
+    )
+    .unwrap();
+    let config = format!(
+        "Include {}\nHost lab-*\n  HostName 127.0.0.1\n  Port {}\n  ProxyJump gate-1,gate-2\nHost *\n  User root\n  \
+         IdentityFile {}\n  IdentitiesOnly yes\n  UserKnownHostsFile {}\n  ConnectTimeout 20\n",
+        home.path().join("jumps").display(),
+        inner.port,
+        inner.path("user").display(),
+        known.display(),
+    );
+    fs::write(home.path().join(".ssh/config"), config).unwrap();
+    let settings = Settings { ssh_config: true, home: home.path().to_owned(), ..settings() };
+    let line = |sshd: &Sshd| format!("{} {}\n", sshd.name(), sshd.host_key("ed25519"));
+    let all = [line(&first), line(&second), line(&inner)];
+    fs::write(&known, all.concat()).unwrap();
+    assert_eq!(login_by_name("lab-7", settings.clone()).await, Ok(()));
+    assert_eq!([first.logins(), second.logins(), inner.logins()], [1, 1, 1]);
+
+    // Without one of the keys the way ends there.
+    for (index, sshd) in [&first, &second, &inner].into_iter().enumerate() {
+        let others = all.iter().enumerate().filter(|(i, _)| *i != index).map(|(_, line)| line.as_str());
+        fs::write(&known, others.collect::<String>()).unwrap();
+        let error =
+            login_by_name("lab-7", Settings { bastions: Default::default(), ..settings.clone() }).await.unwrap_err();
+        assert_eq!((error.step, error.port), (Step::HostKey, sshd.port), "{error}");
+        assert_eq!(error.what.starts_with("jump host: "), index < 2, "{error}");
+    }
+    // The wrong key on the inner hop.
+    let wrong = format!("{} {}\n", second.name(), first.host_key("ed25519"));
+    fs::write(&known, [line(&first), wrong, line(&inner)].concat()).unwrap();
+    let error = login_by_name("lab-7", Settings { bastions: Default::default(), ..settings }).await.unwrap_err();
+    assert!(error.what.starts_with("jump host: host key changed"), "{error}");
+    assert_eq!((error.port, inner.logins()), (second.port, 1));
+}
+
+#[tokio::test]
+async fn one_connection_to_a_jump_host_carries_a_hundred_jumps() {
+    let (gate, inner) = (Sshd::start(""), Sshd::start(""));
+    fs::copy(inner.path("user.pub"), gate.path("authorized_keys")).unwrap();
+    let known = inner.path("both");
+    let line = |sshd: &Sshd| format!("{} {}\n", sshd.name(), sshd.host_key("ed25519"));
+    fs::write(&known, line(&gate) + &line(&inner)).unwrap();
+    let ssh =
+        Ssh { jump: vec![format!("root@127.0.0.1:{}", gate.port)], known_hosts_files: vec![known], ..inner.ssh() };
+    let settings = settings();
+    let logins = join_all((0..100).map(|_| try_login(ssh.clone(), settings.clone()))).await;
+    let failed: Vec<_> = logins.into_iter().filter_map(Result::err).collect();
+    assert_eq!(failed, []);
+    assert_eq!((gate.logins(), inner.logins()), (1, 100));
+}
+
+/// A port whose packets nobody answers: its queue is full.
+fn swallowing() -> (std::os::fd::OwnedFd, Vec<std::net::TcpStream>, u16) {
+    use rustix::net::{AddressFamily, SocketType, bind, getsockname, listen, socket};
+    let listener = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    bind(&listener, &std::net::SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, 0)).unwrap();
+    listen(&listener, 0).unwrap();
+    let address = std::net::SocketAddr::try_from(getsockname(&listener).unwrap()).unwrap();
+    let mut filling = Vec::new();
+    while let Ok(stream) = std::net::TcpStream::connect_timeout(&address, Duration::from_millis(300)) {
+        filling.push(stream);
+    }
+    (listener, filling, address.port())
+}
+
+#[tokio::test]
+async fn behind_a_jump_host_a_dead_host_costs_only_itself() {
+    let (gate, inner) = (Sshd::start(""), Sshd::start(""));
+    let (_listener, _filling, dead_port) = swallowing();
+    fs::copy(inner.path("user.pub"), gate.path("authorized_keys")).unwrap();
+    let known = inner.path("both");
+    let line = |sshd: &Sshd| format!("{} {}\n", sshd.name(), sshd.host_key("ed25519"));
+    fs::write(&known, line(&gate) + &line(&inner)).unwrap();
+    let ssh =
+        Ssh { jump: vec![format!("root@127.0.0.1:{}", gate.port)], known_hosts_files: vec![known], ..inner.ssh() };
+    let dead = Ssh { port: Some(dead_port), connect_timeout: Some(Duration::from_secs(4)), ..ssh.clone() };
+    let settings = settings();
+    let (silent, living) = tokio::join!(
+        try_login(dead, settings.clone()),
+        join_all((0..6).map(|_| try_login(ssh.clone(), settings.clone())))
+    );
+    assert!(living.iter().all(Result::is_ok), "{living:?}");
+    let error = silent.unwrap_err();
+    assert_eq!((error.step, error.kind, error.port), (Step::Connect, ReachKind::TimedOut, dead_port), "{error}");
+    assert!(gate.logins() <= 2, "{}", gate.logins());
+}
+
+#[tokio::test]
+async fn many_hosts_ask_once_for_the_passphrase_of_a_key() {
+    let sshd = Sshd::start("");
+    let key = sshd.user_key("locked", &["-t", "ed25519", "-N", "secret"]);
+    let (sender, asked) = std::sync::mpsc::channel();
+    let prompt = Prompt::new(move |question| {
+        sender.send(question.text.to_owned()).unwrap();
+        Some("secret".to_owned())
+    });
+    let settings = Settings { prompt: Some(prompt), ..settings() };
+    let ssh = Ssh { identity_files: vec![key.clone()], ..sshd.ssh() };
+    for login in join_all((0..8).map(|_| try_login(ssh.clone(), settings.clone()))).await {
+        assert_eq!(login, Ok(()));
+    }
+    drop(settings);
+    assert_eq!(asked.iter().collect::<Vec<_>>(), [format!("passphrase of {}: ", key.display())]);
+}
+
+#[tokio::test]
+async fn passwords_are_typed_or_not_used() {
+    for method in ["PasswordAuthentication yes\nKbdInteractiveAuthentication no\n"] {
+        let Some(sshd) = Sshd::with_password(method) else { return }; // Needs the right to mount.
+        let typed = |answer: &str| try_login(sshd.ssh(), answering(answer));
+        assert_eq!(typed("secret").await, Ok(()), "{method}");
+        let wrong = typed("wrong").await.unwrap_err();
+        assert_eq!((wrong.step, wrong.kind), (Step::Auth, ReachKind::Failed));
+        assert!(wrong.what.contains("a password (the server takes password"), "{wrong}");
+        let nobody = try_login(sshd.ssh(), settings()).await.unwrap_err();
+        assert!(nobody.what.contains("login as root refused: no key"), "{nobody}");
+        assert!(!format!("{wrong:?}{:?}", answering("secret")).contains("secret"));
+    }
+}
+
+#[tokio::test]
+async fn a_beginning_that_is_not_the_programs_is_sent_anew() {
+    let (sshd, base) = (Sshd::start(""), Folder::new());
+    let program = program(sshd.path("").as_path(), 3 << 20);
+    let installed = base.dir().binary(&program.hash);
+    let bin = installed.parent().unwrap();
+    fs::create_dir_all(bin).unwrap();
+    let partial = bin.join(format!(".upload-{}", program.hash));
+    let content = fs::read(&program.path).unwrap();
+    // What a cut connection leaves, what a power cut leaves, more than the whole, and the rest of another program.
+    let beginnings = [content[..2 << 20].to_vec(), vec![0; 2 << 20], vec![b'x'; content.len() + 1], content.clone()];
+    for (index, beginning) in beginnings.into_iter().enumerate() {
+        fs::write(&partial, beginning).unwrap();
+        fs::write(bin.join(".upload-of-another"), "").unwrap();
+        let session = open(sshd.ssh(), base.path(), &program).await.unwrap();
+        assert_eq!(session.agent().status().await.unwrap().binary, program.hash, "{index}");
+        assert_eq!(super::host::hash_of(&installed).unwrap(), program.hash);
+        assert_eq!(fs::read_dir(bin).unwrap().count(), 1, "no temporary file is left");
+        session.agent().exit().await.unwrap();
+        fs::remove_file(&installed).unwrap();
     }
 }
 

@@ -17,6 +17,7 @@ use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -30,7 +31,7 @@ use super::error::Step;
 use super::fault::Fault;
 use super::host::ExecOutput;
 use super::login::{LoggedIn, code};
-use super::upload::{self, Upload};
+use super::upload::{self, Upload, Uploaded};
 use crate::agent::CONNECT_MAGIC;
 
 /// Requests that may wait for the thread; more wait in their callers.
@@ -47,6 +48,15 @@ const PROCESSES: usize = 8;
 
 /// What may come before [`CONNECT_MAGIC`]: the output of start-up files.
 const NOISE_LIMIT: usize = 64 << 10;
+
+/// A jump that takes longer than that may be to a host that swallows packets. Twice the round trip of the farthest networks.
+const JUMP_PATIENCE: Duration = Duration::from_millis(600);
+
+/// How long sshd may take to give up a jump that nobody waits for any more; Linux sends SYN for 127 s (tcp(7)).
+const JUMP_GIVEN_UP: Duration = Duration::from_secs(150);
+
+/// For requests whose time begins when they are tried.
+const LONG: Duration = Duration::from_secs(3600);
 
 /// Silence after which the server is asked whether it is there.
 const KEEPALIVE: Duration = Duration::from_secs(10);
@@ -75,6 +85,8 @@ struct Shared {
     broken: OnceLock<Fault>,
     /// Why the last stream of a tunnel did not come about.
     refusal: Mutex<Option<String>>,
+    /// Whether a jump has been waiting for longer than a moment.
+    stuck: AtomicBool,
     /// Where the tunnel's socket lies. Here, so that it is removed at once with the mailbox, even when the process ends
     /// before the thread does.
     folder: Mutex<Option<TempDir>>,
@@ -99,11 +111,28 @@ pub(super) enum Request {
         reply: Reply<ExecOutput>,
     },
     /// A file to bring over. Blocks the session, so it is for the time before a tunnel is used.
-    Upload { upload: Upload, until: Instant, reply: Reply<()> },
+    Upload { upload: Upload, until: Instant, reply: Reply<Uploaded> },
     /// A Unix socket on this machine whose connections go to `target`; the first is opened at once to see that it can be.
     Listen { target: Target, until: Instant, reply: Reply<PathBuf> },
-    /// A stream to another machine, from that host.
-    Dial { host: String, port: u16, until: Instant, reply: Reply<UnixStream> },
+    /// A stream to another machine, from that host. The time for it begins when it is tried.
+    Dial { host: String, port: u16, within: Duration, patience: Patience, reply: Reply<Dialled> },
+}
+
+/// What came of a jump.
+pub(super) enum Dialled {
+    /// It is open.
+    Stream(UnixStream),
+    /// Another jump of this session waits for a host that does not answer; it was not tried.
+    Busy,
+}
+
+/// How long a jump waits for those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// Until one of them takes longer than a moment.
+    Little,
+    /// As long as it takes.
+    All,
 }
 
 /// The far end of a tunnel.
@@ -138,22 +167,14 @@ impl Mailbox {
         Err(self.gone())
     }
 
-    /// The same for a thread that is not part of a runtime.
-    pub fn ask_blocking<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, Fault> {
-        let (reply, answer) = oneshot::channel();
-        let sender = self.requests.as_ref().expect("taken only when dropped");
-        if sender.blocking_send(request(reply)).is_ok() {
-            wake(&self.wake);
-            if let Ok(answer) = answer.blocking_recv() {
-                return answer;
-            }
-        }
-        Err(self.gone())
-    }
-
     /// Why the session is over, when it is.
     pub fn broken(&self) -> Option<Fault> {
         self.shared.broken.get().cloned()
+    }
+
+    /// Whether a jump waits for a host that does not answer, so that others would wait as well.
+    pub fn is_stuck(&self) -> bool {
+        self.shared.stuck.load(Ordering::Relaxed)
     }
 
     /// Why the last stream of a tunnel did not come about, once.
@@ -217,7 +238,7 @@ struct Reactor {
     inbox: Inbox,
     opening: Option<Opening>,
     waiting: VecDeque<Opening>,
-    uploads: VecDeque<(Upload, Instant, Reply<()>)>,
+    uploads: VecDeque<(Upload, Instant, Reply<Uploaded>)>,
     jobs: Vec<Job>,
     streams: Vec<Stream>,
     closing: Vec<Channel>,
@@ -242,6 +263,8 @@ struct Tunnel {
 struct Opening {
     purpose: Purpose,
     until: Instant,
+    /// When it was first tried.
+    began: Instant,
     /// Open, its command not yet under way.
     channel: Option<Channel>,
 }
@@ -262,10 +285,13 @@ enum Purpose {
         target: Target,
         local: UnixStream,
     },
+    /// Nobody waits for it any more when there is no reply.
     Dial {
         host: String,
         port: u16,
-        reply: Reply<UnixStream>,
+        within: Duration,
+        patience: Patience,
+        reply: Option<Reply<Dialled>>,
     },
 }
 
@@ -298,8 +324,11 @@ impl Reactor {
                 Ok(Request::Exec { command, input, said, until, reply }) => {
                     self.queue(Purpose::Exec { command, input, said, reply: Some(reply) }, until)
                 }
-                Ok(Request::Dial { host, port, until, reply }) => {
-                    self.queue(Purpose::Dial { host, port, reply }, until)
+                Ok(Request::Dial { host, port, within, patience, reply }) => {
+                    let purpose = Purpose::Dial { host, port, within, patience, reply: Some(reply) };
+                    // Whoever is impatient is handed back in time.
+                    let until = if patience == Patience::All { within } else { LONG };
+                    self.queue(purpose, Instant::now() + until)
                 }
                 Ok(Request::Listen { target, until, reply }) => self.queue(Purpose::Listen { target, reply }, until),
                 Err(mpsc::error::TryRecvError::Empty) => return,
@@ -312,7 +341,7 @@ impl Reactor {
     }
 
     fn queue(&mut self, purpose: Purpose, until: Instant) {
-        self.waiting.push_back(Opening { purpose, until, channel: None });
+        self.waiting.push_back(Opening { purpose, until, began: Instant::now(), channel: None });
     }
 
     /// Moves everything as far as it goes without waiting.
@@ -338,8 +367,7 @@ impl Reactor {
             return Ok(Moved::No);
         }
         let Some((upload, until, reply)) = self.uploads.pop_front() else { return Ok(Moved::No) };
-        self.session.set_blocking(true);
-        let done = upload::run(&self.session, &upload, until);
+        let done = upload::run(&self.session, &self.socket, &upload, until);
         self.session.set_blocking(false);
         self.heard = Instant::now();
         let broken = match &done {
@@ -376,10 +404,14 @@ impl Reactor {
         if self.opening.is_none() {
             let has_place = self.processes() < PROCESSES;
             let ready = self.waiting.iter().position(|next| has_place || !next.purpose.takes_process());
-            self.opening = ready.and_then(|index| self.waiting.remove(index));
+            self.opening = ready.and_then(|index| self.waiting.remove(index)).map(Opening::begun);
         }
         let Some(mut opening) = self.opening.take() else { return Ok(Moved::No) };
-        match opening.advance(&self.session) {
+        let advanced = opening.advance(&self.session);
+        if !matches!(&advanced, Err(error) if would_block(error)) {
+            self.inbox.shared.stuck.store(false, Ordering::Relaxed);
+        }
+        match advanced {
             Ok(channel) => {
                 self.opened(opening.purpose, opening.until, channel);
                 Ok(Moved::Yes)
@@ -411,9 +443,10 @@ impl Reactor {
                 let magic = matches!(target, Target::Command(_)).then(Vec::new);
                 self.streams.push(Stream::new(channel, local, magic));
             }
-            Purpose::Dial { reply, .. } => match socket_pair() {
+            Purpose::Dial { reply: None, .. } => self.closing.push(channel),
+            Purpose::Dial { reply: Some(reply), .. } => match socket_pair() {
                 Ok((near, far)) => {
-                    if reply.send(Ok(near)).is_ok() {
+                    if reply.send(Ok(Dialled::Stream(near))).is_ok() {
                         self.streams.push(Stream::new(channel, far, None));
                     } else {
                         self.closing.push(channel);
@@ -457,9 +490,11 @@ impl Reactor {
         match purpose {
             Purpose::Exec { reply, .. } => drop(reply.map(|reply| reply.send(Err(fault)))),
             Purpose::Listen { reply, .. } => drop(reply.send(Err(fault))),
-            Purpose::Dial { reply, host, port } => {
-                let what = format!("the jump host does not reach {host}:{port}: {}", error.message());
-                drop(reply.send(Err(Fault::unreachable(Step::Connect, what))));
+            Purpose::Dial { reply, .. } => {
+                let what = format!("the jump host does not reach it: {}", error.message());
+                let fault = Fault::unreachable(Step::Connect, what)
+                    .hint("is it up, and does sshd of the jump host allow it (AllowTcpForwarding, PermitOpen)?");
+                drop(reply.map(|reply| reply.send(Err(fault))));
             }
             // Dropping the local end is what the client sees.
             Purpose::Stream { .. } => self.note_refusal(error.message().to_owned()),
@@ -537,19 +572,39 @@ impl Reactor {
                 let _ = reply.send(Err(Fault::timed_out(Step::Upload, "the session was busy until the deadline")));
             }
         }
+        self.hand_back_jumps(now);
         if let Some(opening) = self.opening.as_mut().filter(|opening| opening.until <= now) {
             let late = || Fault::timed_out(Step::Channel, "the server does not answer the request for a channel");
-            // libssh2 cannot leave an opening half way. A command's caller may have had little patience; whoever waits
-            // longer tells whether the session is of no more use.
-            let Some(reply) = opening.purpose.take_exec_reply() else { return Err(late()) };
-            opening.until = now + SILENCE;
-            let _ = reply.send(Err(late()));
+            // libssh2 cannot leave an opening half way. A command's caller may have had little patience, and a jump waits
+            // for another host; whoever waits longer tells whether the session is of no more use.
+            if !opening.purpose.give_up_first(late()) {
+                return Err(late());
+            }
+            let jump = matches!(opening.purpose, Purpose::Dial { .. });
+            opening.until = now + if jump { JUMP_GIVEN_UP } else { SILENCE };
         }
         if self.awaits_server() && now.duration_since(self.heard) >= SILENCE {
             let what = format!("no sign of life for {} s", SILENCE.as_secs());
             return Err(Fault::timed_out(Step::Channel, what));
         }
         Ok(())
+    }
+
+    /// Hands waiting jumps back when the one before them takes too long.
+    fn hand_back_jumps(&mut self, now: Instant) {
+        let Some(opening) = &self.opening else { return };
+        if !matches!(opening.purpose, Purpose::Dial { .. }) || now < opening.began + JUMP_PATIENCE {
+            return;
+        }
+        self.inbox.shared.stuck.store(true, Ordering::Relaxed);
+        let (back, kept) = std::mem::take(&mut self.waiting).into_iter().partition(|w| w.purpose.is_impatient_jump());
+        self.waiting = kept;
+        let back: VecDeque<Opening> = back;
+        for opening in back {
+            if let Purpose::Dial { reply: Some(reply), .. } = opening.purpose {
+                let _ = reply.send(Ok(Dialled::Busy));
+            }
+        }
     }
 
     /// Whether anything can come from the server that somebody would read.
@@ -599,7 +654,14 @@ impl Reactor {
         let openings = self.waiting.iter().chain(&self.opening).map(|opening| opening.until);
         let life = awaits.then(|| self.heard.max(self.asked) + KEEPALIVE);
         let uploads = self.uploads.iter().map(|(_, until, _)| *until);
-        jobs.chain(openings).chain(uploads).chain(life).min()
+        let is_stuck = self.inbox.shared.stuck.load(Ordering::Relaxed);
+        let jump = self.opening.as_ref().filter(|opening| matches!(opening.purpose, Purpose::Dial { .. }));
+        let patience = jump.map(|opening| opening.began + JUMP_PATIENCE).filter(|_| !is_stuck || self.has_impatient());
+        jobs.chain(openings).chain(patience).chain(uploads).chain(life).min()
+    }
+
+    fn has_impatient(&self) -> bool {
+        self.waiting.iter().any(|opening| opening.purpose.is_impatient_jump())
     }
 
     /// Asks the server for an answer that means nothing. Only into a socket with room: a keepalive that was sent in part
@@ -633,10 +695,23 @@ impl Purpose {
         }
     }
 
-    fn take_exec_reply(&mut self) -> Option<Reply<ExecOutput>> {
+    fn is_impatient_jump(&self) -> bool {
+        matches!(self, Purpose::Dial { patience: Patience::Little, .. })
+    }
+
+    /// Tells whoever waits that it is late; false where nobody waits any more, or nothing but the session can be late.
+    fn give_up_first(&mut self, late: Fault) -> bool {
         match self {
-            Purpose::Exec { reply, .. } => reply.take(),
-            _ => None,
+            Purpose::Exec { reply, .. } => reply.take().is_some_and(|reply| {
+                let _ = reply.send(Err(late));
+                true
+            }),
+            Purpose::Dial { reply, .. } => reply.take().is_some_and(|reply| {
+                let fault = Fault::timed_out(Step::Connect, "the jump host gets no answer from it");
+                let _ = reply.send(Err(fault.hint("is the host up, and does a firewall drop the port?")));
+                true
+            }),
+            Purpose::Listen { .. } | Purpose::Stream { .. } => false,
         }
     }
 
@@ -645,13 +720,22 @@ impl Purpose {
         match self {
             Purpose::Exec { reply, .. } => drop(reply.map(|reply| reply.send(Err(fault)))),
             Purpose::Listen { reply, .. } => drop(reply.send(Err(fault))),
-            Purpose::Dial { reply, .. } => drop(reply.send(Err(fault))),
+            Purpose::Dial { reply, .. } => drop(reply.map(|reply| reply.send(Err(fault)))),
             Purpose::Stream { local, .. } => drop(local),
         }
     }
 }
 
 impl Opening {
+    /// Its turn has come.
+    fn begun(mut self) -> Opening {
+        self.began = Instant::now();
+        if let Purpose::Dial { within, .. } = self.purpose {
+            self.until = self.began + within;
+        }
+        self
+    }
+
     /// Goes on with opening the channel, and with starting its command where it has one.
     fn advance(&mut self, session: &Session) -> Result<Channel, Error> {
         let command = match &self.purpose {
@@ -999,9 +1083,10 @@ fn fatal_or<T>(session: &Session, otherwise: T) -> Result<T, Fault> {
 
 fn lost(error: &Error) -> Fault {
     Fault::unreachable(Step::Channel, format!("the SSH session broke: {}", error.message()))
+        .hint("was the host restarted, or the link cut? run the command again")
 }
 
-fn timespec(duration: Duration) -> Timespec {
+pub(super) fn timespec(duration: Duration) -> Timespec {
     // A millisecond more: poll must not return just before the deadline it was given.
     Timespec::try_from(duration + Duration::from_millis(1)).unwrap_or(Timespec { tv_sec: 3600, tv_nsec: 0 })
 }

@@ -1,29 +1,36 @@
-//! The program brought to a host by SFTP, under a temporary name that carries its hash. The name that counts is given by
-//! a script after the hash was computed over there.
+//! The program brought to a host by SFTP, under a temporary name that carries its hash: what an interrupted upload left
+//! there is the beginning of the same file, and the next one goes on behind it. The name that counts is given by a script
+//! after the hash was computed over there.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use ssh2::{Error, ErrorCode, OpenFlags, OpenType, Session};
+use rustix::event::{PollFd, PollFlags, poll};
+use ssh2::{BlockDirections, Error, ErrorCode, OpenFlags, OpenType, Session};
 
 use super::error::{ReachKind, Step};
 use super::fault::Fault;
 use super::login::{code, millis};
 use super::probe::quote;
+use super::tunnel::timespec;
 use crate::api::paths::ClusterDir;
 use crate::faults;
 
-/// libssh2 pipelines inside one write and waits for its end: in pieces of 32 KiB, 8 MiB took 26 s at 100 ms of round
-/// trip, in pieces of 1 MiB 1.2 s (measured with OpenSSH 9.2).
-const PIECE: usize = 4 << 20;
+/// Bytes offered to libssh2 at once. It pipelines inside one write: in pieces of 32 KiB, 8 MiB took 26 s at 100 ms of
+/// round trip, in pieces of 1 MiB 1.2 s (measured with OpenSSH 9.2). What was acknowledged is refilled at once.
+const WINDOW: usize = 1 << 20;
+
+/// A server that acknowledges nothing for so long is taken for gone.
+const STALL: Duration = Duration::from_secs(15);
 
 /// A file and where it has to be.
 #[derive(Clone, Debug)]
 pub(super) struct Upload {
     pub from: PathBuf,
-    /// `bin/.upload-HASH-PID` in the cluster's folder.
+    /// `bin/.upload-HASH` in the cluster's folder. Two uploads at once write the same bytes to the same places.
     pub to: PathBuf,
     /// Folders to make on the way, outermost first, with their modes.
     pub folders: Vec<(PathBuf, i32)>,
@@ -46,27 +53,51 @@ impl Upload {
         folders.reverse();
         folders.push((dir.path().to_owned(), 0o700));
         folders.push((bin.to_owned(), 0o700));
-        Upload { from: from.to_owned(), to: bin.join(format!(".upload-{hash}-{}", std::process::id())), folders }
+        Upload { from: from.to_owned(), to: bin.join(format!(".upload-{hash}")), folders }
     }
 
-    /// A script that gives the file its name if its content has the hash; prints `done`, or what is wrong.
-    pub fn finish_script(&self, hash: &str, dir: &ClusterDir) -> String {
+    /// A script that gives the file its name if its content has the hash; prints `done`, or what is wrong. Takes away what
+    /// uploads of other programs left.
+    ///
+    /// The session that was cut may still have the file open for writing over there, and then nobody can execute it: what
+    /// another session began is copied first.
+    pub fn finish_script(&self, hash: &str, dir: &ClusterDir, uploaded: Uploaded) -> String {
         let (from, to) = (quote(&self.to.to_string_lossy()), quote(&dir.binary(hash).to_string_lossy()));
+        let bin = quote(&self.to.parent().expect("a program lies in bin/").to_string_lossy());
+        let copy = match uploaded.resumed_at {
+            0 => String::new(),
+            _ => "cp \"$from\" \"$from\"-whole && rm -f \"$from\" && from=$from-whole\n".to_owned(),
+        };
         format!(
-            r#"for tool in sha256sum 'shasum -a 256' 'openssl dgst -sha256 -r'; do
-  sum=$($tool {from} 2>/dev/null | cut -c1-64) && [ ${{#sum}} = 64 ] && break
+            r#"from={from}
+if [ ! -e "$from" ] && [ -x {to} ]; then echo done; exit 0; fi
+{copy}for tool in sha256sum 'shasum -a 256' 'openssl dgst -sha256 -r'; do
+  sum=$($tool "$from" 2>/dev/null | cut -c1-64) && [ ${{#sum}} = 64 ] && break
 done
-if [ ${{#sum}} != 64 ]; then rm -f {from}; echo 'neither sha256sum nor shasum nor openssl is there to verify it'; exit 0; fi
-if [ "$sum" != {hash} ]; then rm -f {from}; echo "it arrived with the hash $sum"; exit 0; fi
-chmod 0755 {from} && mv -f {from} {to} && echo done
+if [ ${{#sum}} != 64 ]; then rm -f {bin}/.upload-*; echo 'neither sha256sum nor shasum nor openssl is there to verify it'; exit 0; fi
+if [ "$sum" != {hash} ]; then rm -f {bin}/.upload-*; echo "it arrived with the hash $sum"; exit 0; fi
+chmod 0755 "$from" && mv -f "$from" {to} && rm -f {bin}/.upload-* && echo done
 "#
         )
     }
 }
 
-/// Brings the file over, in blocking mode, until the deadline.
-pub(super) fn run(session: &Session, upload: &Upload, until: Instant) -> Result<(), UploadFailed> {
-    let writing = Writing { session, upload, until };
+/// How much of the file had to be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Uploaded {
+    /// Bytes that were there already.
+    pub resumed_at: u64,
+}
+
+/// Brings the file over until the deadline. Leaves the session in blocking mode.
+pub(super) fn run(
+    session: &Session,
+    socket: &OwnedFd,
+    upload: &Upload,
+    until: Instant,
+) -> Result<Uploaded, UploadFailed> {
+    let writing = Writing { session, socket, upload, until };
+    session.set_blocking(true);
     writing.set_timeout()?;
     let sftp = session.sftp().map_err(|error| writing.failed("starting SFTP", &error))?;
     for (folder, mode) in &upload.folders {
@@ -80,50 +111,96 @@ pub(super) fn run(session: &Session, upload: &Upload, until: Instant) -> Result<
             }
         }
     }
-    writing.content(&sftp)
+    let uploaded = writing.content(&sftp);
+    session.set_blocking(true);
+    if uploaded.as_ref().is_err_and(|failed| !failed.session_lost) {
+        // What is there takes room that is missing. If that fails too, the next upload writes over it.
+        let _ = sftp.unlink(&upload.to);
+    }
+    uploaded
 }
 
 struct Writing<'a> {
     session: &'a Session,
+    socket: &'a OwnedFd,
     upload: &'a Upload,
     until: Instant,
 }
 
 impl Writing<'_> {
-    fn content(&self, sftp: &ssh2::Sftp) -> Result<(), UploadFailed> {
-        let local = |error: std::io::Error| {
-            let what = format!("reading {}: {error}", self.upload.from.display());
-            UploadFailed { fault: Fault::failed(Step::Upload, what), session_lost: false }
-        };
+    fn content(&self, sftp: &ssh2::Sftp) -> Result<Uploaded, UploadFailed> {
         let name = self.upload.to.display();
-        let mut from = File::open(&self.upload.from).map_err(local)?;
-        let size = from.metadata().map_err(local)?.len();
-        let flags = OpenFlags::WRITE | OpenFlags::CREATE | OpenFlags::TRUNCATE;
+        let mut from = File::open(&self.upload.from).map_err(|e| self.local(&e))?;
+        let size = from.metadata().map_err(|e| self.local(&e))?.len();
+        // More than the whole cannot be its beginning.
+        let there = sftp.stat(&self.upload.to).ok().and_then(|stat| stat.size).filter(|&there| there <= size);
+        let resumed_at = there.unwrap_or(0);
+        let mut flags = OpenFlags::WRITE | OpenFlags::CREATE;
+        flags.set(OpenFlags::TRUNCATE, resumed_at == 0);
+        self.set_timeout()?;
         let opened = sftp.open_mode(&self.upload.to, flags, 0o700, OpenType::File);
         let mut to = opened.map_err(|error| self.failed(&format!("creating {name}"), &error))?;
-        let (mut piece, mut sent) = (Vec::with_capacity(PIECE), 0u64);
-        loop {
-            piece.clear();
-            Read::by_ref(&mut from).take(PIECE as u64).read_to_end(&mut piece).map_err(local)?;
-            if piece.is_empty() {
-                break;
-            }
-            self.set_timeout()?;
-            if let Err(error) = to.write_all(&piece) {
-                let what = format!("writing {name} failed after {sent} of {size} bytes: {error}");
-                let cause = Error::last_session_error(self.session);
-                drop(to);
-                // What is there takes room that is missing. If that fails too, the next upload writes over it.
-                let _ = sftp.unlink(&self.upload.to);
-                return Err(self.fault(what, cause.as_ref()));
-            }
-            sent += piece.len() as u64;
-            faults::point("upload");
+        to.seek(SeekFrom::Start(resumed_at)).map_err(|e| self.local(&e))?;
+        from.seek(SeekFrom::Start(resumed_at)).map_err(|e| self.local(&e))?;
+        tracing::debug!(at = resumed_at, size, "uploading {name}");
+        self.session.set_blocking(false);
+        let mut written = resumed_at;
+        if let Err(broken) = self.stream(&mut from, &mut to, &mut written) {
+            let doing = format!("{written} of {size} bytes of the program were brought over");
+            return Err(self.broken(&doing, broken));
         }
+        self.session.set_blocking(true);
         self.set_timeout()?;
         // An extension of OpenSSH; where it is missing the file is only as safe as the host's file system makes it.
         let _ = to.fsync();
-        to.close().map_err(|error| self.failed(&format!("closing {name}"), &error))
+        to.close().map_err(|error| self.failed(&format!("closing {name}"), &error))?;
+        Ok(Uploaded { resumed_at })
+    }
+
+    /// Sends what is left of the file; `written` counts what the server acknowledged.
+    fn stream(&self, from: &mut File, to: &mut ssh2::File, written: &mut u64) -> Result<(), Broken> {
+        let mut window = Vec::with_capacity(WINDOW);
+        let mut heard = Instant::now();
+        loop {
+            let room = WINDOW - window.len();
+            if room > 0 {
+                from.take(room as u64).read_to_end(&mut window).map_err(Broken::Here)?;
+            }
+            if window.is_empty() {
+                return Ok(());
+            }
+            match to.write(&window) {
+                Ok(count) => {
+                    window.drain(..count);
+                    *written += count as u64;
+                    heard = Instant::now();
+                    faults::point("upload");
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.wait(heard)?,
+                Err(error) => return Err(Broken::There(error, Error::last_session_error(self.session))),
+            }
+        }
+    }
+
+    /// Waits until the socket is ready, or there is no more reason to.
+    fn wait(&self, heard: Instant) -> Result<(), Broken> {
+        let until = self.until.min(heard + STALL);
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(if until == self.until { Broken::Late } else { Broken::Stalled });
+        }
+        let mut wanted = PollFlags::IN;
+        let directions = self.session.block_directions();
+        wanted.set(PollFlags::OUT, matches!(directions, BlockDirections::Outbound | BlockDirections::Both));
+        match poll(&mut [PollFd::new(self.socket, wanted)], Some(&timespec(left))) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+            Err(error) => Err(Broken::Here(error.into())),
+        }
+    }
+
+    fn local(&self, error: &io::Error) -> UploadFailed {
+        let what = format!("reading {}: {error}", self.upload.from.display());
+        UploadFailed { fault: Fault::failed(Step::Upload, what), session_lost: false }
     }
 
     fn set_timeout(&self) -> Result<(), UploadFailed> {
@@ -132,26 +209,62 @@ impl Writing<'_> {
             let fault = Fault::timed_out(Step::Upload, "the upload did not end within its deadline");
             return Err(UploadFailed { fault, session_lost: true });
         }
-        self.session.set_timeout(millis(left));
+        self.session.set_timeout(millis(left.min(STALL)));
         Ok(())
     }
 
-    fn failed(&self, doing: &str, error: &Error) -> UploadFailed {
-        self.fault(format!("{doing}: {}", error.message()), Some(error))
+    /// An upload that ended in the middle.
+    fn broken(&self, doing: &str, broken: Broken) -> UploadFailed {
+        let again = "run the command again: it goes on from there";
+        let lost = |fault: Fault| {
+            // What is closed now waits for nobody.
+            self.session.set_timeout(1);
+            UploadFailed { fault: fault.hint(again), session_lost: true }
+        };
+        match broken {
+            Broken::Here(error) => self.local(&error),
+            Broken::Late => lost(Fault::timed_out(Step::Upload, format!("{doing} within the deadline"))),
+            Broken::Stalled => {
+                let what = format!("{doing}, then nothing was acknowledged for {} s", STALL.as_secs());
+                lost(Fault::timed_out(Step::Upload, what))
+            }
+            Broken::There(error, cause) => match cause.as_ref().is_some_and(is_of_file) {
+                true => self.failed_in(format!("{doing}: {error}")),
+                false => lost(Fault::unreachable(Step::Upload, format!("{doing}, then the connection broke: {error}"))),
+            },
+        }
     }
 
-    fn fault(&self, what: String, error: Option<&Error>) -> UploadFailed {
-        let of_file = |error: &Error| {
-            matches!(error.code(), ErrorCode::SFTP(_)) || code(error) == libssh2_sys::LIBSSH2_ERROR_SFTP_PROTOCOL
-        };
-        let session_lost = !error.is_some_and(of_file);
-        let timed_out =
-            error.is_some_and(|e| code(e) == libssh2_sys::LIBSSH2_ERROR_TIMEOUT) || Instant::now() >= self.until;
-        let kind = if timed_out { ReachKind::TimedOut } else { ReachKind::Failed };
-        let mut fault = Fault { step: Step::Upload, kind, what, hint: None };
-        if !session_lost {
-            fault = fault.hint("has the disk room, and may the user write there? (df, ls -ld)");
+    fn failed(&self, doing: &str, error: &Error) -> UploadFailed {
+        let what = format!("{doing}: {}", error.message());
+        if is_of_file(error) {
+            return self.failed_in(what);
         }
-        UploadFailed { fault, session_lost }
+        let timed_out = code(error) == libssh2_sys::LIBSSH2_ERROR_TIMEOUT || Instant::now() >= self.until;
+        let kind = if timed_out { ReachKind::TimedOut } else { ReachKind::Failed };
+        let hint = Some("is the SFTP subsystem configured in sshd_config there?".to_owned());
+        UploadFailed { fault: Fault { step: Step::Upload, kind, what, hint }, session_lost: true }
     }
+
+    /// A failure of the host's file system.
+    fn failed_in(&self, what: String) -> UploadFailed {
+        let hint = "has the disk room, and may the user write there? (df, ls -ld)";
+        UploadFailed { fault: Fault::failed(Step::Upload, what).hint(hint), session_lost: false }
+    }
+}
+
+/// Why a stream of bytes ended early.
+enum Broken {
+    /// This machine.
+    Here(io::Error),
+    /// The server, and what libssh2 says of it.
+    There(io::Error, Option<Error>),
+    /// Nothing was acknowledged for [`STALL`].
+    Stalled,
+    /// The deadline of the upload.
+    Late,
+}
+
+fn is_of_file(error: &Error) -> bool {
+    matches!(error.code(), ErrorCode::SFTP(_)) || code(error) == libssh2_sys::LIBSSH2_ERROR_SFTP_PROTOCOL
 }

@@ -95,7 +95,7 @@ pub struct Ssh {
 }
 
 /// `host_key_checking` of the layout.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum HostKeyChecking {
     /// Only known keys.
     Strict,

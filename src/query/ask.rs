@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
-use tokio::time::timeout;
 
 use super::settings::Settings;
 use crate::agent::client::ClientError;
@@ -115,10 +114,9 @@ pub(super) fn ask<'a, T: 'a>(
     presence: Presence,
     question: impl AsyncFn(&Session) -> Result<T, ClientError> + Copy + 'a,
 ) -> impl Stream<Item = (String, Result<T, Silent>)> + 'a {
-    let within = settings.within;
-    let writer = settings.writer.clone();
+    let (within, reach, writer) = (settings.within, settings.reach.clone(), settings.writer.clone());
     let answers = fleet::each(hosts, settings.reach.parallel, move |host| {
-        let (presence, writer) = (presence.clone(), writer.clone());
+        let (presence, reach, writer) = (presence.clone(), reach.clone(), writer.clone());
         async move {
             let asked = async {
                 let session = open(host.as_ref(), presence).await?;
@@ -126,10 +124,8 @@ pub(super) fn ask<'a, T: 'a>(
                 writer.note(session.agent());
                 answer.map_err(|error| Silent::unanswered(&session, &error))
             };
-            match timeout(within, asked).await {
-                Ok(answer) => answer,
-                Err(_) => Err(Silent::late(host.as_ref(), within)),
-            }
+            let answer = reach.within(within, asked).await;
+            answer.unwrap_or_else(|| Err(Silent::late(host.as_ref(), within)))
         }
     });
     answers.map(|(host, answer)| (host.name().to_owned(), answer))

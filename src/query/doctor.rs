@@ -8,7 +8,6 @@ use std::pin::pin;
 
 use futures_util::StreamExt;
 use serde::Serialize;
-use tokio::time::timeout;
 
 use super::settings::Settings;
 use crate::fleet::{self, Deadlines, Exam, Host, Step};
@@ -73,13 +72,13 @@ const WAY: [Step; 6] = [Step::Resolve, Step::Connect, Step::Banner, Step::Kex, S
 /// Looks at the hosts of those names, all at once, each within the deadline of the settings.
 pub async fn doctor(layout: &Layout, names: &[&str], settings: &Settings) -> DoctorReport {
     let hosts = super::ask::reachable(layout, names, settings);
+    let deadlines = Deadlines { step: settings.within, ..Deadlines::default() };
     let exams = fleet::each(&hosts, settings.reach.parallel, |host| async move {
         let wanted = Wanted::on(layout, host.name());
         let script = facts::script(&wanted);
-        let exam = timeout(settings.within, host.examine(&script, Deadlines::default())).await;
-        match exam {
-            Ok(exam) => (is_reached(&exam), rows(host.as_ref(), &exam, &wanted)),
-            Err(_) => (false, vec![late(host.as_ref(), settings)]),
+        match settings.reach.within(settings.within, host.examine(&script, deadlines)).await {
+            Some(exam) => (is_reached(&exam), rows(host.as_ref(), &exam, &wanted)),
+            None => (false, vec![late(host.as_ref(), settings)]),
         }
     });
     let mut exams = pin!(exams);

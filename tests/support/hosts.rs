@@ -203,6 +203,22 @@ impl Machines {
         command
     }
 
+    /// Bytes that were sent to a machine on the bridge since it was started.
+    pub fn bytes_sent_to(&self, index: usize) -> u64 {
+        let path = format!("/sys/class/net/{}/statistics/tx_bytes", self.machines[index].cable);
+        fs::read_to_string(path).expect("a counter").trim().parse().expect("a number")
+    }
+
+    /// Gives root of a machine this password, beside the key.
+    pub fn set_password(&self, index: usize, password: &str) {
+        let hashed = Command::new("perl").args(["-e", "print crypt($ARGV[0], '$6$salted$')", password]).output();
+        let hashed = String::from_utf8(hashed.expect("perl").stdout).expect("a hash");
+        let shadow = self.host_folder(index).join("shadow");
+        fs::write(&shadow, format!("root:{hashed}:19000:0:99999:7:::\n")).expect("a file");
+        let done = self.inside(index, "mount").arg("--bind").arg(shadow).arg("/etc/shadow").status();
+        assert!(done.expect("mount").success());
+    }
+
     /// Everything as it was after the start: no processes but sshd, empty disks, no faults, the keys that are known.
     pub fn reset(&mut self) {
         for index in 0..self.machines.len() {
@@ -276,7 +292,7 @@ impl Machines {
         keygen(&host.join("host_key"));
         let config = format!(
             "ListenAddress {address}\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nUsePAM no\nStrictModes no\n\
-             PermitRootLogin prohibit-password\nSubsystem sftp internal-sftp\n",
+             PermitRootLogin yes\nSubsystem sftp internal-sftp\n",
             host.join("host_key").display(),
             self.folder.join("authorized_keys").display(),
         );

@@ -4,6 +4,8 @@ use super::{
     agent, check, completions, count, deploy, doctor, exec, help, history, install, keys, layout, log, man, metrics,
     node, nodes, output, peers, publish, releases, remove, restart, rollback, start, status, stop, store, subscribe,
     unlock, wait,
+    node, nodes, output, peers, publish, releases, remove, restart, rollback, start, status, stop, subscribe, unlock,
+    wait,
 };
 use crate::cli::context::Context;
 use crate::cli::exit::Status;

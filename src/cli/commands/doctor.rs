@@ -1,5 +1,7 @@
 //! `doctor`: what stands between this machine and the hosts.
 
+use std::time::Duration;
+
 use crate::cli::args::{Format, HostArgs};
 use crate::cli::context::Context;
 use crate::cli::exit::Status;
@@ -23,12 +25,17 @@ pub struct Doctor {
     hosts: HostArgs,
 }
 
+/// How long one host may take: longer than a question, since it is the host in trouble that is examined.
+const WITHIN: Duration = Duration::from_secs(30);
+
 impl Doctor {
     pub fn run(self, cx: &Context) -> Result<Status, Failure> {
         let layout = cx.layout()?;
         let hosts = cx.select_hosts(&layout, &self.hosts)?;
         let names: Vec<&str> = hosts.iter().map(|host| host.name.as_str()).collect();
-        let report = cx.block_on(query::doctor(&layout, &names, &cx.asking()))?;
+        let within = cx.global.timeout.unwrap_or(WITHIN);
+        let settings = query::Settings { within, ..cx.asking() };
+        let report = cx.block_on(query::doctor(&layout, &names, &settings))?;
         match cx.printer.format() {
             Format::Table => cx.printer.records(&folded(&report.rows))?,
             _ => cx.printer.records(&report.rows)?,
@@ -64,14 +71,19 @@ fn summary(report: &DoctorReport) -> String {
 }
 
 /// How many different findings a folded row shows.
-const SHOWN: usize = 3;
+const SHOWN: usize = 2;
 
 /// Rows with the hosts of equal results in one: those that are well by their check, the others by what was found.
 fn folded(rows: &[Finding]) -> Vec<Finding> {
+    // Settings and interfaces differ where it matters; an address, or how much is free, does not.
+    let by_words = |row: &Finding| {
+        row.verdict != Verdict::Ok
+            || row.check == "interface"
+            || (row.check.starts_with("ssh.") && row.check != "ssh.address")
+    };
     let is_alike = |a: &Finding, b: &Finding| {
         let alike = (&a.check, a.verdict, &a.hint) == (&b.check, b.verdict, &b.hint);
-        alike
-            && (a.verdict == Verdict::Ok && !a.check.starts_with("ssh.") && a.check != "interface" || a.what == b.what)
+        alike && (a.what == b.what || !by_words(a))
     };
     let mut groups: Vec<Vec<&Finding>> = Vec::new();
     for row in rows {
