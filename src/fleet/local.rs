@@ -98,7 +98,7 @@ impl LocalHost {
         let mut output = run(command, deadline).await.map_err(|e| refused(Step::Channel, "/bin/sh", &e))?;
         let answered = SystemTime::now();
         output.stdout = probe::after_magic(&output.stdout).unwrap_or_default().to_vec();
-        let program = probe::check_program(&probe, Binary::own_path()).map_err(|fault| fault.info());
+        let program = probe::check_program(&probe, Binary::own_path()).await.map_err(|fault| fault.info());
         Ok(Answer { output, asked, answered, program, sockets: None })
     }
 }

@@ -97,7 +97,7 @@ async fn program(
         return Ok(Some(PathBuf::from(&probe.program)).filter(|path| !path.as_os_str().is_empty()));
     };
     if !probe.installed {
-        probe::check_program(probe, &binary.path)?;
+        probe::check_program(probe, &binary.path).await?;
         site.install(binary, dir).await?;
     }
     Ok(Some(dir.binary(&binary.hash)))

@@ -176,8 +176,15 @@ pub fn quote(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
-/// Whether this machine's program can run on that host; says what differs.
-pub(super) fn check_program(probe: &Probe, program: &Path) -> Result<(), Fault> {
+/// Whether this machine's program can run on that host; says what differs. The program is read on another thread: whoever
+/// keeps the cluster's lock shares this one.
+pub(super) async fn check_program(probe: &Probe, program: &Path) -> Result<(), Fault> {
+    let (probe, program) = (probe.clone(), program.to_owned());
+    let judged = tokio::task::spawn_blocking(move || judge_program(&probe, &program)).await;
+    judged.unwrap_or_else(|error| Err(Fault::failed(Step::Upload, format!("reading this program: {error}"))))
+}
+
+fn judge_program(probe: &Probe, program: &Path) -> Result<(), Fault> {
     let refuse = |what: String| {
         Fault::failed(Step::Upload, what)
             .hint("run this command from a machine like the host, or build the program there")
@@ -321,12 +328,12 @@ mod tests {
             ..Probe::default()
         };
         let here = std::env::consts::ARCH;
-        let what = |probe: &Probe| check_program(probe, &own).unwrap_err().what;
+        let what = |probe: &Probe| judge_program(probe, &own).unwrap_err().what;
         assert_eq!(what(&host("riscv64", "2.36")), format!("this program is for {here}, the host is riscv64"));
         if needed_glibc(&own).unwrap().is_some() {
             assert!(what(&host(here, "2.4")).ends_with(", the host has glibc 2.4"));
             assert!(what(&host(here, "")).ends_with(", the host has none"));
-            assert_eq!(check_program(&host(here, "99.0"), &own), Ok(()));
+            assert_eq!(judge_program(&host(here, "99.0"), &own), Ok(()));
         }
     }
 

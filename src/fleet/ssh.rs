@@ -238,7 +238,7 @@ impl SshHost {
             let asked = SystemTime::now();
             let output = ssh.run(&format!("dir={}\n{script}", probe::quote(&probe.dir)), deadlines.step).await?;
             let answered = SystemTime::now();
-            let program = probe::check_program(&probe, program).map_err(|fault| fault.info());
+            let program = probe::check_program(&probe, program).await.map_err(|fault| fault.info());
             Ok(Answer { output, asked, answered, program, sockets: Some(sockets) })
         };
         answer.await.map_err(|fault| ssh.reached.error(fault))
