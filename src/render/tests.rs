@@ -157,8 +157,35 @@ fn secret_keys_are_for_their_owner_alone() {
 
 #[test]
 fn shown_layouts_read_back_as_they_were() {
-    let layout = test_layout(LAYOUT);
-    let again = test_layout(&layout_yaml(&layout));
-    assert_eq!(layout_yaml(&again), layout_yaml(&layout));
-    assert_eq!(layout_zeek(&again), layout_zeek(&layout));
+    for text in [LAYOUT, &with_websocket("core")] {
+        let layout = test_layout(text);
+        let again = test_layout(&layout_yaml(&layout));
+        assert_eq!(layout_yaml(&again), layout_yaml(&layout));
+        assert_eq!(layout_zeek(&again), layout_zeek(&layout));
+        assert_eq!(again.nodes.first().map(|node| &node.websocket), layout.nodes.first().map(|node| &node.websocket));
+    }
+}
+
+/// A manager whose WebSocket server has all options.
+fn with_websocket(engine: &str) -> String {
+    format!(
+        "nodes:\n  manager:\n    engine: {engine}\n    websocket:\n      listen_addr: \"::1\"\n      ping_interval: 1.5s\n      \
+         max_event_queue_size: 64\n      tls_options: {{ cert_file: /a.pem, key_file: /a.key, \
+         enable_peer_verification: true, ca_file: SYSTEM, ciphers: HIGH }}\n"
+    )
+}
+
+#[test]
+fn a_websocket_server_goes_to_who_runs_it() {
+    let zeek = test_layout(&with_websocket("zeek"));
+    let script = layout_zeek(&zeek).expect("addresses");
+    let options = "[$listen_addr=[::1], $listen_port=27759/tcp, $max_event_queue_size=64, $ping_interval=1500msec, \
+                   $tls_options=[$cert_file=\"/a.pem\", $key_file=\"/a.key\", $enable_peer_verification=T, \
+                   $ca_file=\"SYSTEM\", $ciphers=\"HIGH\"]]";
+    assert!(script.contains(&format!("Cluster::listen_websocket({options});")), "{script}");
+    let config = |layout: &Layout| super::node_config::node_config(layout, &layout.nodes[0]).expect("a configuration");
+    assert_eq!(config(&zeek).websocket, None);
+    let core = config(&test_layout(&with_websocket("core"))).websocket.expect("a server");
+    assert_eq!((core.max_event_queue_size, core.ping_interval_ms), (Some(64), Some(1500)));
+    assert_eq!(core.tls_options.and_then(|tls| tls.cert_file).as_deref(), Some("/a.pem"));
 }
