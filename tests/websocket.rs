@@ -132,7 +132,7 @@ fn tls_and_client_certificates_work_with_python_s_own_tls() {
 #[test]
 fn a_wrong_path_has_404_and_a_wrong_file_is_named_when_the_node_starts() {
     let sandbox = cluster(", tls_options: { cert_file: /nowhere.pem, key_file: /nowhere.key }");
-    let deployed = sandbox.run(&["deploy"]);
+    let deployed = sandbox.run(&["deploy", "--timeout", "8s"]);
     assert_ne!(deployed.status, 0, "{deployed:#?}");
     let said = "Invalid tls_options: cert_file /nowhere.pem: No such file or directory (os error 2)";
     assert!(format!("{}{}", deployed.stdout, deployed.stderr).contains(said), "{deployed:#?}");
