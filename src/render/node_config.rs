@@ -103,20 +103,23 @@ const PROGRAM_GRACE: Duration = Duration::from_secs(5);
 
 /// The program that runs under the node, if there is one. Half of the node's own time to end is the program's.
 fn program(layout: &Layout, node: &Node) -> Option<ProgramConfig> {
-    let server = layout.websocket_of(node).map(|(_, websocket)| websocket);
+    let server = layout.websocket_of(node);
     let grace = (layout.stop_grace / 2).min(PROGRAM_GRACE);
     (!node.command.is_empty()).then(|| ProgramConfig {
         command: node.command.clone(),
-        websocket_url: server.map(websocket_url),
+        websocket_url: server.map(|(node, websocket)| websocket_url(node, websocket)),
         interface: node.interface.clone(),
         stop_grace_ms: u64::try_from(grace.as_millis()).unwrap_or(u64::MAX),
     })
 }
 
-/// Source of the path: `websocket.md` 2.
-fn websocket_url(websocket: &WebSocket) -> String {
-    let address = SocketAddr::new(websocket.listen_addr, websocket.listen_port);
-    format!("ws://{address}/v1/messages/json")
+/// Where a server is found; one that listens on all addresses, at its node's. Source of the path: `websocket.md` 1.
+fn websocket_url(node: &Node, websocket: &WebSocket) -> String {
+    let any = websocket.listen_addr.is_unspecified();
+    let address = node.ip.filter(|_| any).unwrap_or(websocket.listen_addr);
+    let is_tls = websocket.tls_options.as_ref().is_some_and(|tls| tls.cert_file.is_some());
+    let scheme = if is_tls { "wss" } else { "ws" };
+    format!("{scheme}://{}/v1/messages/json", SocketAddr::new(address, websocket.listen_port))
 }
 
 /// `tcp://ADDRESS:PORT`, IPv6 in brackets.

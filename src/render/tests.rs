@@ -188,4 +188,12 @@ fn a_websocket_server_goes_to_who_runs_it() {
     let core = config(&test_layout(&with_websocket("core"))).websocket.expect("a server");
     assert_eq!((core.max_event_queue_size, core.ping_interval_ms), (Some(64), Some(1500)));
     assert_eq!(core.tls_options.and_then(|tls| tls.cert_file).as_deref(), Some("/a.pem"));
+    let found_at = |websocket: &str| {
+        let manager = format!("type: manager, ip: 192.0.2.7, command: [x], websocket: {websocket}");
+        let program = config(&test_layout(&format!("nodes:\n  manager: {{ {manager} }}\n"))).program;
+        program.and_then(|program| program.websocket_url).expect("a server")
+    };
+    assert_eq!(found_at("{ listen_addr: 0.0.0.0 }"), "ws://192.0.2.7:27759/v1/messages/json");
+    let tls = "{ listen_addr: \"::1\", tls_options: { cert_file: /a, key_file: /b } }";
+    assert_eq!(found_at(tls), "wss://[::1]:27759/v1/messages/json");
 }
