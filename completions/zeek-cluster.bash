@@ -73,6 +73,9 @@ _zeek__cluster() {
             zeek__cluster,peers)
                 cmd="zeek__cluster__subcmd__peers"
                 ;;
+            zeek__cluster,plan)
+                cmd="zeek__cluster__subcmd__plan"
+                ;;
             zeek__cluster,publish)
                 cmd="zeek__cluster__subcmd__publish"
                 ;;
@@ -180,6 +183,7 @@ _zeek__cluster() {
     case "${cmd}" in
         zeek__cluster)
             opts="-l -o -q -v -h -V --layout --output --quiet --verbose --parallel --timeout --yes --help --version deploy check install start stop restart rollback unlock remove status wait nodes count peers log doctor output metrics releases history subscribe publish exec store layout keys agent node completions man help"
+            opts="-l -o -q -v -h -V --layout --output --quiet --verbose --parallel --timeout --yes --help --version plan deploy check install start stop restart unlock remove status wait nodes count peers log doctor output metrics history subscribe publish layout keys agent node completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -700,12 +704,43 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__deploy)
-            opts="-l -o -q -v -h --wait --no-lock --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            opts="-l -o -q -v -h --plan --max-unavailable --gate-timeout --pause --on-failure --allow-partial --wait --no-lock --layout --output --quiet --verbose --parallel --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --plan)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --max-unavailable)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --gate-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pause)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --on-failure)
+                    COMPREPLY=($(compgen -W "stop continue rollback" -- "${cur}"))
+                    return 0
+                    ;;
                 --wait)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -2269,6 +2304,66 @@ _zeek__cluster() {
                     fi
                     return 0
                     ;;
+                --layout)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                -l)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table json jsonl tsv name" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json jsonl tsv name" -- "${cur}"))
+                    return 0
+                    ;;
+                --parallel)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        zeek__cluster__subcmd__plan)
+            opts="-l -o -q -v -h --allow-partial --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --layout)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then

@@ -37,6 +37,7 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -s v -l verbose 
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -l yes -d 'Answer every question with yes'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -s V -l version -d 'Print version'
+complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "plan" -d 'Show what a deploy would do, and why'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "deploy" -d 'Bring the cluster to what the layout says'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "check" -d 'Check the layout and every host without changing anything'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "install" -d 'Install the layout on its hosts without starting anything'
@@ -68,6 +69,26 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "node" -d 
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "man" -d 'Print the manual page of a command, for man'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "help" -d 'Print the help of a command, or of the topic exit-status'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand plan" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand plan" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+json\t'One JSON document'
+jsonl\t'One JSON object a line, as soon as it is known'
+tsv\t'Tab-separated columns without a header line, for cut and awk'
+name\t'Names only, one a line'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand plan" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand plan" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand plan" -l allow-partial -d 'Plan to go on without hosts on which staging fails, and to start nodes that moved away from a silent host'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand plan" -s q -l quiet -d 'Say less on standard error: errors only'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand plan" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand plan" -l yes -d 'Answer every question with yes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand plan" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand deploy" -l plan -d 'Perform the plan in this file, made by `plan -o json`; refused when it no longer is what has to be done' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand deploy" -l max-unavailable -d 'How many changed nodes of a type may be down at once: a number, or a percentage of the type, rounded up' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand deploy" -l gate-timeout -d 'How long restarted nodes may take to be up again' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand deploy" -l pause -d 'Wait so long between two parts' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand deploy" -l on-failure -d 'What to do when a restarted node does not come up' -r -f -a "stop\t'Restart no further node'
+continue\t'Restart the others all the same'
+rollback\t'Bring every host back to the release that it had'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand deploy" -l wait -d 'Wait while another command changes the cluster, rather than give up at once with exit status 5' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand deploy" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand deploy" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
@@ -77,6 +98,7 @@ tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand deploy" -l parallel -d 'How many hosts to talk to at once' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand deploy" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand deploy" -l allow-partial -d 'Go on without hosts on which staging fails, and start nodes that moved away from a silent host'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand deploy" -l no-lock -d 'Do not take the cluster\'s lock'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand deploy" -s q -l quiet -d 'Say less on standard error: errors only'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand deploy" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'

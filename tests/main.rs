@@ -15,6 +15,7 @@ mod mixed;
 mod observe;
 mod pipes;
 mod program;
+mod plan;
 mod recorded;
 mod rollback;
 mod sets;

@@ -288,6 +288,16 @@ impl AgentClient {
         self.nodes("restart", nodes, deadline).await
     }
 
+    /// `GET /v1/releases/ID`: what a release of the host is made of; `current` names the current one.
+    pub async fn release(&self, id: &str) -> Result<Manifest, ClientError> {
+        self.get(format!("/v1/releases/{id}")).json(self.deadline).await
+    }
+
+    /// `GET /v1/releases/ID/files/PATH`: a file of a release; the agent refuses those with keys.
+    pub async fn release_file(&self, id: &str, path: &Path) -> Result<Bytes, ClientError> {
+        self.get(format!("/v1/releases/{id}/files/{}", path.display())).whole(self.deadline).await
+    }
+
     /// `POST /v1/nodes/apply`: brings the nodes to what the current release says.
     pub async fn apply(&self, nodes: &[String], deadline: Duration) -> Result<Vec<Outcome>, ClientError> {
         self.nodes("apply", nodes, deadline).await

@@ -191,20 +191,30 @@ async fn bring_down(job: Job, end: Instant) -> Done {
 async fn apply_one(dir: &ClusterDir, job: Job, end: Instant) -> Done {
     match job.ask(Verb::Apply).await {
         Answer::Began { exits } => came_up(&job, exits, end).await,
-        Answer::Unchanged if job.view().view.is_some() => push_table(dir, &job).await,
+        Answer::Unchanged if !has_all(&job.view()) => push_table(dir, &job).await,
         Answer::Unchanged => Done::new(Kind::Unchanged, "apply"),
     }
 }
 
+/// Whether there is nothing that a running node could take over without a restart.
+fn has_all(view: &JobView) -> bool {
+    let has = view.status.live_hash.as_ref() == Some(&view.live_wanted);
+    has || view.live_wanted.is_empty() || view.view.is_none()
+}
+
 /// The node table may have changed although nothing of the node itself has.
 async fn push_table(dir: &ClusterDir, job: &Job) -> Done {
-    let name = job.view().status.name;
+    let JobView { status, live_wanted, .. } = job.view();
+    let name = status.name;
     let pushed = match read_config(dir, &name) {
         Ok(config) => job.client().push_table(&config.nodes).await,
         Err(why) => Err(why),
     };
     match pushed {
-        Ok(()) => Done::new(Kind::Unchanged, "apply"),
+        Ok(()) => {
+            job.took_over(live_wanted).await;
+            Done::new(Kind::Ok, "update")
+        }
         Err(why) => {
             let what = format!("it runs on, but has not taken the new node table: {why}");
             Done::because(Kind::Failed, "apply", what, Some(format!("zeek-cluster restart {name}")))

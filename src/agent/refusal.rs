@@ -42,7 +42,8 @@ impl From<ReleaseError> for Refusal {
             | ReleaseError::Damaged { .. }
             | ReleaseError::NoBinary { .. }
             | ReleaseError::DamagedBinary { .. } => (StatusCode::CONFLICT, Some("deploy again")),
-            ReleaseError::Unknown { .. } => (StatusCode::NOT_FOUND, None),
+            ReleaseError::Unknown { .. } | ReleaseError::NoFile { .. } => (StatusCode::NOT_FOUND, None),
+            ReleaseError::Secret { .. } => (StatusCode::FORBIDDEN, None),
             ReleaseError::Io { .. } if full => {
                 (StatusCode::INSUFFICIENT_STORAGE, Some("make room on that disk, then deploy again"))
             }

@@ -94,6 +94,20 @@ pub enum ReleaseError {
         /// The release.
         id: String,
     },
+    /// There is no such file in the release.
+    #[error("release {id} has no file {}", path.display())]
+    NoFile {
+        /// The release.
+        id: String,
+        /// The file.
+        path: PathBuf,
+    },
+    /// Only its owner may read the file, so it does not leave the host.
+    #[error("{} holds a secret and does not leave this host", path.display())]
+    Secret {
+        /// The file of the release.
+        path: PathBuf,
+    },
     /// The disk refused.
     #[error("cannot write {}: {source}", path.display())]
     Io {
@@ -242,6 +256,26 @@ impl Releases {
             names.filter_map(|entry| self.manifest(entry.file_name().to_str()?).ok()).collect();
         all.sort_by(|a, b| b.created_at.total_cmp(&a.created_at).then_with(|| b.id.cmp(&a.id)));
         all
+    }
+
+    /// The manifest of a complete release; `current` names the current one.
+    pub fn named(&self, id: &str) -> Result<Manifest, ReleaseError> {
+        match id {
+            "current" => self.current().ok_or_else(|| ReleaseError::Unknown { id: id.to_owned() }),
+            id => self.manifest(id),
+        }
+    }
+
+    /// A file of a release, for reading. Those that only their owner may read are refused: they hold keys.
+    pub fn open_file(&self, id: &str, path: &str) -> Result<File, ReleaseError> {
+        let manifest = self.named(id)?;
+        let no_file = || ReleaseError::NoFile { id: manifest.id.clone(), path: path.into() };
+        let entry = manifest.files.iter().find(|file| file.path == Path::new(path)).ok_or_else(no_file)?;
+        if entry.mode & 0o077 == 0 {
+            return Err(ReleaseError::Secret { path: entry.path.clone() });
+        }
+        let path = self.dir.release(&manifest.id).join(&entry.path);
+        File::open(&path).map_err(at(&path))
     }
 
     fn manifest(&self, id: &str) -> Result<Manifest, ReleaseError> {
@@ -473,6 +507,24 @@ mod tests {
         let mode = |path: &str| fs::metadata(dir.current().join(path)).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode("nodes/worker-1.yaml"), mode("cluster-layout.zeek")), (0o600, 0o644));
         assert_eq!(releases.current(), Some(manifest));
+    }
+
+    #[test]
+    fn files_are_handed_out_but_those_that_hold_keys_are_not() {
+        let Fixture { _folder, dir: _, mut releases } = fixture();
+        put(&releases, b"one").unwrap();
+        let mut manifest = one_file("r1", b"one");
+        manifest.files.push(FileEntry { path: "keys/server_secretkey".into(), mode: 0o600, ..file("x", b"one") });
+        manifest.files[0].mode = 0o644;
+        releases.stage(&manifest, "r1").unwrap();
+        let path = manifest.files[0].path.to_str().unwrap();
+        let mut text = String::new();
+        io::Read::read_to_string(&mut releases.open_file("r1", path).unwrap(), &mut text).unwrap();
+        assert_eq!(text, "one");
+        let refused = |id: &str, path: &str| releases.open_file(id, path).unwrap_err().to_string();
+        assert!(refused("r1", "keys/server_secretkey").contains("does not leave this host"));
+        assert!(refused("r1", "../r1/manifest.json").contains("has no file"));
+        assert!(refused("current", path).contains("no release current"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::Path as FsPath;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -138,9 +138,10 @@ pub fn router(service: Arc<Service>) -> Router {
         .route("/v1/peers", get(peers))
         .route("/v1/blobs/missing", post(missing_blobs))
         .route("/v1/blobs/{hash}", put(put_blob).layer(DefaultBodyLimit::disable()))
-        .route("/v1/releases/{id}", put(put_release))
+        .route("/v1/releases/{id}", put(put_release).get(get_release))
         .route("/v1/releases", get(list_releases))
         .route("/v1/releases/{id}/verify", post(verify))
+        .route("/v1/releases/{id}/files/{*path}", get(release_file))
         .route("/v1/releases/{id}/activate", post(activate))
         .route("/v1/nodes/{verb}", post(operate_nodes))
         .route("/v1/nodes/{name}/output", get(output))
@@ -231,6 +232,18 @@ async fn put_release(
     staged?;
     service.roster.set_releases(ids(&releases));
     Ok(StatusCode::NO_CONTENT)
+}
+
+async fn get_release(State(service): Shared, Path(id): Path<String>) -> Answer<Response> {
+    Ok(json(&service.releases.lock().await.named(&id)?))
+}
+
+async fn release_file(State(service): Shared, Path((id, path)): Path<(String, String)>) -> Answer<Response> {
+    let file = service.releases.lock().await.open_file(&id, &path)?;
+    let mut content = Vec::new();
+    let read = tokio::task::block_in_place(|| file.take(MAX_BLOB).read_to_end(&mut content));
+    read.map_err(|error| io_refusal(FsPath::new(&path), &error))?;
+    Ok(([(header::CONTENT_TYPE, "application/octet-stream")], content).into_response())
 }
 
 async fn list_releases(State(service): Shared) -> Response {

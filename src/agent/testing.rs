@@ -24,6 +24,7 @@ pub fn node(name: &str, command: &[&str]) -> ManifestNode {
         name: name.into(),
         node_type: NodeType::Worker,
         config: format!("nodes/{name}.yaml").into(),
+        live: String::new(),
         hash: sha256(format!("{name} {command:?}").as_bytes()),
         command: Some(command.iter().map(|word| (*word).to_owned()).collect()),
         env: BTreeMap::new(),

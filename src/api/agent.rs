@@ -8,6 +8,8 @@
 //! | `POST /v1/blobs/missing` | array of hashes | array of those that are not here |
 //! | `PUT /v1/blobs/HASH` | the file | 204; 422 when the content has another hash |
 //! | `PUT /v1/releases/ID` | [`Manifest`] | 204 when every blob is here, its hash was computed again, and the release is complete on disk |
+//! | `GET /v1/releases/ID` (`current` for the current one) | – | [`Manifest`] |
+//! | `GET /v1/releases/ID/files/PATH` | – | a file of the release; 403 for one that only its owner may read: keys stay on the host |
 //! | `GET /v1/releases` | – | [`ReleasesView`] |
 //! | `POST /v1/releases/ID/verify` | – | [`Manifest`]: every file's and the executable's hash was computed again; a damaged file was mended from its blob, else 409 |
 //! | `POST /v1/releases/ID/activate?keep=ID,ID` | – | 204: `current` points to it; no node is touched. Old releases are removed, but those to keep, which are current on other hosts |
@@ -91,6 +93,12 @@ pub struct NodeStatus {
     /// [`ManifestNode::hash`] of the configuration that the running process was started with.
     #[serde(default)]
     pub running_hash: Option<String>,
+    /// [`ManifestNode::live`] of what the running process took last, at its start or since; none when that is not known.
+    #[serde(default)]
+    pub live_hash: Option<String>,
+    /// Whether it sees a node up that takes its logs, itself included; none when it does not say.
+    #[serde(default)]
+    pub logger_up: Option<bool>,
     /// Peers that it sees up and peers that it has in the layout, when it says so.
     #[serde(default)]
     pub peers_up: Option<(u64, u64)>,
@@ -223,6 +231,10 @@ pub struct ManifestNode {
     /// SHA-256 over everything whose change needs a restart (its configuration without the node table, executable,
     /// arguments, environment); equal hash, no restart.
     pub hash: String,
+    /// SHA-256 over what a running process takes over without a restart (the node table); empty for a real Zeek, which
+    /// takes nothing over.
+    #[serde(default)]
+    pub live: String,
     /// Program and arguments; none starts `bin/zeek-cluster-HASH node run NAME`.
     #[serde(default)]
     pub command: Option<Vec<String>>,

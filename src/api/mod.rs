@@ -3,6 +3,7 @@
 
 pub mod agent;
 pub mod config;
+pub mod hosts;
 pub mod keys;
 pub mod metrics;
 pub mod node;

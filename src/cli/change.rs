@@ -1,5 +1,6 @@
 //! Commands that change the cluster: one at a time, under its lock, and written down while they work.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use super::args::LockArgs;
@@ -7,7 +8,9 @@ use super::context::Context;
 use super::failure::Failure;
 use super::output::human;
 use crate::api::agent::Holder;
-use crate::deploy::{Answer, Claim, End, Ending, Lease, LockError, Needs, Progress, Run, Settings, StepName};
+use crate::deploy::{
+    Answer, Claim, End, Ending, Interrupt, Interrupter, Lease, LockError, Needs, Progress, Run, Settings, StepName,
+};
 use crate::layout::Layout;
 
 /// The part of a command line that a lock or a history shows.
@@ -23,8 +26,32 @@ impl Context {
         needs: Needs,
         verb: impl AsyncFnOnce(&Settings, &dyn Progress) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
+        let verb = async |settings: &Settings, progress: &dyn Progress, _| verb(settings, progress).await;
+        self.change_until(layout, lock, needs, CtrlC::Ends, verb)
+    }
+
+    /// Like [`Context::change`], for verbs that can end between two steps: while one works, the first Ctrl-C asks it to, and
+    /// the second one ends the command at once.
+    pub fn change_in_steps<T: Answer>(
+        &self,
+        layout: &Layout,
+        lock: &LockArgs,
+        needs: Needs,
+        verb: impl AsyncFnOnce(&Settings, &dyn Progress, Interrupt) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        self.change_until(layout, lock, needs, CtrlC::Asks, verb)
+    }
+
+    fn change_until<T: Answer>(
+        &self,
+        layout: &Layout,
+        lock: &LockArgs,
+        needs: Needs,
+        ctrl_c: CtrlC,
+        verb: impl AsyncFnOnce(&Settings, &dyn Progress, Interrupt) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
         let runtime = self.runtime()?;
-        let ended = runtime.block_on(self.change_within(layout, lock, needs, verb));
+        let ended = runtime.block_on(self.change_within(layout, lock, needs, ctrl_c, verb));
         // What blocks on a name server or a dead session must not hold up the end of the command.
         runtime.shutdown_background();
         ended
@@ -35,8 +62,11 @@ impl Context {
         layout: &Layout,
         lock: &LockArgs,
         needs: Needs,
-        verb: impl AsyncFnOnce(&Settings, &dyn Progress) -> Result<T, Failure>,
+        ctrl_c: CtrlC,
+        verb: impl AsyncFnOnce(&Settings, &dyn Progress, Interrupt) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
+        let (interrupter, interrupt) = Interrupt::new();
+        let begun = Cell::new(false);
         let (mut settings, command, bar) = (self.reach(), typed(), self.printer.progress());
         let run = Run::begin(&layout.name, &command, &settings, &bar);
         settings.run = Some(run.id().to_owned());
@@ -45,13 +75,14 @@ impl Context {
             answer = async {
                 lease = self.lock(layout, lock, needs, &run, &settings, &command).await?;
                 let step = run.step_name();
+                begun.set(true);
                 tokio::select! {
                     biased;
                     why = lost(lease.as_mut(), step) => Err(Failure::LockLost(why)),
-                    answer = verb(&settings, &run) => answer,
+                    answer = verb(&settings, &run, interrupt) => answer,
                 }
             } => answer,
-            _ = tokio::signal::ctrl_c() => Err(Failure::Interrupted),
+            () = self.interrupted(ctrl_c, &begun, &interrupter) => Err(Failure::Interrupted),
         };
         bar.finish();
         let trouble = run.end(lease, &end_of(&answer)).await;
@@ -59,6 +90,19 @@ impl Context {
             self.printer.warning(&format!("the history on this machine is not complete: {trouble}"));
         }
         answer
+    }
+
+    /// Ends when the command is to end at once.
+    async fn interrupted(&self, ctrl_c: CtrlC, begun: &Cell<bool>, interrupter: &Interrupter) {
+        let heard = tokio::signal::ctrl_c().await.is_ok();
+        if heard && ctrl_c == CtrlC::Asks && begun.get() {
+            interrupter.raise();
+            self.printer.warning(
+                "interrupted: nothing new is begun, the step under way is brought to its end; Ctrl-C again leaves at once",
+            );
+            // Without signals there is no second one.
+            let _ = tokio::signal::ctrl_c().await;
+        }
     }
 
     async fn lock(
@@ -88,6 +132,15 @@ impl Context {
     }
 }
 
+/// What Ctrl-C does to a command that works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum CtrlC {
+    /// It ends at once.
+    Ends,
+    /// The first one asks it to end after the step under way.
+    Asks,
+}
+
 /// Never, when there is no lock to lose.
 async fn lost(lease: Option<&mut Lease>, step: StepName) -> String {
     match lease {
@@ -99,7 +152,10 @@ async fn lost(lease: Option<&mut Lease>, step: StepName) -> String {
 fn end_of<T: Answer>(answer: &Result<T, Failure>) -> End<'_> {
     match answer {
         Ok(answer) => End {
-            ending: Ending::of(answer.outcomes()),
+            ending: match answer.is_interrupted() {
+                true => Ending::Interrupted,
+                false => Ending::of(answer.outcomes()),
+            },
             release: answer.release(),
             outcomes: answer.outcomes(),
             error: None,

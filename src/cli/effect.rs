@@ -18,6 +18,7 @@ pub enum Effect {
 
 /// Every command that does something, by its words, in the order of the help.
 const EFFECTS: &[(&str, Effect)] = &[
+    ("plan", Effect::Reads),
     ("deploy", Effect::Writes),
     ("check", Effect::Reads),
     ("install", Effect::Writes),

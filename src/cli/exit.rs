@@ -19,6 +19,8 @@ pub enum Status {
     Locked,
     /// Waited in vain.
     TimedOut,
+    /// `plan` found something to do.
+    Changes,
     /// Ctrl-C.
     Interrupted,
     /// The status of a command elsewhere, where that was asked for; not in the table.
@@ -36,6 +38,7 @@ impl Status {
             Status::Unreachable => 4,
             Status::Locked => 5,
             Status::TimedOut => 6,
+            Status::Changes => 10,
             Status::Interrupted => 130,
             Status::Remote(code) => code,
         }
@@ -43,7 +46,7 @@ impl Status {
 }
 
 /// Every status with what it says, in ascending order.
-pub const STATUSES: [(Status, &str); 8] = [
+pub const STATUSES: [(Status, &str); 9] = [
     (Status::Done, "All done; for `status`, all selected nodes are running."),
     (
         Status::Failed,
@@ -58,6 +61,7 @@ pub const STATUSES: [(Status, &str); 8] = [
         Status::TimedOut,
         "Waited in vain: `wait`, `count --expect` or `--wait` at its deadline, or nodes that did not join in time.",
     ),
+    (Status::Changes, "`plan` found something that a deploy would change."),
     (Status::Interrupted, "Interrupted by Ctrl-C. What the hosts were told before, they finish."),
 ];
 
@@ -84,7 +88,7 @@ mod tests {
     #[test]
     fn every_status_is_in_the_table_once_and_in_order() {
         let numbers: Vec<u8> = STATUSES.iter().map(|(status, _)| status.code()).collect();
-        assert_eq!(numbers, [0, 1, 2, 3, 4, 5, 6, 130]);
+        assert_eq!(numbers, [0, 1, 2, 3, 4, 5, 6, 10, 130]);
         assert!(numbers.iter().all(|n| table().contains(&format!("{n:>3}  "))));
     }
 }

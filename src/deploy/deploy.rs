@@ -1,4 +1,4 @@
-//! `deploy`: from a layout to a running cluster.
+//! `deploy`: from a layout to a running cluster, by performing its [`Plan`].
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,46 +7,61 @@ use futures_util::StreamExt;
 use futures_util::stream;
 use tokio::time::Instant;
 
+use super::decide::{self, Found, Question};
 use super::error::DeployError;
-use super::ledger::{Ledger, Place};
-use super::plan::{Plan, Step};
+use super::estate::Estate;
+use super::interrupt::Interrupt;
+use super::ledger::{self, Ledger, Trouble};
+use super::plan::{Action, HostState, Plan, Step};
 use super::progress::{Event, Progress};
 use super::release::Delivery;
-use super::rollout::{self, Rollout};
-use super::site::{self, Site};
-use super::steps::join;
+use super::rolling::{OnFailure, Rolling};
+use super::rollout::{Performed, Rolled, Rollout};
+use super::site::Site;
+use super::steps::join::{self, Gate};
+use super::steps::retire;
+use super::survey::{self, Survey};
+use crate::api::agent::NodeState;
+use crate::api::hosts::HostRecord;
 use crate::api::keys::CurveKeys;
-use crate::api::outcome::{Kind, Outcome};
+use crate::api::outcome::{ErrorInfo, Kind, Outcome};
 use crate::fleet::{Presence, Settings};
 use crate::layout::Layout;
+use crate::render;
 
 /// What a deploy needs beside the layout and the ways to its hosts.
 pub struct Options<'a> {
     /// The cluster's keys; needed when the layout is encrypted.
     pub curve: Option<&'a CurveKeys>,
-    /// How long the nodes may take to join, all together.
+    /// How long the nodes that are started may take to join, all together.
     pub join_within: Duration,
+    /// How changed nodes are restarted.
+    pub rolling: Rolling,
+    /// Goes on without the hosts on which staging fails, and starts nodes that moved away from a host that gives no answer.
+    pub allow_partial: bool,
+    /// A plan that was made before: nothing is done unless it still is what has to be done.
+    pub saved: Option<&'a Plan>,
     /// Hears what happens.
     pub progress: &'a dyn Progress,
+    /// Ends the deploy after the step that is under way.
+    pub interrupt: Interrupt,
 }
 
 /// What a deploy did.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Report {
     /// The release that the layout became.
     pub release: String,
-    /// One for each node of the layout, in its order.
+    /// One for each node of the layout, in its order; then those that left it.
     pub outcomes: Vec<Outcome>,
     /// Whether the release is the current one on any host now, whatever became of the nodes there.
     pub switched: bool,
-}
-
-/// What a rollout left to its verb.
-pub(super) struct Rolled {
-    /// The hosts that answered.
-    pub(super) sites: Vec<Site>,
-    /// As [`Report::switched`].
-    pub(super) switched: bool,
+    /// Whether Ctrl-C ended it; what was not begun is `skipped`.
+    pub interrupted: bool,
+    /// How the rolling restart went; none when nothing had to be restarted part by part.
+    pub rolled: Option<Rolled>,
+    /// What it does not have to do again is only as good as this file: why it could not be written, if it could not.
+    pub hosts_file: Option<String>,
 }
 
 impl Report {
@@ -57,6 +72,9 @@ impl Report {
 }
 
 /// Brings the cluster to what the layout says, and waits until every node has joined.
+///
+/// # Errors
+/// [`DeployError::Moved`] when a saved plan is no longer what has to be done; then nothing was changed.
 pub async fn deploy(layout: &Layout, settings: &Settings, options: Options<'_>) -> Result<Report, DeployError> {
     let delivery = Delivery::prepare(layout, settings, options.curve)?;
     perform(layout, settings, delivery, options).await
@@ -69,49 +87,237 @@ pub(super) async fn perform(
     delivery: Delivery,
     options: Options<'_>,
 ) -> Result<Report, DeployError> {
+    let allow_partial = options.saved.map_or(options.allow_partial, |saved| saved.allow_partial);
+    if let Some(saved) = options.saved {
+        let survey = survey::survey(layout, &delivery, settings, &Presence::Started, options.progress).await;
+        still_holds(saved, &plan_of(layout, &delivery, &survey, allow_partial))?;
+    }
+    let presence = Presence::Installed(delivery.binary.clone());
+    let survey = tokio::select! {
+        survey = survey::survey(layout, &delivery, settings, &presence, options.progress) => Some(survey),
+        () = options.interrupt.raised() => None,
+    };
+    let Some(survey) = survey else { return Ok(not_begun(layout, &delivery)) };
+    let plan = plan_of(layout, &delivery, &survey, allow_partial);
+    if let Some(saved) = options.saved {
+        still_holds(saved, &plan)?;
+    }
     let mut ledger = Ledger::new(layout.nodes.iter().map(|node| (node.name.as_str(), node.host.as_str())));
-    let rolled = rollout(layout, settings, &delivery, options.progress, |_| true, &mut ledger).await;
-    let deadline = Instant::now() + options.join_within;
-    wait_until_joined(&rolled.sites, settings.parallel, deadline, options.progress, &mut ledger).await;
-    Ok(Report { release: delivery.release.id, outcomes: ledger.finish(), switched: rolled.switched })
+    begin(&plan, layout, &mut ledger);
+    let rollout = rollout(layout, settings, &delivery, &plan, &survey, &options);
+    let mut performed = Performed::default();
+    if refused(&survey, allow_partial, &mut ledger) {
+        performed = rollout.perform(|_| true, &mut ledger).await;
+        performed.interrupted |= settle(&rollout, &survey, &options, &mut ledger).await;
+        take_back(&rollout, &survey, &mut performed, &mut ledger).await;
+    }
+    let hosts_file = remember(layout, &plan, &survey, &performed, &ledger);
+    Ok(Report {
+        release: delivery.release.id,
+        outcomes: ledger.finish(),
+        switched: performed.switched,
+        interrupted: performed.interrupted,
+        rolled: performed.rolled.filter(|rolled| *rolled != Rolled::default()),
+        hosts_file: hosts_file.err().map(|error| error.to_string()),
+    })
 }
 
-/// Installs the delivery on every host that answers, and performs those steps of the plan that are wanted.
-pub(super) async fn rollout(
+/// Ctrl-C came while the hosts were still being reached.
+fn not_begun(layout: &Layout, delivery: &Delivery) -> Report {
+    let mut ledger = Ledger::new(layout.nodes.iter().map(|node| (node.name.as_str(), node.host.as_str())));
+    ledger.skip_unwritten("interrupt", "Ctrl-C came before it");
+    Report {
+        release: delivery.release.id.clone(),
+        outcomes: ledger.finish(),
+        switched: false,
+        interrupted: true,
+        rolled: None,
+        hosts_file: None,
+    }
+}
+
+fn still_holds(saved: &Plan, now: &Plan) -> Result<(), DeployError> {
+    let moved = now.moved_since(saved);
+    if moved.is_empty() { Ok(()) } else { Err(DeployError::Moved(moved)) }
+}
+
+/// The plan for what the hosts said.
+pub(super) fn plan_of(layout: &Layout, delivery: &Delivery, survey: &Survey, allow_partial: bool) -> Plan {
+    decide::decide(&Question {
+        cluster: &layout.name,
+        layout: &render::layout_hash(layout),
+        release: &delivery.release,
+        found: &survey.found,
+        last: &survey.last(),
+        allow_partial,
+    })
+}
+
+/// Enters what is known before the first step: who gives no answer, who is held back, who is as it should be.
+pub(super) fn begin(plan: &Plan, layout: &Layout, ledger: &mut Ledger) {
+    for host in &plan.hosts {
+        let leaves = |change: &&super::plan::NodeChange| layout.node(&change.name).is_none();
+        for change in host.nodes.iter().filter(|change| change.action == Action::Stop).filter(leaves) {
+            ledger.add(&change.name, &host.host);
+        }
+        if let (Some(kind), Some(error)) = (host.kind, &host.error) {
+            if host.state == HostState::Leaving {
+                ledger.add(&host.host, &host.host);
+            }
+            let trouble = Trouble { kind, error: error.clone(), ..Trouble::failed("reach", String::new()) };
+            ledger.close_host(&host.host, &trouble);
+        }
+        for change in host.nodes.iter().filter(|change| change.action == Action::Hold) {
+            let hint = Some("zeek-cluster deploy --allow-partial starts it all the same".to_owned());
+            let error = ErrorInfo { what: change.why.join(", "), hint };
+            let trouble = Trouble { error, ..Trouble::failed("start", String::new()) };
+            ledger.enter(trouble.outcome(&change.name, &host.host));
+        }
+    }
+    for node in &layout.nodes {
+        let changes = plan.changes().any(|(_, change)| change.name == node.name);
+        if !changes && !ledger.is_out(&node.host) {
+            let well = ledger::ok(&node.name, &node.host, "deploy");
+            ledger.enter(Outcome { kind: Kind::Unchanged, ..well });
+        }
+    }
+}
+
+/// Hosts that were reached and on which installing failed keep everybody from switching, unless a part is allowed.
+pub(super) fn refused(survey: &Survey, allow_partial: bool, ledger: &mut Ledger) -> bool {
+    let refused = survey.refused();
+    if refused.is_empty() || allow_partial {
+        return true;
+    }
+    let why = format!("installing failed on {}, so nothing was switched", refused.join(", "));
+    ledger.skip_unwritten("install", &why);
+    false
+}
+
+pub(super) fn rollout<'a>(
+    layout: &Layout,
+    settings: &Settings,
+    delivery: &'a Delivery,
+    plan: &'a Plan,
+    survey: &'a Survey,
+    options: &'a Options<'_>,
+) -> Rollout<'a> {
+    let mut totals = BTreeMap::new();
+    layout.nodes.iter().for_each(|node| *totals.entry(node.node_type).or_insert(0) += 1);
+    Rollout {
+        release: &delivery.release,
+        plan,
+        sites: &survey.sites,
+        parallel: settings.parallel,
+        keep: plan.hosts.iter().filter_map(|host| host.observed.release.clone()).collect(),
+        nodes_within: layout.stop_grace + Duration::from_secs(30),
+        rolling: options.rolling,
+        totals,
+        progress: options.progress,
+        interrupt: &options.interrupt,
+    }
+}
+
+/// Waits for every node that is not known to have joined; returns whether Ctrl-C ended the waiting.
+async fn settle(rollout: &Rollout<'_>, survey: &Survey, options: &Options<'_>, ledger: &mut Ledger) -> bool {
+    let ran = |host: &str, node: &str| {
+        let nodes = survey.status(host).into_iter().flat_map(|status| &status.nodes);
+        nodes.into_iter().any(|there| there.name == node && there.state == NodeState::Running)
+    };
+    let mut work = Vec::new();
+    for site in &survey.sites {
+        let open = ledger.open_on(&site.host).into_iter();
+        // Without a step nothing has changed since they were asked.
+        let nodes = open.filter(|node| !rollout.plan.is_empty() || !ran(&site.host, node));
+        let nodes: Vec<String> = nodes.filter(|node| !ledger.has_passed(node, retire::STEP)).collect();
+        work.push(super::plan::HostWork { host: site.host.clone(), nodes });
+    }
+    work.retain(|work| !work.nodes.is_empty() && rollout.plan.hosts.iter().any(|host| is_kept(host, &work.host)));
+    if !rollout.interrupt.is_raised() {
+        rollout.gate(&work, Instant::now() + options.join_within, Gate::Joined, ledger).await;
+    }
+    rollout.interrupt.is_raised()
+}
+
+fn is_kept(host: &super::plan::HostPlan, name: &str) -> bool {
+    host.host == name && host.state != HostState::Leaving
+}
+
+/// Goes back to the former release, where that was asked for and a restarted node did not come up.
+async fn take_back(rollout: &Rollout<'_>, survey: &Survey, performed: &mut Performed, ledger: &mut Ledger) {
+    if rollout.rolling.on_failure != OnFailure::Rollback || performed.interrupted || !performed.switched {
+        return;
+    }
+    if rollout.plan.together.is_some() {
+        let restarted = rollout.plan.changes().filter(|(_, change)| change.action == Action::Restart);
+        let failed: Vec<(String, String)> =
+            restarted.filter_map(|(_, change)| Some((change.name.clone(), ledger.failure(&change.name)?))).collect();
+        performed.rolled = Some(Rolled { failed, ..Rolled::default() });
+    }
+    let Some(rolled) = performed.rolled.as_mut().filter(|rolled| !rolled.failed.is_empty()) else { return };
+    let former = rollout.plan.hosts.iter().filter_map(|host| {
+        let status = survey.status(&host.host)?;
+        let nodes = status.nodes.iter().map(|node| node.name.clone()).collect();
+        Some((host.host.clone(), (status.release.clone(), nodes)))
+    });
+    rollout.take_back(&former.collect(), rolled, ledger).await;
+    performed.switched = false;
+}
+
+/// Writes down what is where now: hosts that gave no answer keep what they had, those that left cleanly are forgotten.
+fn remember(
+    layout: &Layout,
+    plan: &Plan,
+    survey: &Survey,
+    performed: &Performed,
+    ledger: &Ledger,
+) -> std::io::Result<()> {
+    if !performed.switched {
+        return Ok(());
+    }
+    let mut records: Vec<HostRecord> = render::hosts_file(layout).hosts;
+    for record in &mut records {
+        let held =
+            |name: &String| plan.changes().any(|(_, change)| change.name == *name && change.action == Action::Hold);
+        record.nodes.retain(|name| !held(name));
+        if ledger.is_out(&record.name) {
+            let before = survey.records.iter().filter(|known| known.name == record.name);
+            let missing: Vec<String> =
+                before.flat_map(|known| &known.nodes).filter(|node| !record.nodes.contains(node)).cloned().collect();
+            record.nodes.extend(missing);
+        }
+    }
+    let left = |record: &&HostRecord| match survey.found.get(&record.name) {
+        Some(Found::Silent(_)) => true,
+        Some(_) => ledger.is_out(&record.name),
+        None => false,
+    };
+    let stay = survey.records.iter().filter(|record| layout.host(&record.name).is_none()).filter(left);
+    records.extend(stay.cloned());
+    Estate::of(&layout.name).write(records)
+}
+
+/// Performs those steps of the plan that are wanted, for verbs that answer per host.
+pub(super) async fn perform_some(
     layout: &Layout,
     settings: &Settings,
     delivery: &Delivery,
-    progress: &dyn Progress,
+    options: &Options<'_>,
     wanted: impl Fn(Step) -> bool,
     ledger: &mut Ledger,
-) -> Rolled {
-    let names: Vec<&str> = layout.hosts.iter().map(|host| host.name.as_str()).collect();
+) -> (Survey, Performed) {
     let presence = Presence::Installed(delivery.binary.clone());
-    let (sites, troubles) = site::open(layout, &names, settings, &presence, progress).await;
-    let refused: Vec<&str> = troubles
-        .iter()
-        .filter(|(_, trouble)| trouble.place != Place::OnTheWay)
-        .map(|(host, _)| host.as_str())
-        .collect();
-    for (host, trouble) in &troubles {
-        ledger.close_host(host, trouble);
+    let survey = survey::survey(layout, delivery, settings, &presence, options.progress).await;
+    let plan = plan_of(layout, delivery, &survey, options.allow_partial);
+    for (host, kind, error) in plan.silent() {
+        let trouble = Trouble { kind, error: error.clone(), ..Trouble::failed("reach", String::new()) };
+        ledger.close_host(host, &trouble);
     }
-    if !refused.is_empty() {
-        ledger.skip_rest("install", &format!("installing failed on {}, so nothing was switched", refused.join(", ")));
-        return Rolled { sites, switched: false };
+    let mut performed = Performed::default();
+    if refused(&survey, options.allow_partial, ledger) {
+        performed = rollout(layout, settings, delivery, &plan, &survey, options).perform(wanted, ledger).await;
     }
-    let found: BTreeMap<_, _> = rollout::survey(&sites, settings.parallel, ledger).await;
-    let plan = Plan::new(&delivery.release, &found);
-    let rollout = Rollout {
-        release: &delivery.release,
-        sites: &sites,
-        parallel: settings.parallel,
-        keep: found.values().filter_map(|status| status.release.clone()).collect(),
-        nodes_within: layout.stop_grace + Duration::from_secs(30),
-        progress,
-    };
-    let switched = rollout.perform(&plan, wanted, ledger).await;
-    Rolled { sites, switched }
+    (survey, performed)
 }
 
 /// Waits for every node whose line in the ledger is still open.
@@ -126,9 +332,9 @@ pub(super) async fn wait_until_joined(
         sites.iter().map(|site| (site, ledger.open_on(&site.host))).filter(|(_, nodes)| !nodes.is_empty()).collect();
     let targets: Vec<&str> = open.iter().flat_map(|(_, nodes)| nodes).map(String::as_str).collect();
     progress.tell(Event::Phase { what: "joining", targets: &targets });
-    let waiting = open
-        .iter()
-        .map(|(site, nodes)| async move { (site.host.as_str(), join::run(site, nodes, deadline, progress).await) });
+    let waiting = open.iter().map(|(site, nodes)| async move {
+        (site.host.as_str(), join::run(site, nodes, deadline, Gate::Joined, progress).await)
+    });
     let mut waiting = stream::iter(waiting).buffer_unordered(parallel.max(1));
     while let Some((host, result)) = waiting.next().await {
         match result {

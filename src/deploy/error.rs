@@ -17,4 +17,10 @@ pub enum DeployError {
     /// The program that is to be installed is this one, and it cannot be read.
     #[error("cannot read this program")]
     OwnBinary(#[source] io::Error),
+    /// A saved plan is no longer what has to be done.
+    #[error("the plan no longer holds: {}", .0.join("; "))]
+    Moved(
+        /// What is otherwise, in sentences; at least one.
+        Vec<String>,
+    ),
 }

@@ -25,6 +25,11 @@ pub trait Answer {
     fn release(&self) -> Option<&str> {
         None
     }
+
+    /// Whether the operator ended it between two steps.
+    fn is_interrupted(&self) -> bool {
+        false
+    }
 }
 
 impl Answer for Vec<Outcome> {
@@ -40,6 +45,10 @@ impl Answer for super::Report {
 
     fn release(&self) -> Option<&str> {
         Some(&self.release)
+    }
+
+    fn is_interrupted(&self) -> bool {
+        self.interrupted
     }
 }
 

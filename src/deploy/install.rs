@@ -1,11 +1,15 @@
 //! `install`: everything of `deploy` but starting.
 
-use super::deploy::{Report, rollout};
+use std::time::Duration;
+
+use super::deploy::{Options, Report, perform_some};
 use super::error::DeployError;
+use super::interrupt::Interrupt;
 use super::ledger::{self, Ledger};
 use super::plan::Step;
 use super::progress::Progress;
 use super::release::Delivery;
+use super::rolling::Rolling;
 use crate::api::keys::CurveKeys;
 use crate::fleet::Settings;
 use crate::layout::Layout;
@@ -20,9 +24,25 @@ pub async fn install(
     let delivery = Delivery::prepare(layout, settings, curve)?;
     let mut ledger = Ledger::new(layout.hosts.iter().map(|host| (host.name.as_str(), host.name.as_str())));
     let wanted = |step| matches!(step, Step::Stage | Step::CheckScripts | Step::Activate);
-    let rolled = rollout(layout, settings, &delivery, progress, wanted, &mut ledger).await;
-    for site in &rolled.sites {
+    let options = Options {
+        curve,
+        join_within: Duration::ZERO,
+        rolling: Rolling::default(),
+        allow_partial: false,
+        saved: None,
+        progress,
+        interrupt: Interrupt::never(),
+    };
+    let (survey, performed) = perform_some(layout, settings, &delivery, &options, wanted, &mut ledger).await;
+    for site in &survey.sites {
         ledger.enter(ledger::ok(&site.host, &site.host, "activate"));
     }
-    Ok(Report { release: delivery.release.id, outcomes: ledger.finish(), switched: rolled.switched })
+    Ok(Report {
+        release: delivery.release.id,
+        outcomes: ledger.finish(),
+        switched: performed.switched,
+        interrupted: false,
+        rolled: None,
+        hosts_file: None,
+    })
 }

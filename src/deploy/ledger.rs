@@ -1,5 +1,6 @@
 //! Exactly one outcome per target, whatever happens: the book that every verb keeps.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use crate::api::outcome::{ErrorInfo, Kind, Outcome};
@@ -28,6 +29,8 @@ pub(super) enum Place {
 pub(super) struct Ledger {
     started: Instant,
     lines: Vec<Line>,
+    /// Hosts on which nothing more is done.
+    out: BTreeSet<String>,
 }
 
 struct Line {
@@ -47,7 +50,7 @@ impl Ledger {
             outcome: None,
             closed: false,
         };
-        Ledger { started: Instant::now(), lines: targets.into_iter().map(line).collect() }
+        Ledger { started: Instant::now(), lines: targets.into_iter().map(line).collect(), out: BTreeSet::new() }
     }
 
     /// Targets of a host whose line is still open.
@@ -55,9 +58,47 @@ impl Ledger {
         self.lines.iter().filter(|line| line.host == host && !line.closed).map(|line| line.target.clone()).collect()
     }
 
-    /// Whether the book has a line for the target.
-    pub(super) fn knows(&self, target: &str) -> bool {
-        self.lines.iter().any(|line| line.target == target)
+    /// Adds a line.
+    pub(super) fn add(&mut self, target: &str, host: &str) {
+        let (target, host) = (target.to_owned(), host.to_owned());
+        self.lines.push(Line { target, host, outcome: None, closed: false });
+    }
+
+    /// The host of a target; none when the book has no line for it.
+    pub(super) fn host_of(&self, target: &str) -> Option<&str> {
+        self.line(target).map(|line| line.host.as_str())
+    }
+
+    /// Whether a target has a line that can still change.
+    pub(super) fn is_open(&self, target: &str) -> bool {
+        self.line(target).is_some_and(|line| !line.closed)
+    }
+
+    /// Whether a target has a line that can not change any more.
+    pub(super) fn has_failed(&self, target: &str) -> bool {
+        self.line(target).is_some_and(|line| line.closed)
+    }
+
+    /// Whether nothing more is done on a host.
+    pub(super) fn is_out(&self, host: &str) -> bool {
+        self.out.contains(host)
+    }
+
+    /// Why a target failed, if it did.
+    pub(super) fn failure(&self, target: &str) -> Option<String> {
+        let outcome = self.line(target).filter(|line| line.closed)?.outcome.as_ref()?;
+        let what = outcome.error.as_ref().map(|error| error.what.clone());
+        Some(what.unwrap_or_else(|| outcome.kind.as_str().to_owned()))
+    }
+
+    /// Whether the last success of a target was at this step.
+    pub(super) fn has_passed(&self, target: &str, step: &str) -> bool {
+        let outcome = self.line(target).and_then(|line| line.outcome.as_ref());
+        outcome.is_some_and(|outcome| outcome.kind.is_success() && outcome.step == step)
+    }
+
+    fn line(&self, target: &str) -> Option<&Line> {
+        self.lines.iter().find(|line| line.target == target)
     }
 
     /// Enters what became of a target. Success may be followed by another step's outcome, failure may not; a target that
@@ -73,24 +114,30 @@ impl Ledger {
         line.outcome = Some(Outcome { kind, elapsed_ms, host: line.host.clone(), ..outcome });
     }
 
-    /// Closes all open lines of a host with what happened to it.
+    /// Closes all open lines of a host with what happened to it; nothing more is done there.
     pub(super) fn close_host(&mut self, host: &str, trouble: &Trouble) {
+        self.out.insert(host.to_owned());
         for target in self.open_on(host) {
             self.enter(trouble.outcome(&target, host));
         }
     }
 
-    /// Closes all lines that are still open, because an earlier step failed elsewhere.
-    pub(super) fn skip_rest(&mut self, step: &str, why: &str) {
-        let trouble = Trouble {
-            kind: Kind::Skipped,
-            step: step.to_owned(),
-            error: ErrorInfo { what: why.to_owned(), hint: None },
-            place: Place::AtWork,
-        };
-        let hosts: Vec<String> = self.lines.iter().map(|line| line.host.clone()).collect();
-        for host in hosts {
-            self.close_host(&host, &trouble);
+    /// Closes the lines of which nothing is known yet, because an earlier step failed elsewhere.
+    pub(super) fn skip_unwritten(&mut self, step: &str, why: &str) {
+        self.skip(step, why, |line| line.outcome.is_none());
+    }
+
+    /// Closes the lines of what was changed well, because the change was taken back.
+    pub(super) fn skip_changed(&mut self, step: &str, why: &str) {
+        self.skip(step, why, |line| line.outcome.as_ref().is_none_or(|outcome| outcome.kind == Kind::Ok));
+    }
+
+    fn skip(&mut self, step: &str, why: &str, wanted: impl Fn(&Line) -> bool) {
+        let elapsed_ms = self.elapsed_ms();
+        let trouble = Trouble::skipped(step, why.to_owned());
+        for line in self.lines.iter_mut().filter(|line| !line.closed && wanted(line)) {
+            line.closed = true;
+            line.outcome = Some(Outcome { elapsed_ms, ..trouble.outcome(&line.target, &line.host) });
         }
     }
 
@@ -114,6 +161,17 @@ impl Ledger {
 }
 
 impl Trouble {
+    /// Not tried.
+    pub(super) fn skipped(step: &str, what: String) -> Trouble {
+        Trouble { kind: Kind::Skipped, ..Trouble::failed(step, what) }
+    }
+
+    /// Tried in vain, without a hint.
+    pub(super) fn failed(step: &str, what: String) -> Trouble {
+        let error = ErrorInfo { what, hint: None };
+        Trouble { kind: Kind::Failed, step: step.to_owned(), error, place: Place::AtWork }
+    }
+
     /// As the outcome of one target.
     pub(super) fn outcome(&self, target: &str, host: &str) -> Outcome {
         Outcome {
@@ -177,7 +235,7 @@ mod tests {
     fn the_rest_is_skipped_with_the_reason() {
         let mut ledger = Ledger::new([("worker-1", "a"), ("worker-2", "b")]);
         ledger.close_host("a", &trouble(Kind::Failed));
-        ledger.skip_rest("stage", "staging failed on a");
+        ledger.skip_unwritten("stage", "staging failed on a");
         let outcomes = ledger.finish();
         assert_eq!(outcomes[0].kind, Kind::Failed);
         assert_eq!(outcomes[1].kind, Kind::Skipped);

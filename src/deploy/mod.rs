@@ -4,17 +4,22 @@
 //! Never prints, asks or exits. A host that gives no answer costs its own targets only; every remote step has a deadline.
 
 mod check;
+mod decide;
 #[expect(clippy::module_inception, reason = "verbs are files with the command's name")]
 mod deploy;
+mod diff;
 mod error;
 mod exec;
+mod estate;
 mod history;
 mod install;
+mod interrupt;
 pub mod keys;
 mod ledger;
 mod lock;
 mod nodes;
 mod plan;
+mod preview;
 mod progress;
 mod release;
 mod remove;
@@ -23,6 +28,11 @@ mod rollout;
 mod site;
 mod steps;
 mod store;
+mod rolling;
+mod rollout;
+mod site;
+mod steps;
+mod survey;
 
 pub use check::check;
 pub use deploy::{Options, Report, deploy};
@@ -30,13 +40,20 @@ pub use error::DeployError;
 pub use exec::{ExecOptions, ExecRow, Heard, KEPT as EXEC_KEPT, Listen, WITHIN as EXEC_WITHIN, exec};
 pub use history::{Answer, End, Run, StepName};
 pub use install::install;
+pub use interrupt::{Interrupt, Interrupter};
 pub use lock::{Claim, Lease, LockError, Needs, holder, unlock};
 pub use nodes::{restart, start, stop};
-pub use plan::{HostWork, Phase, Plan, Step};
+pub use plan::{
+    Action, Change, FileChange, HostPlan, HostState, HostWork, NodeChange, Observed, Phase, Plan, ProgramChange,
+    SCHEMA, Step,
+};
+pub use preview::plan;
 pub use progress::{Event, Progress, Silent};
 pub use remove::remove;
 pub use rollback::{NoRollback, rollback};
 pub use store::change_store;
+pub use rolling::{OnFailure, Rolling, Width};
+pub use rollout::Rolled;
 
 pub use crate::agent::client::Keep;
 pub use crate::fleet::{Prompt, Question, Settings};

@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream;
 
+use super::estate::Estate;
 use super::ledger::{self, Ledger};
 use super::lock;
 use super::progress::{Event, Progress};
@@ -31,7 +32,11 @@ pub async fn remove(layout: &Layout, settings: &Settings, keep: Keep, progress: 
     for sites in [first, last].iter().filter(|sites| !sites.is_empty()) {
         remove_from(sites, layout, settings, keep, progress, &mut ledger).await;
     }
-    ledger.finish()
+    let outcomes = ledger.finish();
+    if outcomes.iter().all(|outcome| outcome.kind.is_success()) {
+        Estate::of(&layout.name).remove();
+    }
+    outcomes
 }
 
 async fn remove_from(

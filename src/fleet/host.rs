@@ -17,7 +17,8 @@ use super::exam::Exam;
 use super::local::LocalHost;
 use super::settings::{Deadlines, Settings};
 use super::ssh::SshHost;
-use crate::agent::client::AgentClient;
+use crate::agent::client::{AgentClient, ClientError};
+use crate::api::agent::AgentStatus;
 use crate::api::paths::ClusterDir;
 use crate::layout::{Layout, Reach};
 
@@ -107,6 +108,7 @@ pub struct Session {
     pub(super) host: String,
     pub(super) dir: ClusterDir,
     pub(super) agent: AgentClient,
+    pub(super) status: Option<AgentStatus>,
     pub(super) ground: Arc<dyn Ground>,
 }
 
@@ -124,6 +126,14 @@ impl Session {
     /// The agent of the host; several requests may be under way at once.
     pub fn agent(&self) -> &AgentClient {
         &self.agent
+    }
+
+    /// What the agent says of its host: what it said when the session was opened, where it was asked then.
+    pub async fn first_status(&self) -> Result<AgentStatus, ClientError> {
+        match &self.status {
+            Some(status) => Ok(status.clone()),
+            None => self.agent.status().await,
+        }
     }
 
     /// Runs a command on the host, its arguments passed as they are, its standard input empty. A status other than 0 is

@@ -20,7 +20,7 @@ use super::error::{ReachError, Step};
 use super::exam::{Answer, Exam};
 use super::fault::{Fault, Reached};
 use super::host::{Binary, ExecOutput, Ground, Host, Presence, Session, hash_of};
-use super::presence::{self, Site};
+use super::presence::{self, Settled, Site};
 use super::probe::{self, Place, Probe};
 use super::settings::{Deadlines, Settings};
 use crate::api::paths::ClusterDir;
@@ -69,9 +69,9 @@ impl Host for LocalHost {
         Box::pin(async move {
             let reached = self.reached();
             let settled = presence::settle(self, &presence, deadlines).await;
-            let (dir, agent) = settled.map_err(|fault| reached.error(fault))?;
+            let Settled { dir, agent, status } = settled.map_err(|fault| reached.error(fault))?;
             let agent = self.settings.sign(agent);
-            Ok(Session { host: self.name.clone(), dir, agent, ground: Arc::new(self.clone()) })
+            Ok(Session { host: self.name.clone(), dir, agent, status, ground: Arc::new(self.clone()) })
         })
     }
 

@@ -11,6 +11,7 @@ use super::host::{Binary, ExecOutput, Presence};
 use super::probe::{self, Probe};
 use super::settings::Deadlines;
 use crate::agent::client::{AgentClient, ClientError};
+use crate::api::agent::AgentStatus;
 use crate::api::paths::ClusterDir;
 
 /// How often an agent that was told to end is looked for.
@@ -31,21 +32,37 @@ pub(super) trait Site: Sync {
     fn start<'a>(&'a self, dir: &'a ClusterDir, program: &'a Path) -> BoxFuture<'a, Result<(), Fault>>;
 }
 
-/// The cluster's folder on the host, and a client of an agent that listens there.
-pub(super) async fn settle(
-    site: &dyn Site,
-    presence: &Presence,
-    deadlines: Deadlines,
-) -> Result<(ClusterDir, AgentClient), Fault> {
+/// An agent as it was asked for.
+pub(super) struct Settled {
+    /// The cluster's folder on the host.
+    pub(super) dir: ClusterDir,
+    /// A client of the agent that listens there.
+    pub(super) agent: AgentClient,
+    /// What it said when it was looked at; none where nobody had to ask.
+    pub(super) status: Option<AgentStatus>,
+}
+
+impl Settled {
+    fn new(dir: ClusterDir, agent: AgentClient, status: Option<AgentStatus>) -> Settled {
+        Settled { dir, agent, status }
+    }
+}
+
+/// Sees to it that the agent of the host is as asked.
+pub(super) async fn settle(site: &dyn Site, presence: &Presence, deadlines: Deadlines) -> Result<Settled, Fault> {
     // The usual case first, in one round trip: the agent is there, and it is the right one.
     if let Some(dir) = site.known_dir() {
         probe::check_socket_path(&dir)?;
         if let Ok(way) = site.way(&dir, None).await {
             let agent = client(way, deadlines);
             match presence {
-                Presence::Running | Presence::Started => return Ok((dir, agent)),
-                Presence::Installed(binary) if is_of(&agent, binary).await => return Ok((dir, agent)),
-                Presence::Installed(_) => {}
+                Presence::Running | Presence::Started => return Ok(Settled::new(dir, agent, None)),
+                Presence::Installed(binary) => match agent.status().await {
+                    Ok(status) if status.binary == binary.hash => {
+                        return Ok(Settled::new(dir, agent, Some(status)));
+                    }
+                    _ => {}
+                },
             }
         }
     }
@@ -65,7 +82,7 @@ pub(super) async fn settle(
             (Presence::Installed(binary), Ok(status)) if status.binary != binary.hash => {
                 retire(&agent, deadlines.step).await?
             }
-            (_, Ok(_)) => return Ok((dir, agent)),
+            (_, Ok(status)) => return Ok(Settled::new(dir, agent, Some(status))),
             // A socket that nobody listens on is what a killed agent leaves behind.
             (_, Err(_)) => {}
         }
@@ -75,15 +92,11 @@ pub(super) async fn settle(
     };
     site.start(&dir, &program).await?;
     let way = site.way(&dir, Some(&program)).await?;
-    Ok((dir, client(way, deadlines)))
+    Ok(Settled::new(dir, client(way, deadlines), None))
 }
 
 fn client(way: PathBuf, deadlines: Deadlines) -> AgentClient {
     AgentClient::new(way).with_deadline(deadlines.step)
-}
-
-async fn is_of(agent: &AgentClient, binary: &Binary) -> bool {
-    agent.status().await.is_ok_and(|status| status.binary == binary.hash)
 }
 
 /// The program on the host that the agent is, or has to be; brought there where that was asked.

@@ -14,7 +14,7 @@ use super::fault::{Fault, Reached};
 use super::host::{Binary, ExecOutput, Ground, Host, Presence, Session};
 use super::keys;
 use super::login::Hop;
-use super::presence::{self, Site};
+use super::presence::{self, Settled, Site};
 use super::probe::{self, Place, Probe};
 use super::route::Route;
 use super::settings::{Deadlines, Settings};
@@ -262,9 +262,9 @@ impl Host for SshHost {
         Box::pin(async move {
             let ssh = self.connect(deadlines, Instant::now()).await?;
             let settled = presence::settle(&ssh, &presence, deadlines).await;
-            let (dir, agent) = settled.map_err(|fault| ssh.reached.error(fault))?;
+            let Settled { dir, agent, status } = settled.map_err(|fault| ssh.reached.error(fault))?;
             let agent = self.settings.sign(agent);
-            Ok(Session { host: self.name.clone(), dir, agent, ground: Arc::new(ssh) })
+            Ok(Session { host: self.name.clone(), dir, agent, status, ground: Arc::new(ssh) })
         })
     }
 

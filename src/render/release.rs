@@ -1,7 +1,7 @@
 //! A layout as the files that each host receives, content-addressed.
 //!
 //! Compatibility: equal layouts give equal bytes, so a release's id and a node's hash change only when something
-//! changed. A node's hash leaves out the table of all nodes: that one is taken over without a restart. A real Zeek reads
+//! changed. A node's hash leaves out the table of all nodes: that one is taken over without a restart, and has a hash of its own. A real Zeek reads
 //! the table and its scripts only when it starts, so its hash covers both.
 
 use std::collections::BTreeMap;
@@ -10,11 +10,12 @@ use std::path::PathBuf;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::{cluster_layout, node_config, zeek};
+use super::{cluster_layout, hosts, node_config, zeek};
 use crate::api::agent::{FileEntry, Manifest, ManifestNode};
 use crate::api::config::NodeConfig;
+use crate::api::hosts::HOSTS_FILE;
 use crate::api::keys::CurveKeys;
-use crate::layout::{Engine, Host, Layout, Node};
+use crate::layout::{self, Engine, Host, Layout, Node};
 
 /// What a release needs beside the layout.
 #[derive(Clone, Copy, Debug)]
@@ -93,6 +94,11 @@ pub fn release(layout: &Layout, input: &ReleaseInput<'_>) -> Result<Release, Ren
     Ok(Release { id, hosts })
 }
 
+/// SHA-256 of a layout as it was understood, lower-case hex: spelling, comments and order of keys do not matter.
+pub fn layout_hash(layout: &Layout) -> String {
+    sha256(layout::to_yaml(layout).as_bytes())
+}
+
 /// A file before it is hashed.
 struct File {
     path: PathBuf,
@@ -159,6 +165,11 @@ fn host_release(
         manifest.files.push(add(&mut blobs, &file));
         manifest.nodes.push(manifest_node(node, path, &config, shared, input));
     }
+    if layout.manager().is_some_and(|manager| manager.host == host.name) {
+        let content = hosts::public_yaml(layout).into_bytes();
+        let file = File { path: HOSTS_FILE.into(), content, mode: PUBLIC, zeek_only: false };
+        manifest.files.push(add(&mut blobs, &file));
+    }
     let runs_zeek = layout.nodes.iter().any(|node| node.host == host.name && node.engine == Engine::Zeek);
     let wanted = shared.iter().filter(|file| runs_zeek || !file.zeek_only);
     manifest.files.extend(wanted.map(|file| add(&mut blobs, file)));
@@ -203,6 +214,7 @@ fn manifest_node(
         node_type: node.node_type,
         config: path,
         hash: String::new(),
+        live: String::new(),
         command: None,
         env: node.env_vars.clone(),
         pin_cpus: node.pin_cpus.clone(),
@@ -220,6 +232,9 @@ fn manifest_node(
         keys: config.curve_dir.as_ref().and(input.curve).map(fingerprint),
     };
     entry.hash = sha256(&json(&restart));
+    if !is_zeek {
+        entry.live = sha256(&json(&config.nodes));
+    }
     entry
 }
 

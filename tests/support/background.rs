@@ -72,6 +72,12 @@ impl Background {
         writeln!(self.input.as_mut().expect("running"), "{line}").expect("the process reads");
     }
 
+    /// Ctrl-C.
+    pub fn interrupt(&self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("the process is ours");
+    }
+
     pub fn kill(&mut self) {
         self.child.kill().expect("the process is ours");
         self.child.wait().expect("the process is ours");

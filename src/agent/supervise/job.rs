@@ -31,6 +31,8 @@ pub struct JobView {
     pub view: Option<Arc<NodeView>>,
     /// Whether it is a program of someone else.
     pub foreign: bool,
+    /// `ManifestNode::live` of the current release.
+    pub live_wanted: String,
 }
 
 /// The handle of one supervised node; its task ends when the last handle is dropped, its process does not.
@@ -62,6 +64,11 @@ impl Job {
     /// How to start and stop it from now on; touches nothing that runs.
     pub async fn configure(&self, spec: Spec) {
         self.send(Message::Configure(Box::new(spec))).await;
+    }
+
+    /// Notes that the process has taken over what `ManifestNode::live` is the hash of.
+    pub async fn took_over(&self, live: String) {
+        self.send(Message::TookOver(live)).await;
     }
 
     /// Asks for something; the answer comes at once, what becomes of it is seen with [`Job::until`].

@@ -36,6 +36,8 @@ pub enum Answer {
 pub enum Message {
     /// How to start and stop it from now on; touches nothing that runs.
     Configure(Box<Spec>),
+    /// The process has taken over this much of its configuration (`ManifestNode::live`).
+    TookOver(String),
     /// What an operator wants.
     Ask(Verb, oneshot::Sender<Answer>),
 }

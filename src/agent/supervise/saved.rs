@@ -66,6 +66,9 @@ pub struct Saved {
     pub error: Option<String>,
     /// What was started last.
     pub spec: Spec,
+    /// See `NodeStatus::live_hash`; of an older agent: not known.
+    #[serde(default)]
+    pub live: Option<String>,
 }
 
 impl Saved {

@@ -19,7 +19,9 @@ use super::saved::{Desired, Saved, Spec};
 use super::spawn::{self, Running, record_path};
 use super::state::{Effect, ExitNote, Input, Machine, Timing};
 use crate::api::agent::NodeStatus;
+use crate::api::node::NodeView;
 use crate::api::paths::ClusterDir;
+use crate::data::NodeType;
 
 /// How often the sizes of standard output and error are looked at.
 const BOUND_EVERY: Duration = Duration::from_secs(30);
@@ -39,6 +41,8 @@ pub struct Task {
     /// The end of the last standard error, between an exit and its crash report.
     last_words: Vec<u8>,
     last_exit: ExitNote,
+    /// What the process took over last of what needs no restart.
+    live: Option<String>,
     ended_process: Option<Process>,
 }
 
@@ -66,7 +70,8 @@ impl Task {
         if let Some(saved) = &saved {
             machine.recall(saved.restarts, saved.failed && saved.boot_id == boot_id(), saved.error.clone());
         }
-        let (view, _) = watch::channel(view_of(&machine, &spec, false, Instant::now()));
+        let live = saved.as_ref().and_then(|saved| saved.live.clone());
+        let (view, _) = watch::channel(view_of(&machine, &spec, None, false, Instant::now()));
         let mut task = Task {
             dir,
             spec,
@@ -80,6 +85,7 @@ impl Task {
             changes,
             last_words: Vec::new(),
             last_exit: ExitNote::default(),
+            live,
             ended_process: None,
         };
         task.adopt();
@@ -120,6 +126,11 @@ impl Task {
         match message {
             Message::Configure(spec) => {
                 self.spec = *spec;
+                self.publish();
+            }
+            Message::TookOver(live) => {
+                self.live = Some(live);
+                self.save();
                 self.publish();
             }
             Message::Ask(verb, reply) => {
@@ -167,6 +178,7 @@ impl Task {
 
     fn spawn(&mut self) {
         self.killed = false;
+        self.live = Some(self.spec.node.live.clone());
         let (dir, spec, restarts) = (&self.dir, &self.spec, self.machine.restarts());
         let input = match block_in_place(|| spawn::spawn(dir, spec, restarts)) {
             Ok((process, pidfd)) => {
@@ -214,7 +226,7 @@ impl Task {
 
     fn report_crash(&mut self) {
         let Some(process) = self.ended_process.take() else { return };
-        let status = view_of(&self.machine, &self.spec, self.killed, Instant::now()).status;
+        let status = view_of(&self.machine, &self.spec, None, self.killed, Instant::now()).status;
         let report = crash::Report {
             exit: &self.last_exit.how,
             ended_at: seconds_since_epoch(),
@@ -247,6 +259,7 @@ impl Task {
             restarts: self.machine.restarts(),
             error: self.machine.last_exit().map(str::to_owned),
             spec: self.spec.clone(),
+            live: self.live.clone(),
         };
         if self.saved.as_ref() == Some(&now) {
             return;
@@ -260,7 +273,7 @@ impl Task {
     }
 
     fn publish(&self) {
-        let now = view_of(&self.machine, &self.spec, self.killed, Instant::now());
+        let now = view_of(&self.machine, &self.spec, self.live.as_deref(), self.killed, Instant::now());
         let visible = self.view.borrow().status != now.status;
         self.view.send_replace(now);
         if visible {
@@ -275,7 +288,7 @@ fn make_folder(file: &std::path::Path) -> std::io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
-fn view_of(machine: &Machine, spec: &Spec, killed: bool, now: Instant) -> JobView {
+fn view_of(machine: &Machine, spec: &Spec, live: Option<&str>, killed: bool, now: Instant) -> JobView {
     let process = machine.process();
     let view = machine.view();
     JobView {
@@ -288,6 +301,8 @@ fn view_of(machine: &Machine, spec: &Spec, killed: bool, now: Instant) -> JobVie
             started_at: process.map(|process| process.header.started_at),
             error: machine.error(now),
             running_hash: process.map(|process| process.header.hash.clone()),
+            live_hash: process.and(live).map(str::to_owned),
+            logger_up: view.map(sees_logger),
             peers_up: view
                 .map(|view| (view.peers.iter().filter(|peer| peer.up).count() as u64, view.peers.len() as u64)),
             id: view.map(|view| view.id.clone()),
@@ -297,7 +312,15 @@ fn view_of(machine: &Machine, spec: &Spec, killed: bool, now: Instant) -> JobVie
         killed,
         view: view.cloned().map(Arc::new),
         foreign: spec.is_foreign(),
+        live_wanted: spec.node.live.clone(),
     }
+}
+
+/// Whether somebody takes the node's logs: a logger or, in a cluster without one, the manager.
+fn sees_logger(view: &NodeView) -> bool {
+    let loggers = view.counts.get(&NodeType::Logger).map_or(0, |count| count.defined);
+    let taker = if loggers == 0 { NodeType::Manager } else { NodeType::Logger };
+    view.node_type == taker || view.peers.iter().any(|peer| peer.node_type == taker && peer.up)
 }
 
 fn seconds_since_epoch() -> f64 {

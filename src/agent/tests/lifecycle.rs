@@ -47,14 +47,16 @@ async fn apply_touches_only_what_changed() {
     let before = host.client().status().await.unwrap();
 
     let mut second = nodes();
+    second[0].live = "e".repeat(64);
     second[1].hash = "f".repeat(64);
     second.pop();
     let (manifest, configs) = release("r2", second);
     host.deploy(&manifest, &configs).await;
     let outcomes = host.client().apply(&names(&["worker-1", "worker-2", "worker-3"]), DEADLINE).await.unwrap();
-    let expected = [("worker-1", Kind::Unchanged), ("worker-2", Kind::Ok), ("worker-3", Kind::Ok)];
+    let expected = [("worker-1", Kind::Ok), ("worker-2", Kind::Ok), ("worker-3", Kind::Ok)];
     assert_eq!(kinds(&outcomes), expected, "{outcomes:?}");
-    assert_eq!(outcomes[2].step, "stop");
+    let steps: Vec<&str> = outcomes.iter().map(|outcome| outcome.step.as_str()).collect();
+    assert_eq!(steps, ["update", "start", "stop"]);
 
     let after = host.client().status().await.unwrap();
     assert_eq!(of(&after, "worker-1").pid, of(&before, "worker-1").pid);
@@ -63,6 +65,9 @@ async fn apply_touches_only_what_changed() {
     assert_eq!(after.nodes.len(), 2, "worker-3 is gone");
     let table = host.dir.node("worker-1").join("table.json");
     assert_eq!(fs::read_to_string(table).unwrap(), "[]", "it was given the new node table");
+    assert_eq!(of(&after, "worker-1").live_hash, Some("e".repeat(64)));
+    let again = host.client().apply(&names(&["worker-1"]), DEADLINE).await.unwrap();
+    assert_eq!(kinds(&again), [("worker-1", Kind::Unchanged)], "it has it already");
 
     let stopped = host.client().stop(&names(&["worker-1"]), DEADLINE).await.unwrap();
     assert_eq!(kinds(&stopped), [("worker-1", Kind::Ok)]);

@@ -6,6 +6,8 @@ use super::{
     unlock, wait,
     node, nodes, output, peers, publish, releases, remove, restart, rollback, start, status, stop, subscribe, unlock,
     wait,
+    agent, check, completions, count, deploy, doctor, help, history, install, keys, layout, log, man, metrics, node,
+    nodes, output, peers, plan, publish, remove, restart, start, status, stop, subscribe, unlock, wait,
 };
 use crate::cli::context::Context;
 use crate::cli::exit::Status;
@@ -14,6 +16,7 @@ use crate::cli::failure::Failure;
 /// All commands, in the order in which the help lists them: bring up, take down, look, the layout, the rest.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
+    Plan(plan::PlanCommand),
     Deploy(deploy::Deploy),
     Check(check::Check),
     Install(install::Install),
@@ -60,6 +63,7 @@ impl Command {
     /// Runs the command to its end.
     pub fn run(self, cx: &Context) -> Result<Status, Failure> {
         match self {
+            Command::Plan(command) => command.run(cx),
             Command::Deploy(command) => command.run(cx),
             Command::Check(command) => command.run(cx),
             Command::Install(command) => command.run(cx),

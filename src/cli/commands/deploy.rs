@@ -1,48 +1,179 @@
 //! `deploy`: from a layout to a running cluster.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::cli::args::{Format, LockArgs};
 use crate::cli::context::Context;
 use crate::cli::exit::Status;
 use crate::cli::failure::Failure;
-use crate::deploy::{self, Needs};
+use crate::cli::values;
+use crate::deploy::{self, Needs, OnFailure, Plan, Report, Rolling, SCHEMA, Width};
 use crate::layout::{Layout, Node};
 use crate::query;
 
+/// A saved plan above this size is refused before it is read.
+const MAX_PLAN_BYTES: u64 = 64 << 20;
+
 /// Bring the cluster to what the layout says
 ///
-/// Renders each node's files, installs them with this program on every host of the layout, and then starts what does not
-/// run, restarts what changed, and stops what the layout no longer has: loggers first, then the manager, the proxies and
-/// the workers. It ends when every node has joined the cluster, or at the deadline (60 s unless `--timeout` says
-/// otherwise).
+/// Performs what `zeek-cluster plan` shows, and nothing else: brings each node's files and this program to every host,
+/// switches all hosts to them when all have them, then stops what the layout no longer has, starts what does not run
+/// (loggers first, then the manager, the proxies and the workers) and restarts what changed. It ends when every node has
+/// joined the cluster, or at the deadline (60 s unless `--timeout` says otherwise). Doing it again changes nothing.
 ///
-/// Doing it again changes nothing that has not changed. When staging fails on a host, no host is switched. A host that
-/// cannot be reached costs its own nodes only; deploy again when it is back. `zeek-cluster stop` undoes the start,
-/// `zeek-cluster remove` the installation.
+/// Changed nodes restart part by part, type after type: one node first, then as many as `--max-unavailable` allows, each
+/// part only when the one before is up again (its process runs, has joined, and sees a logger). When the change keeps old
+/// and new nodes from working together (keys, the manager's address), all restart at once. A node whose table of nodes
+/// alone changed is told and does not restart.
+///
+/// When staging fails on a host that was reached, no host is switched, unless `--allow-partial` is given. A host that cannot
+/// be reached costs its own nodes only; deploy again when it is back. Nodes of a host that the layout no longer has are
+/// stopped there; their files stay. A node that moves is stopped there before it starts here.
+///
+/// Ctrl-C begins nothing new and brings the step under way to its end; a second one leaves at once. Either way each host is
+/// on a whole release, old or new, and the next deploy goes on from there.
 #[derive(Debug, clap::Args)]
 pub struct Deploy {
+    /// Perform the plan in this file, made by `plan -o json`; refused when it no longer is what has to be done
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    plan: Option<PathBuf>,
+
+    #[command(flatten)]
+    rolling: RollingArgs,
+
+    /// Go on without hosts on which staging fails, and start nodes that moved away from a silent host
+    #[arg(long)]
+    allow_partial: bool,
+
     #[command(flatten)]
     lock: LockArgs,
+}
+
+/// How changed nodes are restarted.
+#[derive(Clone, Debug, clap::Args)]
+pub struct RollingArgs {
+    /// How many changed nodes of a type may be down at once: a number, or a percentage of the type, rounded up
+    #[arg(long, value_name = "N|N%", default_value = "25%")]
+    max_unavailable: Width,
+
+    /// How long restarted nodes may take to be up again
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = values::duration)]
+    gate_timeout: Duration,
+
+    /// Wait so long between two parts
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = values::duration)]
+    pause: Duration,
+
+    /// What to do when a restarted node does not come up
+    #[arg(long, value_name = "WHAT", value_enum, default_value = "stop")]
+    on_failure: Remedy,
+}
+
+/// What to do when a restarted node does not come up.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Remedy {
+    /// Restart no further node
+    Stop,
+    /// Restart the others all the same
+    Continue,
+    /// Bring every host back to the release that it had
+    Rollback,
+}
+
+impl RollingArgs {
+    fn rolling(&self) -> Rolling {
+        Rolling {
+            max_unavailable: self.max_unavailable,
+            gate_timeout: self.gate_timeout,
+            pause: self.pause,
+            on_failure: match self.on_failure {
+                Remedy::Stop => OnFailure::Stop,
+                Remedy::Continue => OnFailure::Continue,
+                Remedy::Rollback => OnFailure::Rollback,
+            },
+        }
+    }
 }
 
 impl Deploy {
     pub fn run(self, cx: &Context) -> Result<Status, Failure> {
         let layout = cx.layout()?;
+        let saved = self.plan.as_deref().map(read_plan).transpose()?;
         let curve = cx.curve_keys(&layout)?;
         let join_within = cx.global.timeout.unwrap_or(Duration::from_secs(60));
-        let report = cx.change(&layout, &self.lock, Needs::ThisProgram, async |settings, progress| {
-            let options = deploy::Options { curve: curve.as_ref(), join_within, progress };
-            deploy::deploy(&layout, settings, options).await.map_err(Failure::deploy)
-        })?;
-        let status = cx.conclude(&layout, &report.outcomes)?;
-        if cx.printer.format() == Format::Table {
-            show_what_runs(cx, &layout)?;
+        let report =
+            cx.change_in_steps(&layout, &self.lock, Needs::ThisProgram, async |settings, progress, interrupt| {
+                let options = deploy::Options {
+                    curve: curve.as_ref(),
+                    join_within,
+                    rolling: self.rolling.rolling(),
+                    allow_partial: self.allow_partial,
+                    saved: saved.as_ref(),
+                    progress,
+                    interrupt,
+                };
+                deploy::deploy(&layout, settings, options).await.map_err(Failure::deploy)
+            })?;
+        show(cx, &layout, &report)
+    }
+}
+
+fn show(cx: &Context, layout: &Layout, report: &Report) -> Result<Status, Failure> {
+    if report.unchanged() {
+        cx.remember(layout, &report.outcomes);
+        if cx.printer.format() != Format::Table {
+            cx.printer.records(&report.outcomes)?;
         }
-        if status == Status::Done && cx.printer.is_lively() {
-            cx.printer.status(&next_steps(cx));
+        let hosts = layout.hosts.len();
+        cx.printer.status(&format!("unchanged: {hosts} {}", if hosts == 1 { "host" } else { "hosts" }));
+        return Ok(Status::Done);
+    }
+    let status = cx.conclude(layout, &report.outcomes)?;
+    if let Some(rolled) = &report.rolled {
+        match rolled.failed.is_empty() && !report.interrupted {
+            true => cx.printer.status(&rolled.in_words()),
+            false => cx.printer.error(&rolled.in_words()),
         }
-        Ok(status)
+    }
+    if let Some(why) = &report.hosts_file {
+        cx.printer.warning(&format!("which hosts the cluster has was not written down here: {why}"));
+    }
+    if report.interrupted {
+        return Ok(interrupted(cx, report));
+    }
+    if cx.printer.format() == Format::Table {
+        show_what_runs(cx, layout)?;
+    }
+    if status == Status::Done && cx.printer.is_lively() {
+        cx.printer.status(&next_steps(cx));
+    }
+    Ok(status)
+}
+
+fn interrupted(cx: &Context, report: &Report) -> Status {
+    cx.printer.error(match report.switched {
+        true => "interrupted after the switch: what is skipped runs as before until the next deploy",
+        false => "interrupted: no host was switched, every node runs as before",
+    });
+    cx.printer.hint(&format!("zeek-cluster{} deploy goes on from here", cx.layout_option()));
+    Status::Interrupted
+}
+
+fn read_plan(path: &Path) -> Result<Plan, Failure> {
+    let unreadable = |error: std::io::Error| Failure::unreadable(path, &error);
+    if std::fs::metadata(path).map_err(unreadable)?.len() > MAX_PLAN_BYTES {
+        return Err(Failure::File { what: format!("{} is too large for a plan", path.display()), hint: None });
+    }
+    let text = std::fs::read_to_string(path).map_err(unreadable)?;
+    let not_a_plan = |why: String| Failure::File {
+        what: format!("{} is no plan of this version: {why}", path.display()),
+        hint: Some("zeek-cluster plan -o json writes one".into()),
+    };
+    let plan: Plan = serde_json::from_str(&text).map_err(|error| not_a_plan(error.to_string()))?;
+    match plan.schema == SCHEMA {
+        true => Ok(plan),
+        false => Err(not_a_plan(format!("its schema is {}, expected {SCHEMA}", plan.schema))),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::cli::exit::Status;
 use crate::cli::failure::Failure;
 use crate::cli::output::Record;
 use crate::deploy::keys::{KeyStore, Made};
-use crate::deploy::{self, Needs};
+use crate::deploy::{self, Needs, Rolling};
 use crate::layout::Layout;
 
 /// Make, replace or show the keys that encrypt the traffic between nodes
@@ -89,10 +89,18 @@ fn rotate(cx: &Context, layout: &Layout, store: &KeyStore, lock: &LockArgs) -> R
         layout.nodes.len()
     ))?;
     let join_within = cx.global.timeout.unwrap_or(Duration::from_secs(60));
-    let rolled = cx.change(layout, lock, Needs::ThisProgram, async |settings, progress| {
+    let rolled = cx.change_in_steps(layout, lock, Needs::ThisProgram, async |settings, progress, interrupt| {
         // Under the lock, so that of two operators of one machine each deploys the keys that it made.
         let next = store.rotate().map_err(Failure::keys)?;
-        let options = deploy::Options { curve: Some(next.keys()), join_within, progress };
+        let options = deploy::Options {
+            curve: Some(next.keys()),
+            join_within,
+            rolling: Rolling::default(),
+            allow_partial: false,
+            saved: None,
+            progress,
+            interrupt,
+        };
         let report = deploy::deploy(layout, settings, options).await.map_err(Failure::deploy)?;
         if report.switched {
             next.take_over().map_err(Failure::keys)?;

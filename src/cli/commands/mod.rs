@@ -21,6 +21,7 @@ mod node;
 mod nodes;
 mod output;
 mod peers;
+mod plan;
 mod publish;
 mod releases;
 mod remove;

@@ -9,7 +9,7 @@ use crate::cli::complete;
 use crate::cli::context::Context;
 use crate::cli::exit::Status;
 use crate::cli::failure::Failure;
-use crate::deploy::{self, Needs};
+use crate::deploy::{self, Needs, Rolling};
 
 /// Go back to a release that was deployed before
 ///
@@ -34,8 +34,16 @@ impl Rollback {
     pub fn run(self, cx: &Context) -> Result<Status, Failure> {
         let layout = cx.layout()?;
         let join_within = cx.global.timeout.unwrap_or(Duration::from_secs(60));
-        let report = cx.change(&layout, &self.lock, Needs::ThisProgram, async |settings, progress| {
-            let options = deploy::Options { curve: None, join_within, progress };
+        let report = cx.change_in_steps(&layout, &self.lock, Needs::ThisProgram, async |settings, progress, interrupt| {
+            let options = deploy::Options {
+                curve: None,
+                join_within,
+                rolling: Rolling::default(),
+                allow_partial: false,
+                saved: None,
+                progress,
+                interrupt,
+            };
             let rolled = deploy::rollback(&layout, settings, self.release.as_deref(), options).await;
             rolled.map_err(Failure::deploy)
         })?;

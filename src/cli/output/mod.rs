@@ -8,6 +8,7 @@ mod jsonl;
 mod name;
 mod outcomes;
 mod pipe;
+pub mod plan;
 mod printer;
 mod problems;
 mod progress;

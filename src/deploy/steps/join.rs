@@ -1,5 +1,7 @@
 //! Waits until nodes have joined the cluster, as their agent's stream of changes says.
 
+use std::time::Duration;
+
 use tokio::time::{Instant, timeout_at};
 
 use crate::api::agent::{AgentStatus, NodeState, NodeStatus};
@@ -10,13 +12,23 @@ use crate::deploy::site::Site;
 use crate::faults;
 
 /// The step's word.
-const STEP: &str = "joined";
+pub(in crate::deploy) const STEP: &str = "joined";
+
+/// What a node has to have reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::deploy) enum Gate {
+    /// It has joined the cluster.
+    Joined,
+    /// It has joined, and sees somebody who takes its logs; the time is the one that it is given, for the message.
+    WithLogger(Duration),
+}
 
 /// Waits for `nodes` of one host until `deadline`; one outcome per node. Nobody is stopped for being late.
 pub(in crate::deploy) async fn run(
     site: &Site,
     nodes: &[String],
     deadline: Instant,
+    gate: Gate,
     progress: &dyn Progress,
 ) -> Result<Vec<Outcome>, Trouble> {
     let trouble = |error| site.trouble(STEP, &error);
@@ -31,7 +43,7 @@ pub(in crate::deploy) async fn run(
             Some(change) => change.map_err(|error| site.trouble(STEP, &error.into()))?,
             None => return Err(agent_ended(site)),
         };
-        late.retain(|name| match settled(&site.host, name, &status) {
+        late.retain(|name| match settled(&site.host, name, &status, gate) {
             Some(outcome) => {
                 progress.tell(Event::Done { target: name });
                 outcomes.push(outcome);
@@ -41,14 +53,15 @@ pub(in crate::deploy) async fn run(
         });
         last = Some(status);
     }
-    outcomes.extend(late.iter().map(|name| too_late(&site.host, name, last.as_ref())));
+    outcomes.extend(late.iter().map(|name| too_late(&site.host, name, last.as_ref(), gate)));
     Ok(outcomes)
 }
 
 /// What became of a node, when that is certain: it has joined, or nobody will start it again.
-fn settled(host: &str, name: &str, status: &AgentStatus) -> Option<Outcome> {
+fn settled(host: &str, name: &str, status: &AgentStatus, gate: Gate) -> Option<Outcome> {
     let node = find(status, name)?;
     match node.state {
+        NodeState::Running if gate != Gate::Joined && node.logger_up == Some(false) => None,
         NodeState::Running => Some(ledger::ok(name, host, STEP)),
         NodeState::Failed | NodeState::Stopped => {
             let what = node.error.clone().unwrap_or_else(|| format!("it is {}", node.state.as_str()));
@@ -58,13 +71,18 @@ fn settled(host: &str, name: &str, status: &AgentStatus) -> Option<Outcome> {
     }
 }
 
-fn too_late(host: &str, name: &str, status: Option<&AgentStatus>) -> Outcome {
-    let what = match status.and_then(|status| find(status, name)) {
+fn too_late(host: &str, name: &str, status: Option<&AgentStatus>, gate: Gate) -> Outcome {
+    let still = match status.and_then(|status| find(status, name)) {
+        Some(NodeStatus { state: NodeState::Running, .. }) => "it has joined and sees no logger".to_owned(),
         Some(node) => match &node.error {
             Some(error) => format!("still {}: {error}", node.state.as_str()),
             None => format!("still {}", node.state.as_str()),
         },
         None => "its agent does not know it".to_owned(),
+    };
+    let what = match gate {
+        Gate::Joined => still,
+        Gate::WithLogger(after) => format!("not joined after {} s ({still})", after.as_secs_f64()),
     };
     not_joined(host, name, Kind::TimedOut, what)
 }

@@ -6,3 +6,4 @@ pub(super) mod check_scripts;
 pub(super) mod join;
 pub(super) mod retire;
 pub(super) mod stage;
+pub(super) mod start;

@@ -1,0 +1,58 @@
+//! `plan`: what a deploy would do.
+
+use crate::cli::args::Format;
+use crate::cli::context::Context;
+use crate::cli::exit::Status;
+use crate::cli::failure::Failure;
+use crate::cli::output::plan;
+use crate::deploy;
+
+/// Show what a deploy would do, and why
+///
+/// Compares the layout with what every host has: files as unified diffs (keys are never shown, only that a key file changes),
+/// the program, and each node that would be started, restarted, stopped or told of a change, with the reason. Changes
+/// nothing but that it starts the agent of a deployed host where it does not run; takes no lock.
+///
+/// `deploy` performs exactly what this shows. To review first and deploy later: `plan -o json > FILE`, then
+/// `deploy --plan FILE`, which is refused when the layout or the cluster changed meanwhile.
+///
+/// Exit status 0 when there is nothing to do, 10 when there is, 1 when a host gave no answer, 4 when none did.
+#[derive(Debug, clap::Args)]
+pub struct PlanCommand {
+    /// Plan to go on without hosts on which staging fails, and to start nodes that moved away from a silent host
+    #[arg(long)]
+    allow_partial: bool,
+}
+
+impl PlanCommand {
+    pub fn run(self, cx: &Context) -> Result<Status, Failure> {
+        let layout = cx.layout()?;
+        let settings = cx.reach();
+        let curve = cx.keys_to_check(&layout)?;
+        let progress = cx.printer.progress();
+        let planned = cx.block_on(deploy::plan(&layout, &settings, curve.as_ref(), self.allow_partial, &progress))?;
+        progress.finish();
+        let planned = planned.map_err(Failure::deploy)?;
+        match cx.printer.format() {
+            Format::Table => cx.printer.text(&plan::text(&planned, layout.nodes.len()))?,
+            Format::Json => cx.printer.json(&planned)?,
+            _ => cx.printer.records(&plan::rows(&planned))?,
+        }
+        for (_, _, error) in planned.silent() {
+            cx.printer.error(&error.what);
+            if let Some(hint) = &error.hint {
+                cx.printer.hint(hint);
+            }
+        }
+        if cx.printer.format() != Format::Table {
+            cx.printer.status(&planned.summary(layout.nodes.len()));
+        }
+        let silent = planned.silent().count();
+        Ok(match () {
+            () if silent == planned.hosts.len() => Status::Unreachable,
+            () if silent > 0 => Status::Failed,
+            () if planned.is_empty() => Status::Done,
+            () => Status::Changes,
+        })
+    }
+}

@@ -1,0 +1,306 @@
+//! From the release and what each host said of itself to a [`Plan`]: a function of both, nothing is asked here.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::diff::{self, Before};
+use super::ledger::Trouble;
+use super::plan::*;
+use super::steps::check_scripts;
+use crate::api::agent::{AgentStatus, ManifestNode, NodeState, NodeStatus};
+use crate::data::NodeType;
+use crate::render::{HostRelease, Release};
+
+#[cfg(test)]
+mod tests;
+
+/// The order in which types start and restart.
+const ORDER: [NodeType; 4] = [NodeType::Logger, NodeType::Manager, NodeType::Proxy, NodeType::Worker];
+
+/// Why a node starts that was nowhere before.
+const NEW: &str = "it is new";
+
+/// What is known of a host.
+pub(super) enum Found {
+    /// It was reached, and nothing is deployed there.
+    Empty,
+    /// Its agent answered.
+    Seen(Box<AgentStatus>, Before),
+    /// It gave no answer.
+    Silent(Trouble),
+}
+
+/// A host that is not in the layout any more, and the nodes that it was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Former {
+    pub(super) host: String,
+    pub(super) nodes: Vec<String>,
+}
+
+/// What a plan is made from.
+pub(super) struct Question<'a> {
+    pub(super) cluster: &'a str,
+    /// SHA-256 of the layout.
+    pub(super) layout: &'a str,
+    pub(super) release: &'a Release,
+    /// By host; a host of which nothing is known is left out like a silent one.
+    pub(super) found: &'a BTreeMap<String, Found>,
+    /// What was deployed last, host by host, those of the layout included.
+    pub(super) last: &'a [Former],
+    pub(super) allow_partial: bool,
+}
+
+/// Decides what has to be done.
+pub(super) fn decide(question: &Question<'_>) -> Plan {
+    let parts = || question.release.hosts.iter();
+    let mut hosts: Vec<HostPlan> = parts().map(|part| host(question, part)).collect();
+    let is_former = |name: &&String| parts().all(|part| part.manifest.host != **name);
+    hosts.extend(question.found.keys().filter(is_former).map(|name| leaving(name, &question.found[name])));
+    let together = parts().find_map(|part| match question.found.get(&part.manifest.host) {
+        Some(Found::Seen(_, before)) => diff::splits(before, part),
+        _ => None,
+    });
+    let mut plan = Plan {
+        schema: SCHEMA.to_owned(),
+        cluster: question.cluster.to_owned(),
+        layout: question.layout.to_owned(),
+        release: question.release.id.clone(),
+        allow_partial: question.allow_partial,
+        together: None,
+        hosts,
+        steps: Vec::new(),
+        consequences: Vec::new(),
+    };
+    let restarts = plan.changes().filter(|(_, change)| change.action == Action::Restart).count();
+    plan.together = together.filter(|_| restarts > 0);
+    plan.steps = steps(question, &plan);
+    plan.consequences = consequences(question, &plan);
+    plan
+}
+
+fn host(question: &Question<'_>, part: &HostRelease) -> HostPlan {
+    let mut plan = HostPlan {
+        host: part.manifest.host.clone(),
+        state: HostState::Silent,
+        error: None,
+        kind: None,
+        observed: Observed::default(),
+        program: None,
+        files: Vec::new(),
+        nodes: Vec::new(),
+    };
+    let none = Before::default();
+    let (status, before) = match question.found.get(&plan.host) {
+        None => return plan,
+        Some(Found::Silent(trouble)) => {
+            (plan.kind, plan.error) = (Some(trouble.kind), Some(trouble.error.clone()));
+            return plan;
+        }
+        Some(Found::Empty) => (None, &none),
+        Some(Found::Seen(status, before)) => (Some(&**status), before),
+    };
+    plan.state = if status.is_some_and(|s| s.release.is_some()) { HostState::Deployed } else { HostState::Empty };
+    plan.observed = status.map(|status| observed(status, before)).unwrap_or_default();
+    if status.and_then(|status| status.release.as_ref()) != Some(&question.release.id) {
+        plan.files = diff::files(before, part);
+        let old = before.manifest.as_ref().map(|manifest| &manifest.binary);
+        plan.program = old
+            .filter(|old| **old != part.manifest.binary)
+            .map(|old| ProgramChange { from: old.clone(), to: part.manifest.binary.clone() });
+    }
+    let nodes = part.manifest.nodes.iter();
+    plan.nodes.extend(nodes.filter_map(|node| change(question, part, node, status, before)));
+    plan.nodes.extend(status.into_iter().flat_map(|status| gone(question, part, status)));
+    plan
+}
+
+fn observed(status: &AgentStatus, before: &Before) -> Observed {
+    let running = |node: &NodeStatus| node.pid.and(node.running_hash.clone());
+    Observed {
+        release: status.release.clone(),
+        binary: before.manifest.as_ref().map(|manifest| manifest.binary.clone()),
+        running: status.nodes.iter().map(|node| (node.name.clone(), running(node))).collect(),
+    }
+}
+
+fn change(
+    question: &Question<'_>,
+    part: &HostRelease,
+    node: &ManifestNode,
+    status: Option<&AgentStatus>,
+    before: &Before,
+) -> Option<NodeChange> {
+    let there = status.and_then(|status| status.nodes.iter().find(|there| there.name == node.name));
+    let (action, why) = match there {
+        Some(there) if there.pid.is_some() && there.state != NodeState::Stopping => {
+            let is_current = status.and_then(|status| status.release.as_ref()) == Some(&question.release.id);
+            match there.running_hash.as_ref() == Some(&node.hash) {
+                false if is_current => (Action::Restart, vec!["it runs an earlier configuration".to_owned()]),
+                false => (Action::Restart, diff::reasons(before, part, node)),
+                true if node.live.is_empty() || there.live_hash.as_ref() == Some(&node.live) => return None,
+                true => (Action::Update, vec!["the table of nodes changed".to_owned()]),
+            }
+        }
+        there => start(question, part, node, there),
+    };
+    Some(NodeChange { name: node.name.clone(), node_type: node.node_type, action, why })
+}
+
+/// A node without a process: it starts, unless it may still run elsewhere.
+fn start(
+    question: &Question<'_>,
+    part: &HostRelease,
+    node: &ManifestNode,
+    there: Option<&NodeStatus>,
+) -> (Action, Vec<String>) {
+    let had = |last: &&Former| last.nodes.contains(&node.name);
+    let was_here = question.last.iter().filter(had).any(|last| last.host == part.manifest.host);
+    let elsewhere = question.last.iter().filter(had).find(|last| last.host != part.manifest.host && !was_here);
+    let is_silent = |host: &str| !matches!(question.found.get(host), Some(Found::Empty | Found::Seen(..)));
+    if let Some(last) = elsewhere.filter(|last| is_silent(&last.host) && !question.allow_partial) {
+        return (Action::Hold, vec![format!("it may still run on {}, which gives no answer", last.host)]);
+    }
+    let former = elsewhere.map(|last| last.host.as_str()).or_else(|| from(question, part, &node.name));
+    let why = match (there, former) {
+        (Some(NodeStatus { error: Some(error), state, .. }), _) => format!("it is {}: {error}", state.as_str()),
+        (_, Some(host)) => format!("it moves here from {host}"),
+        (Some(NodeStatus { state: NodeState::Stopped, .. }), None) => "it does not run".to_owned(),
+        (Some(there), None) => format!("it is {}", there.state.as_str()),
+        (None, None) => NEW.to_owned(),
+    };
+    (Action::Start, vec![why])
+}
+
+/// Another host on which a node of that name runs.
+fn from<'a>(question: &'a Question<'_>, part: &HostRelease, name: &str) -> Option<&'a str> {
+    let others = question.found.iter().filter(|(host, _)| **host != part.manifest.host);
+    let runs = |found: &Found| match found {
+        Found::Seen(status, _) => status.nodes.iter().any(|node| node.name == name && runs_or_would(node)),
+        _ => false,
+    };
+    others.filter(|(_, found)| runs(found)).map(|(host, _)| host.as_str()).next()
+}
+
+fn runs_or_would(node: &NodeStatus) -> bool {
+    node.state != NodeState::Stopped
+}
+
+/// Nodes that the host runs or would run and that the release does not have there.
+fn gone(question: &Question<'_>, part: &HostRelease, status: &AgentStatus) -> Vec<NodeChange> {
+    let kept = |name: &str| part.manifest.nodes.iter().any(|node| node.name == name);
+    let gone = status.nodes.iter().filter(|node| runs_or_would(node) && !kept(&node.name));
+    gone.map(|node| stop(node, place_now(question, &node.name))).collect()
+}
+
+fn place_now<'a>(question: &Question<'a>, name: &str) -> Option<&'a str> {
+    let has = |part: &&HostRelease| part.manifest.nodes.iter().any(|node| node.name == name);
+    question.release.hosts.iter().find(has).map(|part| part.manifest.host.as_str())
+}
+
+fn stop(node: &NodeStatus, place_now: Option<&str>) -> NodeChange {
+    let why = match place_now {
+        Some(host) => format!("it moves to {host}"),
+        None => "the layout no longer has it".to_owned(),
+    };
+    NodeChange { name: node.name.clone(), node_type: node.node_type, action: Action::Stop, why: vec![why] }
+}
+
+/// A host that the layout no longer has: whatever runs there is stopped.
+fn leaving(name: &str, found: &Found) -> HostPlan {
+    let (kind, error) = match found {
+        Found::Silent(trouble) => (Some(trouble.kind), Some(trouble.error.clone())),
+        _ => (None, None),
+    };
+    let (observed, nodes) = match found {
+        Found::Seen(status, before) => (observed(status, before), status.nodes.as_slice()),
+        _ => (Observed::default(), [].as_slice()),
+    };
+    let stop = |node: &NodeStatus| NodeChange {
+        name: node.name.clone(),
+        node_type: node.node_type,
+        action: Action::Stop,
+        why: vec![format!("the layout no longer has host {name}")],
+    };
+    HostPlan {
+        host: name.to_owned(),
+        state: HostState::Leaving,
+        error,
+        kind,
+        observed,
+        program: None,
+        files: Vec::new(),
+        nodes: nodes.iter().filter(|node| runs_or_would(node)).map(stop).collect(),
+    }
+}
+
+fn steps(question: &Question<'_>, plan: &Plan) -> Vec<Phase> {
+    let id = &question.release.id;
+    let reached = || {
+        question.release.hosts.iter().filter_map(|part| match question.found.get(&part.manifest.host)? {
+            Found::Empty => Some((part, None)),
+            Found::Seen(status, _) => Some((part, Some(&**status))),
+            Found::Silent(_) => None,
+        })
+    };
+    let is_current = |status: Option<&AgentStatus>| status.and_then(|status| status.release.as_ref()) == Some(id);
+    let has_staged =
+        |status: Option<&AgentStatus>| is_current(status) || status.is_some_and(|status| status.releases.contains(id));
+    let hosts = |step: Step, needs: &dyn Fn(&HostRelease, Option<&AgentStatus>) -> bool| {
+        let needing = reached().filter(|(part, status)| needs(part, *status));
+        let work = needing.map(|(part, _)| HostWork { host: part.manifest.host.clone(), nodes: Vec::new() });
+        Phase::new(step, work.collect())
+    };
+    let nodes = |step: Step, action: Action, node_type: Option<NodeType>| {
+        let wanted =
+            |change: &&NodeChange| change.action == action && node_type.is_none_or(|wanted| wanted == change.node_type);
+        let work = plan.hosts.iter().map(|host| HostWork {
+            host: host.host.clone(),
+            nodes: host.nodes.iter().filter(wanted).map(|change| change.name.clone()).collect(),
+        });
+        Phase::new(step, work.filter(|work| !work.nodes.is_empty()).collect())
+    };
+    let mut steps = vec![
+        hosts(Step::Stage, &|_, status| !has_staged(status)),
+        hosts(Step::CheckScripts, &|part, status| check_scripts::is_needed(part) && !is_current(status)),
+        hosts(Step::Activate, &|_, status| !is_current(status)),
+        nodes(Step::Retire, Action::Stop, None),
+        nodes(Step::Update, Action::Update, None),
+    ];
+    let start = |node_type| nodes(Step::Start(node_type), Action::Start, Some(node_type));
+    let restart = |node_type| nodes(Step::Restart(node_type), Action::Restart, Some(node_type));
+    match plan.together {
+        Some(_) => steps.extend(ORDER.into_iter().flat_map(|node_type| [start(node_type), restart(node_type)])),
+        None => {
+            steps.extend(ORDER.into_iter().map(start));
+            steps.extend(ORDER.into_iter().map(restart));
+        }
+    }
+    steps.retain(|phase| !phase.work.is_empty());
+    steps
+}
+
+/// What comes and goes, as far as it changes the work of others. Nothing is said of a first deploy.
+fn consequences(question: &Question<'_>, plan: &Plan) -> Vec<String> {
+    let is_first = plan.hosts.iter().all(|host| host.state != HostState::Deployed);
+    if is_first {
+        return Vec::new();
+    }
+    let everywhere: BTreeSet<&str> =
+        question.release.hosts.iter().flat_map(|part| &part.manifest.nodes).map(|node| node.name.as_str()).collect();
+    let mut said = Vec::new();
+    for (_, change) in plan.changes() {
+        let moves = || plan.changes().filter(|(_, other)| other.name == change.name).count() > 1;
+        let verb = match change.action {
+            Action::Stop if !everywhere.contains(change.name.as_str()) => "leaves",
+            Action::Start if change.why.iter().any(|why| why == NEW) && !moves() => "joins",
+            _ => continue,
+        };
+        let effect = match (change.node_type, verb) {
+            (NodeType::Proxy, _) => "pool keys are redistributed",
+            (NodeType::Logger, "leaves") => "its log streams go to the other loggers",
+            (NodeType::Logger, _) => "log streams are shared with it",
+            _ => continue,
+        };
+        said.push(format!("{} {verb}: {effect}", change.name));
+    }
+    said
+}

@@ -1,0 +1,24 @@
+//! `plan`: what `deploy` would do. Changes nothing but that it starts the agent of a deployed host where it does not run.
+
+use super::deploy::plan_of;
+use super::error::DeployError;
+use super::plan::Plan;
+use super::progress::Progress;
+use super::release::Delivery;
+use super::survey;
+use crate::api::keys::CurveKeys;
+use crate::fleet::{Presence, Settings};
+use crate::layout::Layout;
+
+/// The plan that `deploy` would perform now.
+pub async fn plan(
+    layout: &Layout,
+    settings: &Settings,
+    curve: Option<&CurveKeys>,
+    allow_partial: bool,
+    progress: &dyn Progress,
+) -> Result<Plan, DeployError> {
+    let delivery = Delivery::prepare(layout, settings, curve)?;
+    let survey = survey::survey(layout, &delivery, settings, &Presence::Started, progress).await;
+    Ok(plan_of(layout, &delivery, &survey, allow_partial))
+}
