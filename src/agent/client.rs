@@ -38,6 +38,10 @@ pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(10);
 /// How long a store may take: a clone whose master is just being started again waits for it.
 pub(super) const STORE_DEADLINE: Duration = Duration::from_secs(30);
 
+/// Deadline of requests that the agent answers when its disk has everything for good: one with a few hundred megabytes still
+/// to write was seen to take more than 10 s for a small file (ext4, 2026-11-25).
+pub const DISK_DEADLINE: Duration = Duration::from_secs(60);
+
 /// What the agent may need beyond the deadline it was given, to say which node exceeded it.
 const ANSWER_MARGIN: Duration = Duration::from_secs(5);
 
@@ -269,7 +273,7 @@ impl AgentClient {
     pub async fn activate(&self, release: &str, keep: &[String]) -> Result<(), ClientError> {
         let mut request = self.post(format!("/v1/releases/{release}/activate"));
         request.query_some("keep", (!keep.is_empty()).then(|| keep.join(",")));
-        request.done(self.deadline).await
+        request.done(DISK_DEADLINE).await
     }
 
     /// `POST /v1/nodes/start`: one outcome for each name, in their order. A node that has not answered when `deadline`

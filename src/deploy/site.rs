@@ -1,7 +1,5 @@
 //! A host under work: the open way to its agent, and how errors of that way become trouble.
 
-use std::time::Duration;
-
 use futures_util::StreamExt;
 
 use super::ledger::{Place, Trouble};
@@ -11,9 +9,6 @@ use crate::api::outcome::{ErrorInfo, Kind};
 use crate::faults;
 use crate::fleet::{self, Deadlines, Presence, ReachError, ReachKind, Session, Settings};
 use crate::layout::Layout;
-
-/// For requests that the agent answers from memory or a few small files.
-pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 /// A host that is reached.
 pub(super) struct Site {

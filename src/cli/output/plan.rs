@@ -114,7 +114,8 @@ fn folded(places: &[(&Path, &str)]) -> String {
     let stems = places.iter().filter(|(path, _)| path.extension().is_some_and(|ext| ext == "yaml"));
     let stems: Vec<String> = stems.map(|(path, _)| path.with_extension("").display().to_string()).collect();
     if !stems.is_empty() {
-        paths.extend(nodeset::fold(stems.iter().map(String::as_str)).split(',').map(|stem| format!("{stem}.yaml")));
+        let folded = nodeset::fold(stems.iter().map(String::as_str));
+        paths.extend(patterns(&folded).into_iter().map(|stem| format!("{stem}.yaml")));
     }
     for (path, _) in places.iter().filter(|(path, _)| path.extension().is_none_or(|ext| ext != "yaml")) {
         let path = path.display().to_string();
@@ -123,6 +124,20 @@ fn folded(places: &[(&Path, &str)]) -> String {
         }
     }
     format!("{} on {}", paths.join(", "), nodeset::fold(places.iter().map(|(_, host)| *host)))
+}
+
+/// The patterns of a folded set; commas within brackets belong to one.
+fn patterns(folded: &str) -> Vec<&str> {
+    let mut depth = 0_usize;
+    let separates = |c: char| {
+        match c {
+            '[' => depth += 1,
+            ']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        c == ',' && depth == 0
+    };
+    folded.split(separates).collect()
 }
 
 fn key_files(plan: &Plan) -> String {
@@ -176,4 +191,48 @@ fn changes(plan: &Plan) -> String {
         .iter()
         .map(|(action, why, names)| format!("{}: {}, {why}", nodeset::fold(names.iter().copied()), word(*action)));
     lines.collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::PathBuf;
+
+    fn change(path: &str, change: Change, secret: bool, diff: Option<&str>) -> FileChange {
+        FileChange { path: PathBuf::from(path), change, secret, diff: diff.map(str::to_owned) }
+    }
+
+    fn host(name: &str, files: Vec<FileChange>) -> crate::deploy::HostPlan {
+        crate::deploy::HostPlan {
+            host: name.into(),
+            state: HostState::Deployed,
+            error: None,
+            kind: None,
+            observed: crate::deploy::Observed::default(),
+            program: None,
+            files,
+            nodes: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn equal_changes_are_shown_once_wherever_they_stand() {
+        let at = |line: u32| format!("@@ -{line} +{line} @@\n same\n-a: 1\n+a: 2\n");
+        let yaml = |n: u32| change(&format!("nodes/w{n}.yaml"), Change::Changed, false, Some(&at(n)));
+        let keys = vec![change("keys/secret", Change::Changed, true, None)];
+        let plan = Plan {
+            schema: String::new(),
+            cluster: "campus".into(),
+            layout: String::new(),
+            release: "r".into(),
+            allow_partial: false,
+            together: None,
+            hosts: vec![host("s1", vec![yaml(1), yaml(3)]), host("s2", vec![yaml(4)]), host("head", keys)],
+            steps: Vec::new(),
+            consequences: Vec::new(),
+        };
+        let expected = "~ nodes/w[1,3-4].yaml on s[1-2]\n@@ -1 +1 @@\n same\n-a: 1\n+a: 2\n\n\
+                        key file changes: keys/secret on head\n\nnothing to do: 3 hosts are as the layout says";
+        assert_eq!(text(&plan, 4), expected);
+    }
 }
