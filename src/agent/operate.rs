@@ -191,7 +191,7 @@ async fn bring_down(job: Job, end: Instant) -> Done {
 async fn apply_one(dir: &ClusterDir, job: Job, end: Instant) -> Done {
     match job.ask(Verb::Apply).await {
         Answer::Began { exits } => came_up(&job, exits, end).await,
-        Answer::Unchanged if !has_all(&job.view()) => push_table(dir, &job).await,
+        Answer::Unchanged if !has_all(&job.view()) => push_changes(dir, &job).await,
         Answer::Unchanged => Done::new(Kind::Unchanged, "apply"),
     }
 }
@@ -202,12 +202,15 @@ fn has_all(view: &JobView) -> bool {
     has || view.live_wanted.is_empty() || view.view.is_none()
 }
 
-/// The node table may have changed although nothing of the node itself has.
-async fn push_table(dir: &ClusterDir, job: &Job) -> Done {
+/// The node table and some options may have changed although nothing has that needs a restart.
+async fn push_changes(dir: &ClusterDir, job: &Job) -> Done {
     let JobView { status, live_wanted, .. } = job.view();
     let name = status.name;
     let pushed = match read_config(dir, &name) {
-        Ok(config) => job.client().push_table(&config.nodes).await,
+        Ok(config) => match job.client().push_options(&config.options).await {
+            Ok(()) => job.client().push_table(&config.nodes).await,
+            refused => refused,
+        },
         Err(why) => Err(why),
     };
     match pushed {
@@ -216,7 +219,7 @@ async fn push_table(dir: &ClusterDir, job: &Job) -> Done {
             Done::new(Kind::Ok, "update")
         }
         Err(why) => {
-            let what = format!("it runs on, but has not taken the new node table: {why}");
+            let what = format!("it runs on, but has not taken over what changed: {why}");
             Done::because(Kind::Failed, "apply", what, Some(format!("zeek-cluster restart {name}")))
         }
     }

@@ -231,7 +231,7 @@ pub struct ManifestNode {
     /// SHA-256 over everything whose change needs a restart (its configuration without the node table, executable,
     /// arguments, environment); equal hash, no restart.
     pub hash: String,
-    /// SHA-256 over what a running process takes over without a restart (the node table); empty for a real Zeek, which
+    /// SHA-256 over what a running process takes over without a restart (the node table, some options); empty for a real Zeek, which
     /// takes nothing over.
     #[serde(default)]
     pub live: String,

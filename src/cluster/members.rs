@@ -225,6 +225,11 @@ impl Members {
         std::mem::take(&mut self.actions)
     }
 
+    /// For handshakes that begin from now on.
+    pub(super) fn set_hello_expiration(&mut self, hello_expiration: Duration) {
+        self.limits.hello_expiration = hello_expiration;
+    }
+
     /// A nodeid topic was subscribed.
     pub(super) fn subscribed(&mut self, id: &str, now: Now) {
         if id == self.own_id {

@@ -151,6 +151,12 @@ impl Core {
         effects
     }
 
+    /// `Cluster::Backend::ZeroMQ::hello_expiration`, for handshakes that begin from now on.
+    pub fn set_hello_expiration(&mut self, hello_expiration: Duration) {
+        self.options.hello_expiration = hello_expiration;
+        self.members.set_hello_expiration(hello_expiration);
+    }
+
     /// When [`Input::Timer`] is due, on the clock of [`Now::elapsed`]; none when nothing waits.
     pub fn next_deadline(&self) -> Option<Duration> {
         self.members.deadline().filter(|_| !self.stopping)

@@ -137,7 +137,7 @@ fn change(
                 false if is_current => (Action::Restart, vec!["it runs an earlier configuration".to_owned()]),
                 false => (Action::Restart, diff::reasons(before, part, node)),
                 true if node.live.is_empty() || there.live_hash.as_ref() == Some(&node.live) => return None,
-                true => (Action::Update, vec!["the table of nodes changed".to_owned()]),
+                true => (Action::Update, diff::live_reasons(before, part, node)),
             }
         }
         there => start(question, part, node, there),

@@ -58,7 +58,7 @@ pub enum OptionKind {
 /// Where the value of an option can be changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SetBy {
-    /// `options:` of the layout; takes effect at the next start of a node.
+    /// `options:` of the layout; takes effect at the next start of a node, or at once when it is one of [`LIVE`].
     Layout,
     /// It follows from other keys of the layout, which the text names.
     Derived(&'static str),
@@ -106,6 +106,9 @@ const LOGGERS: &str = "set the loggers' `port` and address instead";
 const KEYS: &str = "set `encryption` instead; the keys are made at the first deploy";
 
 use OptionKind::*;
+
+/// Options that a running node of ours takes over (`POST /v1/options` of its socket); all others wait for its next start.
+pub const LIVE: &[&str] = &["Cluster::Backend::ZeroMQ::hello_expiration"];
 
 /// All options, by module and name.
 pub static OPTIONS: &[OptionInfo] = &[

@@ -30,6 +30,8 @@ pub(super) enum Request {
     View(oneshot::Sender<NodeView>),
     /// A new layout.
     Layout(Vec<NodeEntry>, oneshot::Sender<()>),
+    /// Options that are taken over while it runs.
+    Options(cluster::Options, oneshot::Sender<()>),
 }
 
 /// Asks for room at the core; bounded, the asker waits.
@@ -232,6 +234,11 @@ impl CoreTask {
                 tracing::info!("the layout changed: {} nodes", nodes.len());
                 self.generation += 1;
                 self.input(Input::Layout(nodes));
+                let _gone = reply.send(());
+            }
+            Request::Options(options, reply) => {
+                tracing::info!("options changed: hello_expiration is {:?}", options.hello_expiration);
+                self.core.set_hello_expiration(options.hello_expiration);
                 let _gone = reply.send(());
             }
         }

@@ -7,7 +7,7 @@ use tokio::task::{JoinError, JoinHandle};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::api::{Api, Socket};
+use super::api::{Api, LiveOptions, Socket};
 use super::config;
 use super::core_task::{CoreTask, Parts};
 use super::error::NodeError;
@@ -126,7 +126,7 @@ impl Node {
         let api = Api {
             core: doors.requests,
             views: doors.views,
-            options: Arc::new(redefs.views()),
+            options: Arc::new(LiveOptions::new(config)),
             metrics,
             stores,
             stop: stop.clone(),

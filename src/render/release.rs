@@ -1,7 +1,7 @@
 //! A layout as the files that each host receives, content-addressed.
 //!
 //! Compatibility: equal layouts give equal bytes, so a release's id and a node's hash change only when something
-//! changed. A node's hash leaves out the table of all nodes: that one is taken over without a restart, and has a hash of its own. A real Zeek reads
+//! changed. A node's hash leaves out the table of all nodes and the options that are taken over without a restart: these have a hash of their own. A real Zeek reads
 //! the table and its scripts only when it starts, so its hash covers both.
 
 use std::collections::BTreeMap;
@@ -12,10 +12,10 @@ use sha2::{Digest, Sha256};
 
 use super::{cluster_layout, hosts, node_config, zeek};
 use crate::api::agent::{FileEntry, Manifest, ManifestNode};
-use crate::api::config::NodeConfig;
+use crate::api::config::{Compress, LogFormat, LoggingConfig, NodeConfig};
 use crate::api::hosts::HOSTS_FILE;
 use crate::api::keys::CurveKeys;
-use crate::layout::{self, Engine, Host, Layout, Node};
+use crate::layout::{self, Engine, Host, Layout, Node, options};
 
 /// What a release needs beside the layout.
 #[derive(Clone, Copy, Debug)]
@@ -190,7 +190,8 @@ fn add(blobs: &mut BTreeMap<String, Vec<u8>>, file: &File) -> FileEntry {
 /// Everything whose change needs a restart.
 #[derive(Serialize)]
 struct Restart<'a> {
-    /// Of the table of nodes only the node's own entry, which it binds its ports by; for a real Zeek the whole.
+    /// Of the table of nodes only the node's own entry, which it binds its ports by, and no option that a running node takes
+    /// over; for a real Zeek the whole.
     config: NodeConfig,
     /// SHA-256 of each script that a real Zeek loads.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -221,9 +222,12 @@ fn manifest_node(
     };
     let is_zeek = config.zeek.is_some();
     let nodes = config.nodes.iter().filter(|entry| is_zeek || entry.name == node.name).cloned().collect();
+    let is_live = |name: &str| !is_zeek && options::LIVE.contains(&name);
+    let (live, options): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        config.options.clone().into_iter().partition(|(name, _)| is_live(name));
     let scripts = shared.iter().filter(|file| is_zeek && file.path.extension().is_some_and(|ext| ext == "zeek"));
     let restart = Restart {
-        config: NodeConfig { nodes, ..config.clone() },
+        config: NodeConfig { nodes, options, logging: logging_that_matters(node, config), ..config.clone() },
         scripts: scripts.map(|file| sha256(&file.content)).collect(),
         binary: input.binary_hash,
         command: &entry.command,
@@ -233,9 +237,24 @@ fn manifest_node(
     };
     entry.hash = sha256(&json(&restart));
     if !is_zeek {
-        entry.live = sha256(&json(&config.nodes));
+        entry.live = sha256(&json(&(&config.nodes, live)));
     }
     entry
+}
+
+/// Only who receives logs looks at how they are written.
+fn logging_that_matters(node: &Node, config: &NodeConfig) -> LoggingConfig {
+    let unused = LoggingConfig {
+        format: LogFormat::Tsv,
+        rotation_interval_s: 0,
+        compress: Compress::None,
+        expire_s: 0,
+        suffix: None,
+    };
+    match node.port.is_some() || config.zeek.is_some() {
+        true => config.logging.clone(),
+        false => unused,
+    }
 }
 
 /// New keys need a restart: sockets take them when they are made.

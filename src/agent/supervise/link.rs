@@ -1,5 +1,6 @@
 //! A node's own socket: what it says of itself, and the few things that the agent tells it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use reqwest::{Method, Response};
@@ -7,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::agent::lines::JsonLines;
-use crate::api::config::NodeEntry;
+use crate::api::config::{NodeEntry, OptionValue};
 use crate::api::node::NodeView;
 use crate::api::paths::ClusterDir;
 
@@ -45,6 +46,13 @@ impl NodeClient {
     pub async fn push_table(&self, table: &[NodeEntry]) -> Result<(), String> {
         let body = serde_json::to_vec(table).map_err(|error| error.to_string())?;
         let response = self.send(Method::POST, "v1/layout", Some(body)).await?;
+        response.error_for_status().map(drop).map_err(|error| root_cause(&error))
+    }
+
+    /// `POST /v1/options`: the layout's options; the node takes those that need no restart.
+    pub async fn push_options(&self, options: &BTreeMap<String, OptionValue>) -> Result<(), String> {
+        let body = serde_json::to_vec(options).map_err(|error| error.to_string())?;
+        let response = self.send(Method::POST, "v1/options", Some(body)).await?;
         response.error_for_status().map(drop).map_err(|error| root_cause(&error))
     }
 

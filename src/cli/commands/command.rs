@@ -8,6 +8,8 @@ use super::{
     wait,
     agent, check, completions, count, deploy, doctor, help, history, install, keys, layout, log, man, metrics, node,
     nodes, output, peers, plan, publish, remove, restart, start, status, stop, subscribe, unlock, wait,
+    node, nodes, output, peers, plan, publish, releases, remove, restart, rollback, start, status, stop, store,
+    subscribe, unlock, wait,
 };
 use crate::cli::context::Context;
 use crate::cli::exit::Status;

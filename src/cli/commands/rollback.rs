@@ -34,19 +34,20 @@ impl Rollback {
     pub fn run(self, cx: &Context) -> Result<Status, Failure> {
         let layout = cx.layout()?;
         let join_within = cx.global.timeout.unwrap_or(Duration::from_secs(60));
-        let report = cx.change_in_steps(&layout, &self.lock, Needs::ThisProgram, async |settings, progress, interrupt| {
-            let options = deploy::Options {
-                curve: None,
-                join_within,
-                rolling: Rolling::default(),
-                allow_partial: false,
-                saved: None,
-                progress,
-                interrupt,
-            };
-            let rolled = deploy::rollback(&layout, settings, self.release.as_deref(), options).await;
-            rolled.map_err(Failure::deploy)
-        })?;
+        let report =
+            cx.change_in_steps(&layout, &self.lock, Needs::ThisProgram, async |settings, progress, interrupt| {
+                let options = deploy::Options {
+                    curve: None,
+                    join_within,
+                    rolling: Rolling::default(),
+                    allow_partial: false,
+                    saved: None,
+                    progress,
+                    interrupt,
+                };
+                let rolled = deploy::rollback(&layout, settings, self.release.as_deref(), options).await;
+                rolled.map_err(Failure::deploy)
+            })?;
         cx.printer.status(&format!("release {}", report.release));
         cx.conclude(&layout, &report.outcomes)
     }

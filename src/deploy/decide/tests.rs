@@ -334,3 +334,21 @@ fn a_saved_plan_is_the_same_plan_and_says_what_moved() {
     let moved = plan(&new, running(&new)).moved_since(&read);
     assert!(moved.iter().any(|said| said.starts_with("sensor-1 had release ")), "{moved:?}");
 }
+
+#[test]
+fn an_option_that_a_running_node_takes_over_restarts_nobody() {
+    let with = |expiration: &str, more: &str| {
+        let option = format!("options: {{ Cluster::Backend::ZeroMQ::hello_expiration: {expiration} }}\n{more}");
+        test_layout(&format!("{HOSTS}  worker: {{ type: worker, host: sensor-1 }}\n{option}"))
+    };
+    let (old, new) = (release_of(&with("10sec", ""), "a"), release_of(&with("20sec", ""), "a"));
+    let why = "`Cluster::Backend::ZeroMQ::hello_expiration` 10sec -> 20sec";
+    let said = changes(&plan(&new, running(&old)));
+    assert_eq!(said.last(), Some(&format!("sensor-1: update worker: {why}")));
+    assert!(said.iter().all(|change| change.contains(": update ")), "{said:?}");
+
+    // How logs are written matters only to who writes them.
+    let logs = release_of(&with("10sec", "logging: { format: json }\n"), "a");
+    let said = changes(&plan(&logs, running(&old)));
+    assert_eq!(said, ["head: restart logger: `logging.format` tsv -> json"]);
+}

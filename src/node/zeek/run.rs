@@ -18,7 +18,7 @@ use crate::api::config::{NodeConfig, ZeekConfig};
 use crate::api::node::NodeView;
 use crate::api::paths::ClusterDir;
 use crate::cluster::stores::Definitions;
-use crate::node::api::{Api, Socket};
+use crate::node::api::{Api, LiveOptions, Socket};
 use crate::node::core_task::Request;
 use crate::node::error::NodeError;
 use crate::node::metrics::{self, Metrics};
@@ -104,7 +104,7 @@ impl Parent {
         let api = Api {
             core: self.asks.clone(),
             views: self.views.subscribe(),
-            options: Arc::new(redefs.views()),
+            options: Arc::new(LiveOptions::new(config)),
             metrics,
             // Zeek's stores and ours do not know each other (`cluster.md` 3.1).
             stores: Stores::new(None, Definitions::default()),
@@ -160,6 +160,10 @@ impl Parent {
             Request::Layout(table, reply) => {
                 self.sight.set_table(table);
                 self.look();
+                let _left = reply.send(());
+            }
+            // A real Zeek reads its options when it starts; none was taken.
+            Request::Options(_, reply) => {
                 let _left = reply.send(());
             }
         }
