@@ -2,12 +2,6 @@
 
 use super::{
     agent, check, completions, count, deploy, doctor, exec, help, history, install, keys, layout, log, man, metrics,
-    node, nodes, output, peers, publish, releases, remove, restart, rollback, start, status, stop, store, subscribe,
-    unlock, wait,
-    node, nodes, output, peers, publish, releases, remove, restart, rollback, start, status, stop, subscribe, unlock,
-    wait,
-    agent, check, completions, count, deploy, doctor, help, history, install, keys, layout, log, man, metrics, node,
-    nodes, output, peers, plan, publish, remove, restart, start, status, stop, subscribe, unlock, wait,
     node, nodes, output, peers, plan, publish, releases, remove, restart, rollback, start, status, stop, store,
     subscribe, unlock, wait,
 };
