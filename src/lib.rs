@@ -27,6 +27,16 @@ pub mod query;
 #[cfg(test)]
 #[path = "../tests/support/certificates.rs"]
 mod certificates;
+// the door for programs that want to be a node
+pub use cluster::hrw::{Key, KeyType};
+pub use cluster::pools::{Pool, PoolId, PoolNode, PoolSpec};
+pub use cluster::{ClusterEvent, Ended, LogRecord, NamedNode, Node, Topics, Verdict};
+pub use data::{Data, Event, NodeType};
+pub use layout::Layout;
+pub use node::{
+    Cluster, ClusterBuilder, ClusterError, Events, Keys, LayoutError, LogBatches, Logs, ReceivedBatch, read_layout,
+};
+
 // for the tests that start `tests/peer/zeek_peer.py`
 #[cfg(test)]
 #[path = "../tests/support/python.rs"]

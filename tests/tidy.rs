@@ -17,7 +17,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("logs", &["cluster", "wire", "api", "data", "layout"]),
     ("telemetry", &["logs", "cluster", "transport", "wire", "api", "data", "layout"]),
     ("websocket", &["cluster", "wire", "api", "data", "layout"]),
-    ("node", &["telemetry", "websocket", "logs", "cluster", "transport", "wire", "api", "data", "layout"]),
+    ("node", &["telemetry", "websocket", "logs", "cluster", "transport", "render", "wire", "api", "data", "layout"]),
     ("faults", &[]),
     ("journal", &["api"]),
     ("agent", &["journal", "faults", "render", "api", "data", "layout"]),

@@ -5,7 +5,6 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::args::{Global, HostArgs, NodeArgs};
-use super::environment;
 use super::exit::Status;
 use super::failure::Failure;
 use super::output::{self, Printer, human};
@@ -15,6 +14,7 @@ use crate::deploy::keys::{self, KeyStore, KeyStoreError, Made};
 use crate::deploy::{Prompt, Settings};
 use crate::layout::nodeset::{self, LastRun, NodeSetError};
 use crate::layout::{self, Environment, Host, Layout, Node};
+use crate::node::environment;
 use crate::query::{self, Memory, Remembered};
 
 /// Layouts above this size are refused before they are read.

@@ -13,7 +13,6 @@ mod complete;
 mod connect;
 mod context;
 mod effect;
-mod environment;
 mod failure;
 mod manual;
 mod output;

@@ -206,6 +206,11 @@ impl PoolId {
     pub const PROXY: PoolId = PoolId(1);
     /// `Cluster::logger_pool`.
     pub const LOGGER: PoolId = PoolId(2);
+
+    /// The pool that was registered after so many others, the predefined ones left out.
+    pub(crate) fn registered(number: usize) -> PoolId {
+        PoolId(3 + number)
+    }
 }
 
 /// All pools of a node; the first three are the predefined ones.

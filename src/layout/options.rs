@@ -685,6 +685,11 @@ pub fn find(name: &str) -> Option<&'static OptionInfo> {
     OPTIONS.iter().find(|option| option.name == name)
 }
 
+/// The nearest known name to one that is not known.
+pub fn nearest(name: &str) -> Option<&'static str> {
+    super::suggest::nearest(name, OPTIONS.iter().map(|option| option.name))
+}
+
 impl OptionInfo {
     /// What to change instead, when the layout's `options:` may not set it.
     pub fn derived_from(&self) -> Option<&'static str> {

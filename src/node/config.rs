@@ -43,13 +43,12 @@ pub(super) fn curve_keys(config: &NodeConfig, dir: &ClusterDir) -> Result<Option
 /// What the transport is started with.
 pub(super) fn transport(
     config: &NodeConfig,
-    dir: &ClusterDir,
+    keys: Option<Keys>,
     node_id: &str,
     redefs: &Redefs,
 ) -> Result<Options, NodeError> {
     let endpoints = &config.zeromq;
     let role = roles::of(config);
-    let keys = curve_keys(config, dir)?;
     let mut options = Options::new(node_id);
     redefs.sockets(&mut options)?;
     if role.hub {
@@ -81,8 +80,8 @@ pub(super) fn transport(
     })
 }
 
-/// The CURVE keys; the server's secret one only where something listens.
-fn keys(folder: &Path, role: Role) -> Result<Keys, NodeError> {
+/// The CURVE keys in a folder; the server's secret one only where something listens.
+pub(super) fn keys(folder: &Path, role: Role) -> Result<Keys, NodeError> {
     let read = |name: &str| {
         let path = folder.join(name);
         match fs::read_to_string(&path) {

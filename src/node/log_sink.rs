@@ -37,7 +37,7 @@ pub(super) struct LogSink {
 enum Way {
     /// To the loggers.
     Push,
-    /// Into the writer of this process.
+    /// To the writer of this process, or to whoever else takes them.
     Write { queue: mpsc::Sender<LogFrame>, waiting: VecDeque<LogFrame> },
 }
 
@@ -64,6 +64,11 @@ impl LogSink {
         (LogSink::new(id, Way::Write { queue, waiting: VecDeque::new() }), feeder)
     }
 
+    /// A sink that hands batches to somebody else in this process.
+    pub(super) fn hand(id: &str, queue: mpsc::Sender<LogFrame>) -> LogSink {
+        LogSink::new(id, Way::Write { queue, waiting: VecDeque::new() })
+    }
+
     fn new(id: &str, way: Way) -> LogSink {
         let id = Bytes::copy_from_slice(id.as_bytes());
         LogSink { id, batcher: Batcher::new(MAX_RECORDS, FLUSH_INTERVAL), way, dropped: 0 }
@@ -72,18 +77,17 @@ impl LogSink {
     /// How many things may be taken from the inbox so that every batch among them finds room.
     pub(super) fn room(&self) -> usize {
         match &self.way {
-            Way::Push => usize::MAX,
-            Way::Write { queue, .. } => queue.capacity(),
+            Way::Write { queue, .. } if !queue.is_closed() => queue.capacity(),
+            // What nobody takes is dropped.
+            Way::Push | Way::Write { .. } => usize::MAX,
         }
     }
 
     /// Waits until [`LogSink::room`] is not zero.
     pub(super) async fn has_room(&self) {
         if let Way::Write { queue, .. } = &self.way {
-            // A closed queue has room for nothing; the loop hears of the feeder's end by itself.
-            if queue.reserve().await.is_err() {
-                std::future::pending::<()>().await;
-            }
+            // A queue that was closed holds nobody up: see `room`.
+            let _closed = queue.reserve().await;
         }
     }
 
@@ -159,9 +163,13 @@ impl LogSink {
     fn feed(&mut self) {
         let Way::Write { queue, waiting } = &mut self.way else { return };
         while let Some(frame) = waiting.pop_front() {
-            if let Err(mpsc::error::TrySendError::Full(frame)) = queue.try_send(frame) {
-                waiting.push_front(frame);
-                return;
+            match queue.try_send(frame) {
+                Ok(()) => {}
+                Err(mpsc::error::TrySendError::Full(frame)) => {
+                    waiting.push_front(frame);
+                    return;
+                }
+                Err(mpsc::error::TrySendError::Closed(_)) => self.dropped += 1,
             }
         }
     }

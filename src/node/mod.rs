@@ -7,9 +7,11 @@
 mod api;
 mod config;
 mod core_task;
+pub mod environment;
 mod error;
 mod identity;
 mod log_sink;
+mod member;
 mod memory;
 mod metrics;
 mod observe;
@@ -24,6 +26,7 @@ mod store_api;
 mod store_task;
 mod stores;
 mod view;
+mod wiring;
 mod zeek;
 
 #[cfg(test)]
@@ -32,6 +35,10 @@ pub(crate) mod testing;
 mod tests;
 
 pub use error::NodeError;
+pub use member::{
+    BatchFormat, Cluster, ClusterBuilder, ClusterError, Events, LayoutError, LogBatches, Logs, ReceivedBatch,
+    read_layout,
+};
 pub use observe::{
     EventSerializer, Keys, ObserveOptions, ObservedEvent, Observer, SeenNode, value_from_json, value_to_json,
 };

@@ -1,18 +1,17 @@
-//! Wires the rooms together into one node, and sees that it ends as a whole.
+//! One node as a process: what runs in it, and that it ends as a whole.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::{JoinError, JoinHandle};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::api::{Api, LiveOptions, Socket};
 use super::config;
-use super::core_task::{CoreTask, Parts};
+use super::core_task::Doors;
 use super::error::NodeError;
 use super::identity;
-use super::log_sink::{Feeder, LogSink};
 use super::memory;
 use super::metrics;
 use super::options::Redefs;
@@ -21,13 +20,12 @@ use super::roles;
 use super::services::{Beside, Services};
 use super::shutdown::{DEADLINE, stop_on_signals};
 use super::stores;
+use super::wiring::{LogsTo, Running, Wiring, flatten};
 use super::zeek;
 use crate::api::config::NodeConfig;
 use crate::api::paths::ClusterDir;
-use crate::cluster::{Core, Hooks, Limits, Settings};
-use crate::logs::{Logger, LoggerOptions};
-use crate::telemetry::{self, Registry};
-use crate::transport::zeromq;
+use crate::cluster::Hooks;
+use crate::logs::LoggerOptions;
 
 /// How long clients of the socket may take to read the rest of an answer at the end.
 const CLIENTS_LEAVE: Duration = Duration::from_secs(1);
@@ -75,34 +73,18 @@ pub(super) fn run_until(
 
 /// The tasks of a running node.
 struct Node {
-    core: JoinHandle<Result<(), NodeError>>,
+    running: Running,
     socket: JoinHandle<Result<(), NodeError>>,
-    feeder: Option<Feeder>,
     services: Services,
     program: Option<Hosted>,
-    /// Ends the core; services end before it.
-    stop_core: CancellationToken,
 }
 
 impl Node {
     /// Starts everything; nothing waits for a connection.
     fn start(config: &NodeConfig, dir: &ClusterDir, stop: &CancellationToken) -> Result<Node, NodeError> {
         let socket = Socket::bind(&dir.node_socket(&config.name))?;
-        let id = identity::node_id(&config.name)?;
         let redefs = Redefs::new(config);
-        let core = Core::new(settings(config, &id, &redefs)?, Hooks::default());
-        let mut registry = metrics::registry(config, &redefs)?;
-        let (logs, feeder) = log_sink(config, dir, &id, &mut registry)?;
-        let sockets = config::transport(config, dir, &id, &redefs)?;
-        let (transport, inbox) = zeromq::start(sockets).map_err(|error| NodeError::transport(&error, config))?;
-        tracing::info!(node = %config.name, %id, "started");
-        let transport = Arc::new(transport);
-        let hub = Arc::clone(&transport);
-        registry.add(move |families| {
-            if let Some(counters) = hub.hub_counters() {
-                telemetry::hub(&counters, families);
-            }
-        });
+        let id = identity::node_id(&config.name)?;
         let (program, told) = match &config.program {
             None => (None, None),
             Some(wanted) => {
@@ -111,18 +93,24 @@ impl Node {
                 (Some(program), Some(told))
             }
         };
-        let (core, doors) = CoreTask::new(Parts { core, transport, inbox, logs, program: told });
-        let stores = stores::start(config, dir, &doors.handle, &redefs)?;
-        let beside = Beside {
+        let wiring = Wiring {
             config,
-            dir,
-            handle: &doors.handle,
+            id: &id,
             redefs: &redefs,
-            requests: &doors.requests,
-            stores: stores.clone(),
-            registry,
+            keys: config::curve_keys(config, dir)?,
+            hooks: Hooks::default(),
+            pools: Vec::new(),
+            logs: logs(config, dir)?,
+            program: told,
         };
+        let wired = wiring.wire()?;
+        let mut registry = metrics::registry(config, &redefs)?;
+        wired.register(&mut registry);
+        let Doors { handle, requests, .. } = &wired.doors;
+        let stores = stores::start(config, dir, handle, &redefs)?;
+        let beside = Beside { config, dir, handle, redefs: &redefs, requests, stores: stores.clone(), registry };
         let (services, metrics) = Services::start(beside)?;
+        let (running, doors) = wired.run();
         let api = Api {
             core: doors.requests,
             views: doors.views,
@@ -131,21 +119,14 @@ impl Node {
             stores,
             stop: stop.clone(),
         };
-        let stop_core = CancellationToken::new();
-        Ok(Node {
-            core: tokio::spawn(core.run(stop_core.clone())),
-            socket: tokio::spawn(socket.serve(api)),
-            feeder,
-            services,
-            program: program.map(Hosted::start),
-            stop_core,
-        })
+        let (socket, program) = (tokio::spawn(socket.serve(api)), program.map(Hosted::start));
+        Ok(Node { running, socket, services, program })
     }
 
     /// Works until told to stop. Whatever ends before that takes all the rest along.
     async fn work(mut self, stop: CancellationToken) -> Result<(), NodeError> {
         let feeding = async {
-            match self.feeder.as_mut() {
+            match self.running.feeder.as_mut() {
                 Some(feeder) => feeder.await.map(drop),
                 None => std::future::pending().await,
             }
@@ -153,7 +134,7 @@ impl Node {
         let ended = tokio::select! {
             biased;
             () = stop.cancelled() => None,
-            ended = &mut self.core => Some(unasked("cluster core", flatten("cluster core", ended))),
+            ended = &mut self.running.core => Some(unasked("cluster core", flatten("cluster core", ended))),
             ended = &mut self.socket => Some(unasked("API socket", flatten("API socket", ended))),
             ended = feeding => Some(unasked("log writer", flatten("log writer", ended.map(Ok)))),
             ended = self.services.ended() => Some(ended),
@@ -165,21 +146,15 @@ impl Node {
         }
     }
 
-    /// The way out, after the token was cancelled: the program ends while all that it may need is there, the services end, the core hands over its logs and closes the sockets,
-    /// then the writer finishes its files.
+    /// The way out, after the token was cancelled: the program ends while all that it may need is there, then the services,
+    /// then the core and the log writer.
     async fn end(self) -> Result<(), NodeError> {
         let program = match self.program {
             Some(program) => program.end().await,
             None => Ok(()),
         };
         let services = self.services.end().await;
-        self.stop_core.cancel();
-        flatten("cluster core", self.core.await)?;
-        if let Some(feeder) = self.feeder {
-            let logger = feeder.await.map_err(|error| died("log writer", &error))?;
-            let closed = tokio::task::spawn_blocking(move || logger.close()).await;
-            closed.map_err(|error| died("log writer", &error))?;
-        }
+        self.running.end().await?;
         // Clients that do not read their answer must not hold up the rest.
         let mut socket = self.socket;
         match timeout(CLIENTS_LEAVE, &mut socket).await {
@@ -220,50 +195,18 @@ async fn hosted(program: &mut Option<Hosted>) -> Result<(), NodeError> {
     }
 }
 
-/// What the core is made with.
-fn settings(config: &NodeConfig, id: &str, redefs: &Redefs) -> Result<Settings, NodeError> {
-    let options = redefs.cluster()?;
-    let limits = Limits { hello_expiration: options.hello_expiration, ..Limits::default() };
-    let pools = redefs.pools(&options.topics)?;
-    let plain = Settings::new(&config.name, id, config.nodes.clone(), config.manager_is_logger);
-    Settings { options, limits, ..plain }
-        .with_pools(pools)
-        .map_err(|error| NodeError::Pool { reason: error.to_string() })
-}
-
 /// Where logs go: to the writer of this process, or to the loggers.
-fn log_sink(
-    config: &NodeConfig,
-    dir: &ClusterDir,
-    id: &str,
-    registry: &mut Registry,
-) -> Result<(LogSink, Option<Feeder>), NodeError> {
+fn logs(config: &NodeConfig, dir: &ClusterDir) -> Result<LogsTo, NodeError> {
     if !roles::of(config).writes_logs {
-        return Ok((LogSink::push(id), None));
+        return Ok(LogsTo::Loggers);
     }
-    let options =
-        LoggerOptions::from_config(config, dir).map_err(|error| NodeError::LogOption { reason: error.to_string() })?;
-    let path = dir.logs_current(&config.name);
-    let logger = Arc::new(Logger::start(options).map_err(|source| NodeError::Logger { path, source })?);
-    let figures = Arc::downgrade(&logger);
-    registry.add(move |families| {
-        if let Some(logger) = figures.upgrade() {
-            telemetry::logger(&logger.counters(), families);
-        }
-    });
-    let (sink, feeder) = LogSink::write(id, logger);
-    Ok((sink, Some(feeder)))
-}
-
-fn flatten(task: &'static str, ended: Result<Result<(), NodeError>, JoinError>) -> Result<(), NodeError> {
-    ended.map_err(|error| died(task, &error))?
+    let options = LoggerOptions::from_config(config, dir);
+    options
+        .map(|options| LogsTo::Files(Box::new(options)))
+        .map_err(|error| NodeError::LogOption { reason: error.to_string() })
 }
 
 /// A task that ended although nobody asked it to.
 fn unasked(task: &'static str, ended: Result<(), NodeError>) -> NodeError {
     ended.err().unwrap_or_else(|| NodeError::TaskDied { task, reason: "it stopped working".to_owned() })
-}
-
-fn died(task: &'static str, error: &JoinError) -> NodeError {
-    NodeError::TaskDied { task, reason: error.to_string() }
 }

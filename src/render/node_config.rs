@@ -14,7 +14,7 @@ use crate::layout::{Engine, Layout, Node, Store, WebSocket, nodeset};
 /// The configuration of one node of the layout.
 ///
 /// # Errors
-/// When an address did not resolve, or there is no manager.
+/// [`RenderError::Unresolved`] and [`RenderError::NoManager`].
 pub fn node_config(layout: &Layout, node: &Node) -> Result<NodeConfig, RenderError> {
     Ok(NodeConfig {
         cluster: layout.name.clone(),

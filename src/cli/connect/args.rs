@@ -6,10 +6,10 @@ use super::place;
 use super::target::{self, Target};
 use super::zeekctl;
 use crate::cli::context::Context;
-use crate::cli::environment;
 use crate::cli::failure::Failure;
 use crate::deploy::keys::KeyStore;
 use crate::node::Keys;
+use crate::node::environment;
 
 /// Where a cluster is that is looked at from outside.
 #[derive(Clone, Debug, clap::Args)]

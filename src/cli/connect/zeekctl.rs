@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::place::Hub;
-use crate::cli::environment;
 use crate::cli::failure::Failure;
 use crate::layout::{self, Environment, Layout, ZeekctlFiles, ZeekctlOptions};
+use crate::node::environment;
 
 /// A cluster as zeekctl knows it.
 #[derive(Debug)]

@@ -1,0 +1,303 @@
+//! The face of the framework: Zeek's functions under their names.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::oneshot;
+
+use super::builder::ClusterBuilder;
+use crate::api::config::{NodeConfig, NodeEntry, ZeromqEndpoints};
+use crate::api::node::NodeView;
+use crate::cluster::hrw::Key;
+use crate::cluster::pools::{Pool, PoolId};
+use crate::cluster::{Choice, Ended, Handle, NamedNode, Topics, Tuner};
+use crate::data::{Data, Event, NodeType};
+use crate::layout::Layout;
+use crate::node::NodeError;
+use crate::node::core_task::{self, Doors, Requests};
+use crate::node::wiring::Running;
+
+/// A program as a member of a cluster; cheap to clone, and all clones are the same member.
+///
+/// It comes from [`Cluster::builder`] and [`ClusterBuilder::init`], together with the [`Events`](super::Events) that it
+/// hears. It ends with [`Cluster::close`], or a little after the last clone is dropped; the others are told
+/// either way.
+///
+/// Calls hand a request to the node's core, which answers in order; they wait while 256 requests wait there, and give
+/// [`Ended`] when the member has ended. Each is cancel-safe in this sense: a request that was handed over is performed, and
+/// whoever stops waiting only loses the answer.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use zeek_cluster::{Cluster, ClusterEvent, read_layout};
+///
+/// let layout = read_layout("cluster.yaml")?;
+/// let (cluster, mut events) = Cluster::builder(&layout, "worker-1").init().await?;
+/// cluster.subscribe("my.topic").await?;
+/// cluster.publish("zeek.cluster.manager", Cluster::make_event("My::hello", vec!["world".into()])).await?;
+/// while let Some(event) = events.next().await {
+///     match event {
+///         ClusterEvent::NodeUp { name, .. } => eprintln!("{name} is there"),
+///         ClusterEvent::Remote { event, .. } => eprintln!("{event}"),
+///         _ => {}
+///     }
+/// }
+/// cluster.close().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Cluster {
+    member: Arc<Member>,
+}
+
+struct Member {
+    config: NodeConfig,
+    node_id: String,
+    topics: Topics,
+    handle: Handle,
+    tuner: Tuner,
+    requests: Requests,
+    /// Taken by whoever closes.
+    running: Mutex<Option<Running>>,
+}
+
+impl Cluster {
+    /// A member of the layout's cluster under the name of one of its nodes (`Cluster::node`), instead of `zeek-cluster node run`
+    /// or a Zeek. A manager runs the hub here.
+    pub fn builder(layout: &Layout, node: &str) -> ClusterBuilder {
+        ClusterBuilder::from_layout(layout, node)
+    }
+
+    /// A member without a layout and a name: it publishes and hears what it subscribes to, and no node notices it.
+    pub fn builder_at(endpoints: ZeromqEndpoints) -> ClusterBuilder {
+        ClusterBuilder::from_endpoints(endpoints)
+    }
+
+    pub(super) fn new(config: NodeConfig, topics: Topics, doors: Doors, running: Running, tuner: Tuner) -> Cluster {
+        let Doors { requests, handle, views } = doors;
+        let node_id = views.borrow().id.clone();
+        let running = Mutex::new(Some(running));
+        Cluster { member: Arc::new(Member { config, node_id, topics, handle, tuner, requests, running }) }
+    }
+
+    /// `Cluster::is_enabled`: whether `Cluster::node` has been set, as it is for every member of a layout.
+    pub fn is_enabled(&self) -> bool {
+        !self.member.config.name.is_empty()
+    }
+
+    /// `Cluster::node`: this node's name; empty without a layout.
+    pub fn node(&self) -> &str {
+        &self.member.config.name
+    }
+
+    /// `Cluster::local_node_type`; [`NodeType::None`] without a layout.
+    pub fn local_node_type(&self) -> NodeType {
+        self.entry().map_or(NodeType::None, |entry| entry.node_type)
+    }
+
+    /// `Cluster::local_node_metrics_port`; none stands for the reference's `0/unknown`: no layout, or no port there.
+    pub fn local_node_metrics_port(&self) -> Option<u16> {
+        self.entry().and_then(|entry| entry.metrics_port)
+    }
+
+    /// `Cluster::node_id`: this instance's id, which travels with everything that it publishes. New at each start.
+    pub fn node_id(&self) -> &str {
+        &self.member.node_id
+    }
+
+    /// `Cluster::node_topic`: the topic of one node by name. The name need not be in the layout.
+    pub fn node_topic(&self, name: &str) -> String {
+        self.member.topics.node_topic(name)
+    }
+
+    /// `Cluster::nodeid_topic`: the topic of one instance of a node by its id.
+    pub fn nodeid_topic(&self, id: &str) -> String {
+        self.member.topics.nodeid_topic(id)
+    }
+
+    /// `Cluster::logger_topic`, `Cluster::manager_topic`, `Cluster::proxy_topic`, `Cluster::worker_topic`,
+    /// `Cluster::broadcast_topics`, and the prefixes.
+    pub fn topics(&self) -> &Topics {
+        &self.member.topics
+    }
+
+    /// `Cluster::nodeid_to_node`; [`NamedNode::none`] for an id that is not up, the own one included.
+    ///
+    /// # Errors
+    /// [`Ended`].
+    pub async fn nodeid_to_node(&self, id: &str) -> Result<NamedNode, Ended> {
+        let id = id.to_owned();
+        self.member.handle.look(move |core| core.nodeid_to_node(&id)).await
+    }
+
+    /// `Cluster::nodes`: the layout, this node included, sorted by type and name; the id is set while a node is up.
+    ///
+    /// # Errors
+    /// [`Ended`].
+    pub async fn nodes(&self) -> Result<Vec<NamedNode>, Ended> {
+        const TYPES: [NodeType; 5] =
+            [NodeType::Control, NodeType::Logger, NodeType::Manager, NodeType::Proxy, NodeType::Worker];
+        self.member.handle.look(|core| TYPES.into_iter().flat_map(|each| core.nodes_with_type(each)).collect()).await
+    }
+
+    /// `Cluster::nodes_with_type`, sorted bytewise by name: `worker-10` stands before `worker-2`.
+    ///
+    /// # Errors
+    /// [`Ended`].
+    pub async fn nodes_with_type(&self, node_type: NodeType) -> Result<Vec<NamedNode>, Ended> {
+        self.member.handle.look(move |core| core.nodes_with_type(node_type)).await
+    }
+
+    /// `Cluster::get_node_count`: nodes of that type in the layout, this one included.
+    ///
+    /// # Errors
+    /// [`Ended`].
+    pub async fn get_node_count(&self, node_type: NodeType) -> Result<u64, Ended> {
+        self.member.handle.look(move |core| core.get_node_count(node_type)).await
+    }
+
+    /// `Cluster::get_active_node_count`: nodes of that type that are up for this one, which never counts itself.
+    ///
+    /// # Errors
+    /// [`Ended`].
+    pub async fn get_active_node_count(&self, node_type: NodeType) -> Result<u64, Ended> {
+        self.member.handle.look(move |core| core.get_active_node_count(node_type)).await
+    }
+
+    /// `Cluster::subscribe` to a topic prefix. Returns when it is in effect at the hub: whatever others publish from then on
+    /// is heard, within the bounds of [`Events`](super::Events). Waits while the hub is away. Subscriptions count: each
+    /// wants its own [`Cluster::unsubscribe`].
+    ///
+    /// # Errors
+    /// [`Ended`].
+    pub async fn subscribe(&self, topic: &str) -> Result<(), Ended> {
+        self.member.tuner.subscribe(topic).await
+    }
+
+    /// `Cluster::unsubscribe`. What is on its way may still be heard. A topic that was never subscribed is no error, and the
+    /// framework's own subscriptions stay.
+    ///
+    /// # Errors
+    /// [`Ended`].
+    pub async fn unsubscribe(&self, topic: &str) -> Result<(), Ended> {
+        self.member.tuner.unsubscribe(topic).await
+    }
+
+    /// `Cluster::make_event`: an event by its full name, such as `My::event`, with one value for each parameter. Zeek nodes
+    /// drop events that they do not know, and refuse values of another type than the parameter's: a `count` is
+    /// [`Data::Count`], never [`Data::Integer`].
+    ///
+    /// ```
+    /// use zeek_cluster::Cluster;
+    ///
+    /// let event = Cluster::make_event("Intel::match_remote", vec!["evil.example".into(), 3u64.into()]);
+    /// assert_eq!(event.to_string(), "Intel::match_remote(evil.example, 3)");
+    /// ```
+    pub fn make_event(name: &str, args: Vec<Data>) -> Event {
+        Event::new(name, args)
+    }
+
+    /// `Cluster::publish`: sends an event to all who subscribed to a prefix of the topic, never to this node itself. Done
+    /// means handed over: nobody tells who received it, and while the hub is away events beyond the high-water mark are
+    /// dropped and counted (`xpub_drops`, `publishes_lost` of [`Cluster::status`]).
+    ///
+    /// # Errors
+    /// [`Ended`].
+    pub async fn publish(&self, topic: &str, event: Event) -> Result<(), Ended> {
+        self.member.handle.publish(topic, event).await
+    }
+
+    /// `Cluster::publish_hrw`: to the member of a pool that the key chooses among those that are up: the same one from every
+    /// node, as in Zeek. A member that goes down loses its keys to the others, and all other keys stay. False, and
+    /// nothing is sent, when none is up; the calling node is never chosen.
+    ///
+    /// The type of the key counts: in Zeek a `count` chooses another node than a string of its digits.
+    ///
+    /// # Errors
+    /// [`Ended`].
+    pub async fn publish_hrw(&self, pool: PoolId, key: impl Into<Key>, event: Event) -> Result<bool, Ended> {
+        self.member.handle.publish_to(pool, Choice::Hrw(key.into()), event).await
+    }
+
+    /// `Cluster::publish_rr`: to the next member of a pool that is up; each key goes round for itself, in this process. False,
+    /// and nothing is sent, when none is up. A node that is a member takes its turn, and that event reaches nobody.
+    ///
+    /// # Errors
+    /// [`Ended`].
+    pub async fn publish_rr(&self, pool: PoolId, key: &str, event: Event) -> Result<bool, Ended> {
+        self.member.handle.publish_to(pool, Choice::RoundRobin(key.to_owned()), event).await
+    }
+
+    /// `Cluster::hrw_topic`: the topic that [`Cluster::publish_hrw`] would take.
+    ///
+    /// # Errors
+    /// [`Ended`].
+    pub async fn hrw_topic(&self, pool: PoolId, key: impl Into<Key>) -> Result<Option<String>, Ended> {
+        let key = key.into();
+        self.member.handle.look(move |core| core.hrw_topic(pool, key)).await
+    }
+
+    /// `Cluster::rr_topic`: the topic that [`Cluster::publish_rr`] would take; it takes that turn.
+    ///
+    /// # Errors
+    /// [`Ended`].
+    pub async fn rr_topic(&self, pool: PoolId, key: &str) -> Result<Option<String>, Ended> {
+        let key = key.to_owned();
+        self.member.handle.look(move |core| core.rr_topic(pool, &key)).await
+    }
+
+    /// A pool as it is now: its members, and who of them is up. None for an id of another builder.
+    ///
+    /// # Errors
+    /// [`Ended`].
+    pub async fn pool(&self, pool: PoolId) -> Result<Option<Pool>, Ended> {
+        self.member.handle.look(move |core| core.pools().pool(pool).cloned()).await
+    }
+
+    /// `Cluster::log`: a line for `cluster.log`, unless a `Cluster::log_policy` vetoes it. It travels to the loggers within
+    /// a tenth of a second.
+    ///
+    /// # Errors
+    /// [`Ended`].
+    pub async fn log(&self, message: &str) -> Result<(), Ended> {
+        self.member.handle.log(message).await
+    }
+
+    /// What `zeek-cluster status` would tell of this node: whether it has joined and why not, its peers, its counters.
+    ///
+    /// # Errors
+    /// [`Ended`].
+    pub async fn status(&self) -> Result<NodeView, Ended> {
+        let (reply, answer) = oneshot::channel();
+        self.member.requests.send(core_task::Request::View(reply)).await.map_err(|_| Ended)?;
+        answer.await.map_err(|_| Ended)
+    }
+
+    /// The node's core, for further listeners and endpoints in this process.
+    pub fn handle(&self) -> &Handle {
+        &self.member.handle
+    }
+
+    /// Leaves the cluster in order: logs and events that were handed over go out, the others are told, files are finished.
+    /// All clones end with it, and a second call does nothing. A future that is dropped lets that go on without it.
+    ///
+    /// # Errors
+    /// The reason why a part of the member had ended before, or could not end.
+    pub async fn close(self) -> Result<(), NodeError> {
+        let running = self.member.running.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match running {
+            Some(running) => running.end().await,
+            None => Ok(()),
+        }
+    }
+
+    fn entry(&self) -> Option<&NodeEntry> {
+        self.member.config.nodes.iter().find(|entry| entry.name == self.member.config.name)
+    }
+}
+
+impl std::fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cluster").field("node", &self.node()).field("node_id", &self.node_id()).finish_non_exhaustive()
+    }
+}
