@@ -34,7 +34,8 @@ pub use cluster::{ClusterEvent, Ended, LogRecord, NamedNode, Node, Topics, Verdi
 pub use data::{Data, Event, NodeType};
 pub use layout::Layout;
 pub use node::{
-    Cluster, ClusterBuilder, ClusterError, Events, Keys, LayoutError, LogBatches, Logs, ReceivedBatch, read_layout,
+    Cluster, ClusterBuilder, ClusterError, Events, Keys, LayoutError, LogBatches, Logs, ReceivedBatch, parse_layout,
+    read_layout,
 };
 
 // for the tests that start `tests/peer/zeek_peer.py`

@@ -5,6 +5,7 @@ mod support;
 
 mod exec;
 mod faults;
+mod examples;
 mod fleet;
 mod keys;
 mod local;

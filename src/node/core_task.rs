@@ -359,6 +359,11 @@ impl CoreTask {
 
     /// Hands over what is left. The sockets close while the inbox is still read: batches of others may be on their way.
     async fn finish(mut self) -> Result<(), NodeError> {
+        // What was asked before the end is still done.
+        self.mailbox.close();
+        while let Ok(request) = self.mailbox.try_recv() {
+            self.asked(request);
+        }
         self.input(Input::Shutdown);
         self.logs.flush(&*self.transport);
         let transport = Arc::clone(&self.transport);

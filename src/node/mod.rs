@@ -37,7 +37,7 @@ mod tests;
 pub use error::NodeError;
 pub use member::{
     BatchFormat, Cluster, ClusterBuilder, ClusterError, Events, LayoutError, LogBatches, Logs, ReceivedBatch,
-    read_layout,
+    parse_layout, read_layout,
 };
 pub use observe::{
     EventSerializer, Keys, ObserveOptions, ObservedEvent, Observer, SeenNode, value_from_json, value_to_json,

@@ -15,4 +15,4 @@ pub use fleet::{Fleet, GATE, INNER, Taken};
 pub use hosts::{Machines, can_make_machines};
 pub use peer::{Keys, Peer};
 pub use python::python_with;
-pub use sandbox::{Output, Sandbox, finish};
+pub use sandbox::{Output, Sandbox, finish, free_ports};

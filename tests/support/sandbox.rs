@@ -213,7 +213,7 @@ pub(super) fn wait_within(child: &mut Child, deadline: Instant) -> ExitStatus {
 }
 
 /// The first of twelve ports that are free on loopback now and that no other sandbox of this run was given.
-fn free_ports() -> u16 {
+pub fn free_ports() -> u16 {
     let _one_at_a_time = PORT_SEARCH.lock().expect("no search panicked");
     let seed = u16::try_from(std::process::id() % 500).expect("below 500") * PORTS_PER_CLUSTER;
     loop {

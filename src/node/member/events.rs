@@ -10,7 +10,8 @@ use crate::cluster::{ClusterEvent, Heard, Listening, RemoteEvent};
 
 /// The events of a member: `Cluster::hello`, `Cluster::node_up`, `Cluster::node_down`, and those of others on its own topics
 /// and on the ones that it subscribed to. A node never receives its own publications, and an event on several of its
-/// prefixes once.
+/// prefixes once. Events of one node keep their order; its `node_down` may overtake the last of them, since subscriptions travel
+/// on another path.
 ///
 /// **Bound**: at most [`events_capacity`](super::ClusterBuilder::events_capacity) events wait here; while they do, further
 /// ones are dropped and [counted](Events::missed). The node itself is never held up: it stays up for the others.

@@ -1,4 +1,4 @@
-//! A layout from its file, for programs.
+//! A layout from its file or text, for programs.
 
 use std::path::Path;
 
@@ -33,7 +33,20 @@ pub fn read_layout(path: impl AsRef<Path>) -> Result<Layout, LayoutError> {
     if bytes > MAX_BYTES {
         return Err(LayoutError::TooLarge { path: path.to_owned(), bytes, most: MAX_BYTES });
     }
-    let text = std::fs::read_to_string(path).map_err(unreadable)?;
+    parse_layout(&std::fs::read_to_string(path).map_err(unreadable)?, path)
+}
+
+/// As [`read_layout`], from a text. `origin` stands in each problem, and its last part without `.yaml` is the cluster's name
+/// unless the layout gives one.
+///
+/// # Errors
+/// All problems of the layout together.
+///
+/// ```
+/// let wrong = zeek_cluster::parse_layout("nodes:\n  manager: { type: manger }\n", "campus.yaml").unwrap_err();
+/// assert!(wrong.to_string().starts_with("campus.yaml:2:20: "), "{wrong}");
+/// ```
+pub fn parse_layout(text: &str, origin: impl AsRef<Path>) -> Result<Layout, LayoutError> {
     let environment = Environment { resolve: &environment::resolve, is_local: &environment::is_local };
-    layout::load(&text, path, &environment).map(|loaded| loaded.layout).map_err(LayoutError::Problems)
+    layout::load(text, origin.as_ref(), &environment).map(|loaded| loaded.layout).map_err(LayoutError::Problems)
 }

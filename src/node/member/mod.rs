@@ -25,4 +25,4 @@ pub use builder::ClusterBuilder;
 pub use cluster::Cluster;
 pub use error::{ClusterError, LayoutError};
 pub use events::Events;
-pub use layout::read_layout;
+pub use layout::{parse_layout, read_layout};

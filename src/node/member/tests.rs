@@ -8,13 +8,12 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::{Cluster, ClusterBuilder, ClusterError, Events, Logs};
+use super::{Cluster, ClusterBuilder, ClusterError, Events, Logs, parse_layout};
 use crate::api::config::OptionValue;
 use crate::cluster::pools::{PoolId, PoolSpec};
 use crate::cluster::{ClusterEvent, Ended, Verdict};
 use crate::data::{Data, NodeType};
-use crate::layout::{self, Environment, Layout};
-use crate::node::environment;
+use crate::layout::Layout;
 use crate::render;
 use crate::wire::log_batch::LogValue;
 
@@ -35,8 +34,7 @@ fn free_ports() -> u16 {
 
 fn layout(text: &str) -> Layout {
     let text = format!("port: {}\n{text}", free_ports());
-    let environment = Environment { resolve: &environment::resolve, is_local: &environment::is_local };
-    layout::load(&text, Path::new("test.yaml"), &environment).expect("a layout").layout
+    parse_layout(&text, "test.yaml").expect("a layout")
 }
 
 const TWO: &str = "nodes:\n  manager: { type: manager }\n  worker-1: { type: worker, metrics_port: 9911 }\n";
@@ -343,6 +341,23 @@ fn what_is_wrong_is_said_before_anything_runs() {
             join(Cluster::builder(&layout, "worker-1").connect_timeout(Duration::ZERO)).await;
         let (_manager, _at_manager) = manager(&layout).await;
         up(&mut at_worker, "manager").await;
+    });
+}
+
+#[test]
+fn what_was_published_before_closing_goes_out() {
+    run(async {
+        let layout = layout(TWO);
+        let (_manager, mut at_manager) = manager(&layout).await;
+        let (worker, mut at_worker) = join(Cluster::builder(&layout, "worker-1")).await;
+        up(&mut at_worker, "manager").await;
+        for n in 0..200 {
+            worker.publish("zeek.cluster.manager", ping(n)).await.expect("it works");
+        }
+        worker.close().await.expect("it leaves");
+        for n in 0..200 {
+            assert_eq!(remote(&mut at_manager).await, format!("zeek.cluster.manager My::ping({n})"));
+        }
     });
 }
 
