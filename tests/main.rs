@@ -19,6 +19,7 @@ mod plan;
 mod program;
 mod recorded;
 mod rollback;
+mod reference;
 mod sets;
 mod shells;
 mod ssh;

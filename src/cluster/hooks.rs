@@ -1,6 +1,6 @@
 //! The reference's hooks: `Cluster::on_subscribe`, `Cluster::on_unsubscribe` and `Cluster::log_policy`.
 
-/// One line for the stream `Cluster::LOG`, the record `Cluster::Info`.
+/// `Cluster::Info`: one line for the stream `Cluster::LOG`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LogRecord {
     /// `ts`: seconds since the epoch.

@@ -89,3 +89,32 @@ impl NamedNode {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_has_the_reference_s_fields_and_defaults() {
+        let none = NamedNode::none();
+        assert_eq!((none.name.as_str(), none.node.node_type, none.node.zone_id.as_str()), ("", NodeType::None, ""));
+        assert_eq!((none.node.p, none.node.manager, none.node.id, none.node.metrics_port), (NO_PORT, None, None, None));
+        let entry = NodeEntry {
+            name: "worker-1".to_owned(),
+            node_type: NodeType::Worker,
+            host: "here".to_owned(),
+            ip: "fe80::1".parse().expect("an address"),
+            zone_id: "eth0".to_owned(),
+            port: Some(47761),
+            manager: Some("manager".to_owned()),
+            metrics_port: Some(9911),
+        };
+        let NamedNode { name, node } = NamedNode::of(&entry, Some("id"));
+        assert_eq!((name.as_str(), node.node_type, node.ip), ("worker-1", NodeType::Worker, entry.ip));
+        assert_eq!((node.zone_id.as_str(), node.p), ("eth0", Port { number: 47761, protocol: Protocol::Tcp }));
+        assert_eq!(
+            (node.manager.as_deref(), node.id.as_deref(), node.metrics_port),
+            (Some("manager"), Some("id"), Some(9911))
+        );
+    }
+}

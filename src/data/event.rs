@@ -5,12 +5,12 @@ use super::Data;
 /// `EventMetadata::NETWORK_TIMESTAMP`: the id of the metadata entry that holds the time of the event, a timestamp.
 pub const NETWORK_TIMESTAMP: u64 = 1;
 
-/// One event as it travels: the inner vector of the envelope (`formats.md` 2.4).
+/// `Cluster::Event`: one event as it travels, the inner vector of the envelope (`formats.md` 2.4).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// Fully qualified name, such as `Cluster::hello`.
+    /// `ev`: fully qualified name, such as `Cluster::hello`.
     pub name: Vec<u8>,
-    /// One value per parameter.
+    /// `args`: one value per parameter.
     pub args: Vec<Data>,
     /// Metadata entries `(id, value)` in order; id 1 is the network timestamp.
     pub metadata: Vec<(u64, Data)>,

@@ -60,3 +60,17 @@ impl std::fmt::Display for NodeType {
         f.write_str(self.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::NodeType::{self, *};
+
+    #[test]
+    fn names_and_order_are_the_reference_s() {
+        let all: [NodeType; 6] = [None, Control, Logger, Manager, Proxy, Worker];
+        assert!(all.is_sorted());
+        let names = ["NONE", "CONTROL", "LOGGER", "MANAGER", "PROXY", "WORKER"];
+        assert_eq!(all.map(NodeType::zeek_name), names.map(|name| format!("Cluster::{name}")));
+        assert_eq!(all.map(NodeType::as_str), names.map(str::to_lowercase));
+    }
+}

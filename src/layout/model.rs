@@ -42,7 +42,7 @@ pub struct Layout {
     pub zeek: Zeek,
 }
 
-/// The backend that carries frames.
+/// `Cluster::BackendTag`, as far as a layout can choose it: what carries frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Backend {
     /// `Cluster::CLUSTER_BACKEND_ZEROMQ`.

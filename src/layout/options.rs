@@ -97,8 +97,12 @@ const BACKEND_TYPES: &[&str] = &["Broker::MEMORY", "Broker::SQLITE"];
 const TELEMETRY_TYPES: &[&str] =
     &["Cluster::Telemetry::INFO", "Cluster::Telemetry::VERBOSE", "Cluster::Telemetry::DEBUG"];
 const TIMESTAMPS: &[&str] = &["JSON::TS_EPOCH", "JSON::TS_MILLIS", "JSON::TS_MILLIS_UNSIGNED", "JSON::TS_ISO8601"];
-const BACKENDS: &[&str] =
-    &["Cluster::CLUSTER_BACKEND_ZEROMQ", "Cluster::CLUSTER_BACKEND_BROKER", "Cluster::CLUSTER_BACKEND_NONE"];
+const BACKENDS: &[&str] = &[
+    "Cluster::CLUSTER_BACKEND_ZEROMQ",
+    "Cluster::CLUSTER_BACKEND_BROKER",
+    "Cluster::CLUSTER_BACKEND_BROKER_WEBSOCKET_SHIM",
+    "Cluster::CLUSTER_BACKEND_NONE",
+];
 const OVERFLOW: &[&str] = &["drop_oldest", "drop_newest", "disconnect"];
 
 const HUB: &str = "set the top-level `port` and the manager's address instead";

@@ -13,7 +13,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::data::Protocol;
 
-/// Name of the log serialiser in the transport's frames.
+/// What the one tag of `Cluster::LogSerializerTag`, `Cluster::LOG_SERIALIZER_ZEEK_BIN_V1`, is called in the transport's frames.
 pub const FORMAT: &str = "zeek-bin-serializer";
 
 /// The fewest octets that a column of the schema takes.
