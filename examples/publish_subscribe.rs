@@ -28,10 +28,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let hub = endpoints(host.as_deref().unwrap_or("127.0.0.1"), port);
 
     let (subscriber, mut heard) = Cluster::builder_at(hub.clone()).init().await?;
-    let (publisher, _) = Cluster::builder_at(hub).init().await?;
-    // A prefix: it matches all topics that begin with it. Nothing that is published after this returned is missed.
+    // A prefix: it matches all topics that begin with it.
     subscriber.subscribe("example.").await?;
     println!("subscribed to example.");
+
+    // Who joins knows all subscriptions. A publisher that had been there before would hear of ours a moment later.
+    let (publisher, _) = Cluster::builder_at(hub).init().await?;
 
     for number in 1..=3u64 {
         let event = Cluster::make_event("Example::tick", vec![number.into()]);

@@ -186,8 +186,9 @@ impl Listening {
         self.missed.load(Ordering::Relaxed)
     }
 
-    /// Waits until every topic is in effect at the hub: from then on nothing that is published on them is missed.
-    /// Cancel-safe; returns at once the second time.
+    /// Waits until every topic is in effect at the hub. Nodes that are there already hear of it a moment later, and send
+    /// nothing on these topics before; nodes that join from then on know it from the start. Cancel-safe; returns at once the
+    /// second time.
     ///
     /// # Errors
     /// [`Ended`] when the core ends before.
@@ -215,8 +216,8 @@ pub struct Tuner {
 }
 
 impl Tuner {
-    /// `Cluster::subscribe` to a topic prefix; counted. Returns when it is in effect at the hub: from then on nothing that is
-    /// published on it is missed. Whoever stops waiting is subscribed all the same.
+    /// `Cluster::subscribe` to a topic prefix; counted. Returns when it is in effect at the hub, as
+    /// [`Listening::confirmed`] says. Whoever stops waiting is subscribed all the same.
     ///
     /// # Errors
     /// [`Ended`].

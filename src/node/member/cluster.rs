@@ -164,9 +164,10 @@ impl Cluster {
         self.member.handle.look(move |core| core.get_active_node_count(node_type)).await
     }
 
-    /// `Cluster::subscribe` to a topic prefix. Returns when it is in effect at the hub: whatever others publish from then on
-    /// is heard, within the bounds of [`Events`](super::Events). Waits while the hub is away. Subscriptions count: each
-    /// wants its own [`Cluster::unsubscribe`].
+    /// `Cluster::subscribe` to a topic prefix. Returns when it is in effect at the hub and on its way to every node that
+    /// publishes: a node that joins from then on publishes nothing that is not heard here, and one that is there already
+    /// hears of the subscription within a moment; as in Zeek, what it publishes before that is not sent. Waits while the hub
+    /// is away. Subscriptions count: each wants its own [`Cluster::unsubscribe`].
     ///
     /// # Errors
     /// [`Ended`].
