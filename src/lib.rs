@@ -27,9 +27,11 @@ pub mod query;
 #[cfg(test)]
 #[path = "../tests/support/certificates.rs"]
 mod certificates;
+
 // the door for programs that want to be a node
 pub use cluster::hrw::{Key, KeyType};
 pub use cluster::pools::{Pool, PoolId, PoolNode, PoolSpec};
+pub use cluster::stores::{Persistence, Store, StoreInfo};
 pub use cluster::{ClusterEvent, Ended, LogRecord, NamedNode, Node, Topics, Verdict};
 pub use data::{Data, Event, NodeType};
 pub use layout::Layout;
@@ -37,6 +39,7 @@ pub use node::{
     Cluster, ClusterBuilder, ClusterError, Events, Keys, LayoutError, LogBatches, Logs, ReceivedBatch, parse_layout,
     read_layout,
 };
+pub use websocket::{WebSocketServerOptions, WebSocketTLSOptions};
 
 // for the tests that start `tests/peer/zeek_peer.py`
 #[cfg(test)]

@@ -3,9 +3,9 @@
 
 mod support;
 
+mod examples;
 mod exec;
 mod faults;
-mod examples;
 mod fleet;
 mod keys;
 mod local;
@@ -18,8 +18,8 @@ mod pipes;
 mod plan;
 mod program;
 mod recorded;
-mod rollback;
 mod reference;
+mod rollback;
 mod sets;
 mod shells;
 mod ssh;

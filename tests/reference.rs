@@ -9,6 +9,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use regex::Regex;
+use zeek_cluster::layout::Backend;
 use zeek_cluster::layout::options::{self, OptionKind};
 
 const TABLE: &str = include_str!("reference/names.tsv");
@@ -154,7 +155,7 @@ fn options_have_the_reference_s_types_and_defaults() {
     for (name, (kind, default)) in expected {
         let option = options::find(&format!("Cluster::{name}")).unwrap_or_else(|| panic!("no option {name}"));
         assert_eq!((option.kind, option.default), (kind, default), "{name}");
-        assert_eq!(option.kind.zeek_text(&option.default_value()), default, "{name}");
+        assert_eq!(option.kind.zeek_text(&option.default_value(Backend::Zeromq)), default, "{name}");
     }
     for (name, default) in [("default_backend", "Broker::MEMORY"), ("default_persistent_backend", "Broker::SQLITE")] {
         let option = options::find(&format!("Cluster::{name}")).unwrap_or_else(|| panic!("no option {name}"));

@@ -11,14 +11,16 @@ use super::cluster::Cluster;
 use super::error::ClusterError;
 use super::events::Events;
 use crate::api::config::{Compress, LogFormat, LoggingConfig, NodeConfig, OptionValue, ZeromqEndpoints};
+use crate::api::paths::ClusterDir;
 use crate::cluster::pools::{PoolId, PoolSpec};
 use crate::cluster::{Hooks, LogRecord, Verdict, Wish};
 use crate::data::NodeType;
 use crate::layout::{Layout, Node, nodeset, options};
 use crate::node::options::Redefs;
 use crate::node::wiring::{LogsTo, Running, Wiring};
-use crate::node::{Keys, NodeError, config, identity, roles};
+use crate::node::{Keys, NodeError, Stores, config, identity, roles, stores};
 use crate::render;
+use crate::websocket::WebSocketServers;
 
 /// Events that wait for the program unless told otherwise; as many as wait for the core (`onloop_queue_hwm`).
 const EVENTS: usize = 10_000;
@@ -35,6 +37,7 @@ pub struct ClusterBuilder {
     hooks: Hooks,
     pools: Vec<PoolSpec>,
     logs: Option<Logs>,
+    dir: PathBuf,
     events_capacity: usize,
     connect_timeout: Duration,
 }
@@ -54,6 +57,7 @@ impl ClusterBuilder {
             hooks: Hooks::default(),
             pools: Vec::new(),
             logs: None,
+            dir: PathBuf::from("."),
             events_capacity: EVENTS,
             connect_timeout: CONNECT,
         }
@@ -120,6 +124,13 @@ impl ClusterBuilder {
         self
     }
 
+    /// The folder for the files of data stores: relative paths of the options begin there, and without any a store is
+    /// `DIR/stores/NAME.sqlite`. Default: the working directory.
+    pub fn dir(mut self, dir: impl Into<PathBuf>) -> ClusterBuilder {
+        self.dir = dir.into();
+        self
+    }
+
     /// How many events may wait for the program, at least one; see [`Events`]. Default 10,000.
     pub fn events_capacity(mut self, events: usize) -> ClusterBuilder {
         self.events_capacity = events;
@@ -172,6 +183,15 @@ impl ClusterBuilder {
         let wish = Wish { id, topics: Vec::new(), membership: true, capacity: events };
         let ended = |_| NodeError::TaskDied { task: "cluster core", reason: "it ended at its start".to_owned() };
         let mut heard = wired.doors.handle.listen_as_node(wish).await.map_err(ended)?;
+        let stores = match config.name.is_empty() {
+            // Without a layout there are no masters elsewhere.
+            true => Stores::new(None, redefs.stores()?),
+            false => stores::start(&config, &ClusterDir::new(&self.dir), &wired.doors.handle, &redefs)?,
+        };
+        let websockets = WebSocketServers::new(wired.doors.handle.clone(), redefs.websocket_metrics()?, topics.clone());
+        if let Some(websocket) = &config.websocket {
+            websockets.listen_websocket(redefs.websocket(websocket)?).map_err(NodeError::from)?;
+        }
         let (running, doors) = wired.run();
         let connected = match within.is_zero() {
             true => Ok(Ok(())),
@@ -188,7 +208,7 @@ impl ClusterBuilder {
                 return Err(ClusterError::NotConnected { endpoint, within, reason });
             }
         }
-        let cluster = Cluster::new(config, topics, doors, running, heard.tuner());
+        let cluster = Cluster::new(config, topics, doors, running, (heard.tuner(), stores, websockets));
         Ok((cluster, Events::new(heard)))
     }
 

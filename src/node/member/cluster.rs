@@ -1,5 +1,6 @@
 //! The face of the framework: Zeek's functions under their names.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::oneshot;
@@ -9,12 +10,15 @@ use crate::api::config::{NodeConfig, NodeEntry, ZeromqEndpoints};
 use crate::api::node::NodeView;
 use crate::cluster::hrw::Key;
 use crate::cluster::pools::{Pool, PoolId};
+use crate::cluster::stores::{CreateError, Persistence, StoreInfo};
 use crate::cluster::{Choice, Ended, Handle, NamedNode, Topics, Tuner};
 use crate::data::{Data, Event, NodeType};
 use crate::layout::Layout;
 use crate::node::NodeError;
+use crate::node::Stores;
 use crate::node::core_task::{self, Doors, Requests};
 use crate::node::wiring::Running;
+use crate::websocket::{ListenError, WebSocketServerOptions, WebSocketServers};
 
 /// A program as a member of a cluster; cheap to clone, and all clones are the same member.
 ///
@@ -57,6 +61,8 @@ struct Member {
     handle: Handle,
     tuner: Tuner,
     requests: Requests,
+    stores: Stores,
+    websockets: WebSocketServers,
     /// Taken by whoever closes.
     running: Mutex<Option<Running>>,
 }
@@ -73,11 +79,18 @@ impl Cluster {
         ClusterBuilder::from_endpoints(endpoints)
     }
 
-    pub(super) fn new(config: NodeConfig, topics: Topics, doors: Doors, running: Running, tuner: Tuner) -> Cluster {
+    pub(super) fn new(
+        config: NodeConfig,
+        topics: Topics,
+        doors: Doors,
+        running: Running,
+        (tuner, stores, websockets): (Tuner, Stores, WebSocketServers),
+    ) -> Cluster {
         let Doors { requests, handle, views } = doors;
         let node_id = views.borrow().id.clone();
         let running = Mutex::new(Some(running));
-        Cluster { member: Arc::new(Member { config, node_id, topics, handle, tuner, requests, running }) }
+        let member = Member { config, node_id, topics, handle, tuner, requests, stores, websockets, running };
+        Cluster { member: Arc::new(member) }
     }
 
     /// `Cluster::is_enabled`: whether `Cluster::node` has been set, as it is for every member of a layout.
@@ -264,6 +277,30 @@ impl Cluster {
         self.member.handle.log(message).await
     }
 
+    /// `Cluster::create_store`: a data store that all nodes share. On its master node, by default the manager, this opens it,
+    /// and everywhere else it is a clone, which takes writes at once and answers when it has found its master. One that
+    /// exists already is given back as it is. Every node has the stores that the layout names from the start.
+    ///
+    /// # Errors
+    /// A name that is none, a master node that the layout does not have, a file that cannot be opened.
+    pub async fn create_store(&self, name: &str, persistent: Persistence) -> Result<StoreInfo, CreateError> {
+        let (stores, name) = (self.member.stores.clone(), name.to_owned());
+        let store = name.clone();
+        // A SQLite file may take its time to open.
+        let created = tokio::task::spawn_blocking(move || stores.create_store(&name, persistent)).await;
+        created.unwrap_or_else(|error| Err(CreateError::Start { store, reason: error.to_string() }))
+    }
+
+    /// `Cluster::listen_websocket`: begins to serve Zeek's WebSocket API, for clients that subscribe and publish through this
+    /// node; the result is where. With the options of a server that runs already nothing happens. Clients come and go as
+    /// [`ClusterEvent::WebsocketClientAdded`](crate::cluster::ClusterEvent::WebsocketClientAdded) and its counterpart.
+    ///
+    /// # Errors
+    /// Wrong options, files that cannot be used, an address that cannot be bound, another server on that address.
+    pub fn listen_websocket(&self, options: WebSocketServerOptions) -> Result<SocketAddr, ListenError> {
+        self.member.websockets.listen_websocket(options)
+    }
+
     /// What `zeek-cluster status` would tell of this node: whether it has joined and why not, its peers, its counters.
     ///
     /// # Errors
@@ -286,10 +323,11 @@ impl Cluster {
     /// The reason why a part of the member had ended before, or could not end.
     pub async fn close(self) -> Result<(), NodeError> {
         let running = self.member.running.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match running {
-            Some(running) => running.end().await,
-            None => Ok(()),
-        }
+        let Some(running) = running else { return Ok(()) };
+        // What these say last still goes out.
+        self.member.websockets.end().await;
+        self.member.stores.close().await;
+        running.end().await
     }
 
     fn entry(&self) -> Option<&NodeEntry> {

@@ -6,15 +6,18 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures_util::{SinkExt, StreamExt};
 use tokio::time::timeout;
 
 use super::{Cluster, ClusterBuilder, ClusterError, Events, Logs, parse_layout};
 use crate::api::config::OptionValue;
 use crate::cluster::pools::{PoolId, PoolSpec};
+use crate::cluster::stores::Persistence;
 use crate::cluster::{ClusterEvent, Ended, Verdict};
 use crate::data::{Data, NodeType};
 use crate::layout::Layout;
 use crate::render;
+use crate::websocket::WebSocketServerOptions;
 use crate::wire::log_batch::LogValue;
 
 /// Nobody waits longer for anything.
@@ -367,6 +370,57 @@ fn what_is_wrong_is_said_before_anything_runs() {
             join(Cluster::builder(&layout, "worker-1").connect_timeout(Duration::ZERO)).await;
         let (_manager, _at_manager) = manager(&layout).await;
         up(&mut at_worker, "manager").await;
+    });
+}
+
+#[test]
+fn a_store_that_one_member_writes_the_other_reads() {
+    run(async {
+        let layout = layout(TWO);
+        let (manager, _at_manager) = manager(&layout).await;
+        let (worker, _at_worker) = join(Cluster::builder(&layout, "worker-1")).await;
+        let master = manager.create_store("shared", Persistence::Any).await.expect("it is created");
+        let clone = worker.create_store("shared", Persistence::Any).await.expect("it is created");
+        assert_eq!((master.master, clone.master, clone.master_node.as_str()), (true, false, "manager"));
+        let (master, clone) = (master.store.expect("open"), clone.store.expect("open"));
+        clone.put("key", 7u64, None).await.expect("acknowledged");
+        assert_eq!(master.get("key").await, Ok(Data::Count(7)));
+        worker.close().await.expect("it leaves");
+        assert!(clone.get("key").await.is_err(), "it ended with its member");
+    });
+}
+
+#[test]
+fn a_member_serves_websocket_clients_and_hears_of_them() {
+    run(async {
+        let layout = layout(TWO);
+        let (manager, mut at_manager) = manager(&layout).await;
+        let options = WebSocketServerOptions::new([127, 0, 0, 1].into(), 0);
+        let address = manager.listen_websocket(options).expect("it listens");
+        let (mut client, _) =
+            tokio_tungstenite::connect_async(format!("ws://{address}/v1/messages/json")).await.expect("a connection");
+        client.send(r#"["my."]"#.into()).await.expect("it is read");
+        client.next().await.expect("an answer").expect("an acknowledgement");
+        let added = loop {
+            match timeout(DEADLINE, at_manager.next()).await.expect("in time").expect("the manager works") {
+                ClusterEvent::WebsocketClientAdded { subscriptions, .. } => break subscriptions,
+                _ => continue,
+            }
+        };
+        assert_eq!(added, ["my."]);
+        manager.publish("my.topic", ping(1)).await.expect("it works");
+        let heard = timeout(DEADLINE, client.next()).await.expect("in time").expect("open").expect("a message");
+        assert!(heard.to_text().expect("text").contains("My::ping"), "{heard}");
+        client.close(None).await.expect("it closes");
+        loop {
+            match timeout(DEADLINE, at_manager.next()).await.expect("in time").expect("the manager works") {
+                ClusterEvent::WebsocketClientLost { code, .. } => {
+                    break assert!([1000, 1005].contains(&code), "{code}");
+                }
+                _ => continue,
+            }
+        }
+        manager.close().await.expect("it leaves");
     });
 }
 
