@@ -117,3 +117,26 @@ fn a_program_becomes_a_worker() {
     expected.push("Sensor::ended(exit status: 0)".to_owned());
     assert_eq!(with_ports("worker"), expected);
 }
+
+#[test]
+fn a_store_is_written_on_one_node_and_read_on_another() {
+    let expected = [
+        "manager has the master",
+        "worker-1 has a clone",
+        "worker-2 has a clone",
+        "the master has 2 entries",
+        "192.0.2.7 was seen 22 times, says the master",
+        "192.0.2.7 was seen 22 times, says the other clone",
+    ];
+    assert_eq!(with_ports("store"), expected);
+}
+
+#[test]
+fn a_websocket_client_talks_to_the_manager() {
+    let expected = [
+        "a client subscribed to example.",
+        "zeek.cluster.manager Example::answer(a browser)",
+        "it left with code 1005",
+    ];
+    assert_eq!(with_ports("websocket"), expected);
+}
