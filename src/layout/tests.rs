@@ -8,6 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::api::config::OptionValue;
+use crate::api::store::{BackendType, FailureMode, JournalMode, SqliteOptions, Synchronous};
 
 /// Loads a text as `campus.yaml`: the name `head` resolves, 198.51.100.1 is this machine.
 fn try_load(text: &str) -> Result<Loaded, Vec<Problem>> {
@@ -568,6 +569,51 @@ nodes:
 ",
         &[
             "4:33 [[sensor]] the program of `worker` cannot reach the WebSocket server of `manager`, which listens on 127.0.0.1; give the node a `websocket:` of its own, or that server a `listen_addr` of the network",
+        ],
+    );
+}
+
+#[test]
+fn a_store_has_all_options_of_sqlite_and_takes_the_rest_from_the_options() {
+    let text = "name: campus
+nodes: { manager: {}, worker: {} }
+options:
+  Cluster::default_backend: Broker::SQLITE
+  Broker::default_clone_resync_interval: 3sec
+  Broker::default_clone_stale_interval: -1sec
+stores:
+  a: { path: x/a.sqlite, synchronous: off, journal_mode: wal, failure_mode: delete, integrity_check: on }
+  b/c: { backend: memory, clone_resync_interval: 2s, clone_stale_interval: 1min, clone_mutation_buffer_interval: 0 }
+";
+    let layout = test_layout(text);
+    check_warnings(text, &[]);
+    let store = &layout.stores["a"];
+    let sqlite = SqliteOptions {
+        path: "x/a.sqlite".into(),
+        synchronous: Some(Synchronous::Off),
+        journal_mode: Some(JournalMode::Wal),
+        failure_mode: FailureMode::Delete,
+        integrity_check: true,
+    };
+    assert_eq!((store.backend, &store.sqlite), (BackendType::Sqlite, &sqlite));
+    let intervals =
+        |store: &Store| [store.clone_resync_interval, store.clone_stale_interval, store.clone_mutation_buffer_interval];
+    assert_eq!(intervals(store), [3, 0, 120].map(Duration::from_secs));
+    let store = &layout.stores["b/c"];
+    assert_eq!((store.backend, &store.sqlite), (BackendType::Memory, &SqliteOptions::default()));
+    assert_eq!(intervals(store), [2, 60, 0].map(Duration::from_secs));
+    assert_eq!(test_layout(&to_yaml(&layout)).stores, layout.stores);
+}
+
+#[test]
+fn the_master_of_a_store_is_a_node_of_ours() {
+    let zeek = "engine: zeek\nnodes: { manager: {}, proxy: { engine: core }, worker: {} }\nstores:\n";
+    check(&format!("{zeek}  s: {{ master_node: proxy }}\n"), &[]);
+    check(
+        &format!("{zeek}  s: {{}}\n  t: {{ master_node: worker }}\n"),
+        &[
+            "4:3 [s] `manager` runs a real Zeek, which cannot hold the store `s`; expected `master_node` with engine core; add a proxy with `engine: core`, and name it in `master_node`",
+            "5:21 [worker] `worker` runs a real Zeek, which cannot hold the store `t`; expected `master_node` with engine core; add a proxy with `engine: core`, and name it in `master_node`",
         ],
     );
 }

@@ -394,6 +394,29 @@ mod tests {
     }
 
     #[test]
+    fn redefs_reach_the_stores() {
+        assert_eq!(format!("{:?}", redefs(&[]).stores().unwrap()), format!("{:?}", Definitions::default()));
+        let text = |text: &str| OptionValue::Text(text.to_owned());
+        let redefs = redefs(&[
+            ("Cluster::default_backend", text("Broker::SQLITE")),
+            ("Cluster::default_persistent_backend", text("Broker::MEMORY")),
+            ("Cluster::default_master_node", text("proxy")),
+            ("Cluster::default_store_dir", text("/var/stores")),
+            ("Broker::default_clone_resync_interval", text("3sec")),
+            ("Broker::default_clone_stale_interval", OptionValue::Real(-1.0)),
+            ("Broker::default_clone_mutation_buffer_interval", OptionValue::Int(-1)),
+        ]);
+        let stores = redefs.stores().unwrap();
+        let backends = (stores.default_backend, stores.default_persistent_backend);
+        assert_eq!(backends, (BackendType::Sqlite, BackendType::Memory));
+        assert_eq!(stores.default_master_node, "proxy");
+        assert_eq!(stores.default_store_dir, std::path::Path::new("/var/stores"));
+        assert_eq!(stores.default_clone_resync_interval, Duration::from_secs(3));
+        assert_eq!(stores.default_clone_stale_interval, None);
+        assert_eq!(stores.default_clone_mutation_buffer_interval, Duration::ZERO);
+    }
+
+    #[test]
     fn a_value_of_the_wrong_type_names_the_option() {
         let redefs = redefs(&[("Cluster::Backend::ZeroMQ::xpub_sndhwm", OptionValue::Bool(true))]);
         let error = redefs.sockets(&mut Options::new("x")).unwrap_err().to_string();

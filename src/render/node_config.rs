@@ -1,5 +1,6 @@
 //! `nodes/NAME.yaml`: what one node has to know about itself and its cluster.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -27,7 +28,7 @@ pub fn node_config(layout: &Layout, node: &Node) -> Result<NodeConfig, RenderErr
         options: layout.options.clone(),
         logging: logging(layout, node),
         websocket: websocket(node),
-        stores: layout.stores.iter().map(|(name, store)| (name.clone(), store_config(store))).collect(),
+        stores: stores(layout, node),
         zeek: zeek::zeek_config(layout, node),
         program: program(layout, node),
         nodes: entries(layout)?,
@@ -127,6 +128,14 @@ fn endpoint(ip: IpAddr, port: u16) -> String {
     match ip {
         IpAddr::V4(ip) => format!("tcp://{ip}:{port}"),
         IpAddr::V6(ip) => format!("tcp://[{ip}]:{port}"),
+    }
+}
+
+/// A real Zeek does not know them, and need not be started again because of them.
+fn stores(layout: &Layout, node: &Node) -> BTreeMap<String, StoreConfig> {
+    match node.engine {
+        Engine::Core => layout.stores.iter().map(|(name, store)| (name.clone(), store_config(store))).collect(),
+        Engine::Zeek => BTreeMap::new(),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::cluster::event::{Now, Report, Severity};
 use crate::data::{Data, ns_from_seconds};
 use crate::wire::broker_bin;
 
-/// How often a master that has nothing else to say shows that it is there. Broker's interval (`broker.md` 6.3).
+/// How often a master shows that it is there, whatever else it says. Broker's interval (`broker.md` 6.3).
 pub(super) const HEARTBEAT: Duration = Duration::from_millis(500);
 
 /// After so much silence another master counts as gone.
@@ -132,7 +132,7 @@ impl Master {
         }
         let (tickets, writes) = (tickets(&inputs).collect::<Vec<_>>(), written(&inputs));
         match self.transact(backend, inputs, now) {
-            Ok(batch) => self.tell(backend, batch, now, &mut effects),
+            Ok(batch) => self.tell(backend, batch, &mut effects),
             Err(error) => {
                 self.pause_until = now.elapsed + PAUSE;
                 self.fail(&error, tickets, writes, &mut effects);
@@ -242,7 +242,7 @@ impl Master {
     }
 
     /// What is durable now is told.
-    fn tell(&mut self, backend: &mut dyn Backend, batch: Batch, now: Now, effects: &mut Vec<Effect>) {
+    fn tell(&mut self, backend: &mut dyn Backend, batch: Batch, effects: &mut Vec<Effect>) {
         let first = self.seq + 1;
         self.seq += batch.updates.len() as u64;
         let mut next = first;
@@ -250,8 +250,6 @@ impl Master {
             let count = updates.len() as u64;
             effects.push(Effect::Publish(To::Clones, Message::Update { epoch: self.epoch, first: next, updates }));
             next += count;
-            // A message with updates shows as well that the master is there.
-            self.next_heartbeat = now.elapsed + HEARTBEAT;
         }
         effects.extend(batch.updates.iter().cloned().map(Effect::Changed));
         self.keep(batch.updates);
@@ -309,7 +307,8 @@ impl Master {
         match question {
             Message::Resync { epoch, seq } if *epoch == self.epoch && *seq == self.seq => Ok(vec![self.heartbeat()]),
             Message::Resync { epoch, seq } if *epoch == self.epoch && self.still_has(*seq) => Ok(self.since(*seq)),
-            Message::Resync { .. } => self.chunk(backend, None).map(|chunk| vec![chunk]),
+            // The heartbeat first: a clone listens to nobody whom it does not know.
+            Message::Resync { .. } => self.chunk(backend, None).map(|chunk| vec![self.heartbeat(), chunk]),
             Message::Fetch { epoch, after } if *epoch == self.epoch => {
                 self.chunk(backend, Some(after)).map(|chunk| vec![chunk])
             }
@@ -339,8 +338,12 @@ impl Master {
     fn chunk(&self, backend: &mut dyn Backend, after: Option<&Vec<u8>>) -> Result<Message, BackendError> {
         let page = Scan { entries: MAX_ITEMS, octets: MAX_OCTETS };
         let entries = backend.scan(after.map(Vec::as_slice), page)?;
-        // Only an empty page says for certain that there is no more.
-        let upto = entries.last().map(|(key, _)| key.clone());
+        // Whether there is more is asked now: at the clone's next question somebody may have added to the end again.
+        let last = entries.last().map(|(key, _)| key.clone());
+        let upto = match last {
+            Some(last) if !backend.scan(Some(&last), Scan { entries: 1, ..page })?.is_empty() => Some(last),
+            _ => None,
+        };
         Ok(Message::Chunk { epoch: self.epoch, seq: self.seq, after: after.cloned(), upto, entries })
     }
 }

@@ -34,6 +34,9 @@ pub const MAX_OCTETS: usize = 256 << 10;
 /// Writes or updates in one message.
 pub const MAX_ITEMS: usize = 512;
 
+/// The greatest epoch and number: so they fit into SQLite's integers, and counting on from them does not overflow.
+const MAX_NUMBER: u64 = i64::MAX as u64;
+
 const PREFIX: &str = "ZeekCluster::store_";
 
 /// What happened to the content of a store, in the order of their numbers.
@@ -129,7 +132,8 @@ impl Message {
     pub fn from_event(event: &Event) -> Option<Message> {
         let name = event.name.strip_prefix(PREFIX.as_bytes())?;
         let (version, args) = event.args.split_first()?;
-        if *version != Data::Count(VERSION) {
+        let absurd = |arg: &Data| matches!(arg, Data::Count(number) if *number > MAX_NUMBER);
+        if *version != Data::Count(VERSION) || args.iter().any(absurd) {
             return None;
         }
         Some(match (name, args) {
@@ -407,6 +411,13 @@ mod tests {
         check(Message::Missing { epoch: 1, last: 6 });
         check(Message::Failed { epoch: 1, first: 1, through: 2, reason: "disk full".into() });
         assert_eq!(Message::from_event(&Event::new("Cluster::hello", vec![Data::Count(VERSION)])), None);
+    }
+
+    #[test]
+    fn numbers_that_cannot_be_counted_on_from_are_not_understood() {
+        let write = |first| Message::Write { base: first, first, operations: vec![Operation::Clear] }.into_event();
+        assert!(Message::from_event(&write(MAX_NUMBER)).is_some());
+        assert_eq!(Message::from_event(&write(MAX_NUMBER + 1)), None);
     }
 
     #[test]

@@ -239,8 +239,9 @@ impl Replica {
     fn attach(&mut self, id: &[u8], epoch: u64, node: String, now: Now, effects: &mut Vec<Effect>) {
         let text = format!("store '{}': {} found the master on {node}", self.store, self.node);
         effects.push(Effect::Report(Report { severity: Severity::Info, text }));
-        if self.epoch != epoch {
-            self.fetching = false;
+        if self.fetching {
+            // What was asked for the next range may be lost, and updates with it: from the beginning.
+            (self.epoch, self.seq, self.fetching) = (0, 0, false);
         }
         self.master = Some(Known { id: id.to_vec(), epoch, node });
         self.attached = true;

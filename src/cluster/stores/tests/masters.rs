@@ -42,6 +42,7 @@ fn what_one_clone_writes_the_other_reads() {
 fn refusals_come_back_to_the_clone_that_asked() {
     let mut world = world(&Definitions::default());
     world.put("w1", "k", "text");
+    world.run(SECOND);
     let add = Operation::Add { key: "k".into(), kind: Kind::Number, value: 1u64.into(), expiry: None };
     let clash = world.operate("w2", add);
     let missing = world.operate("w2", Operation::Subtract { key: "x".into(), value: 1u64.into(), expiry: None });
@@ -167,6 +168,36 @@ fn while_a_clone_copies_the_master_goes_on_changing() {
     world.loses = 0;
     world.run(SECOND * 10);
     world.check_equal("m").expect("equal");
+}
+
+#[test]
+fn a_clone_that_loses_its_master_while_it_copies_begins_again() {
+    let mut world = World::new(3);
+    world.start_master("m");
+    for number in 0..2000u64 {
+        world.operate_master("m", Operation::Put { key: number.into(), value: number.into(), expiry: None });
+    }
+    world.start_clone("w1", &Definitions::default());
+    while world.clones["w1"].data().entries().is_empty() {
+        world.run(Duration::from_millis(10));
+    }
+    assert!(!world.clones["w1"].is_in_sync(), "in the midst of it");
+    world.cut.push("m");
+    world.run(SECOND * 10);
+    world.cut.clear();
+    world.run(SECOND * 5);
+    world.check_equal("m").expect("equal");
+}
+
+#[test]
+fn a_clone_that_begins_while_others_write_all_the_time_finds_its_master_at_once() {
+    let mut world = world(&Definitions::default());
+    world.start_clone("w3", &Definitions::default());
+    for number in 0..100u64 {
+        world.put("w1", number, number);
+        world.run(Duration::from_millis(10));
+    }
+    assert_eq!(world.ask("w3", Query::Exists { key: 0u64.into() }), Ok(Data::Boolean(true)));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::cluster::stores::{Answer, Definitions, Input, Kind, Operation, Query,
 use crate::data::Data;
 
 const CLONES: [&str; 3] = ["w1", "w2", "w3"];
-const SEEDS: u64 = 100;
+const SEEDS: u64 = 60;
 
 #[test]
 fn whatever_happens_nothing_acknowledged_is_lost_and_all_copies_are_equal() {
