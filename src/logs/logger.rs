@@ -17,7 +17,7 @@ use super::output::Output;
 use super::queue::{Closed, Queue, Taken, Weight};
 use super::report::{Report, Reporter};
 use super::rotation::next_rotation;
-use super::streams::{Accepted, Streams, shown};
+use super::streams::{Accepted, FileFigures, FileRecords, Streams, shown};
 use crate::wire::log_batch::{EncodeError, FORMAT};
 
 /// More than this may not wait for files that cannot be written, all together.
@@ -36,6 +36,7 @@ pub struct Logger {
     node: String,
     queue: Arc<Queue<Received>>,
     figures: Arc<Figures>,
+    files: FileFigures,
     reporter: Arc<Reporter>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -112,18 +113,19 @@ impl Logger {
         let archiver = Archiver::start(archive)?;
         let queue = Arc::new(Queue::new(options.queue_bytes));
         let node = options.node.clone();
+        let files = FileFigures::default();
         let writing = Writing {
             queue: Arc::clone(&queue),
             figures: Arc::clone(&figures),
             next_rotation: next_rotation(Timestamp::now(), options.rotation_interval, &options.time_zone),
-            streams: Streams::new(options.clone()),
+            streams: Streams::new(options.clone(), files.clone()),
             options,
             reporter: Arc::clone(&reporter),
             archiver,
             last_write: Instant::now(),
         };
         let thread = std::thread::Builder::new().name("logger".into()).spawn(move || writing.run())?;
-        Ok(Logger { node, queue, figures, reporter, thread: Mutex::new(Some(thread)) })
+        Ok(Logger { node, queue, figures, files, reporter, thread: Mutex::new(Some(thread)) })
     }
 
     /// Brings a batch; blocks while the queue is full. `sender` is the node id that the frame came with.
@@ -168,6 +170,11 @@ impl Logger {
     pub fn counters(&self) -> LoggerCounters {
         let (queued, queue_waits) = self.queue.figures();
         LoggerCounters { queued_octets: queued as u64, queue_waits, ..self.figures.snapshot() }
+    }
+
+    /// What was added to each file so far, those of earlier rotations included.
+    pub fn files(&self) -> Vec<FileRecords> {
+        self.files.snapshot()
     }
 
     /// Writes what is in the queue, ends and rotates all files, archives them, and waits for all that. Later calls wait

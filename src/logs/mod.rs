@@ -35,3 +35,4 @@ pub use batcher::{
 pub use logger::{Logger, LoggerClosed, LoggerCounters, RecordError};
 pub use options::{LoggerOptions, OptionError, ReportSink};
 pub use report::Report;
+pub use streams::FileRecords;

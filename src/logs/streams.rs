@@ -8,7 +8,8 @@
 use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 
@@ -36,12 +37,59 @@ pub(super) struct Streams {
     /// By path: the stream that writes it, and its index in `files`.
     paths: HashMap<Vec<u8>, (Vec<u8>, usize)>,
     files: Vec<LogFile>,
+    figures: FileFigures,
 }
 
 #[derive(Debug)]
 struct LogFile {
     output: Output,
     formatter: Formatter,
+    written: Arc<FileFigure>,
+}
+
+/// What was written to one file, for whoever asks from another thread.
+#[derive(Debug)]
+struct FileFigure {
+    stream: String,
+    path: String,
+    records: AtomicU64,
+}
+
+/// What was written to each file so far; as many as there can be files. The lock is held for a moment only.
+#[derive(Clone, Debug, Default)]
+pub(super) struct FileFigures {
+    files: Arc<Mutex<Vec<Arc<FileFigure>>>>,
+}
+
+/// Records of one stream that were added to one file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileRecords {
+    /// Such as `Conn::LOG`; escaped where a sender put other octets there.
+    pub stream: String,
+    /// The path, such as `conn`.
+    pub path: String,
+    /// How many, over all rotations.
+    pub records: u64,
+}
+
+impl FileFigures {
+    /// By path, in the order in which the files were first written.
+    pub(super) fn snapshot(&self) -> Vec<FileRecords> {
+        let files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        let records = |file: &FileFigure| file.records.load(Ordering::Relaxed);
+        let of_file = |file: &Arc<FileFigure>| FileRecords {
+            stream: file.stream.clone(),
+            path: file.path.clone(),
+            records: records(file),
+        };
+        files.iter().map(of_file).collect()
+    }
+
+    fn add(&self, stream: &[u8], path: &str) -> Arc<FileFigure> {
+        let figure = Arc::new(FileFigure { stream: shown(stream), path: path.to_owned(), records: AtomicU64::new(0) });
+        self.files.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&figure));
+        figure
+    }
 }
 
 /// What the first batch of a filter said.
@@ -71,8 +119,15 @@ pub(super) enum Accepted {
 }
 
 impl Streams {
-    pub(super) fn new(options: LoggerOptions) -> Streams {
-        Streams { options, routes: HashMap::new(), filters: HashMap::new(), paths: HashMap::new(), files: Vec::new() }
+    pub(super) fn new(options: LoggerOptions, figures: FileFigures) -> Streams {
+        Streams {
+            options,
+            routes: HashMap::new(),
+            filters: HashMap::new(),
+            paths: HashMap::new(),
+            files: Vec::new(),
+            figures,
+        }
     }
 
     /// Adds a batch's records to their file, all or none.
@@ -85,12 +140,13 @@ impl Streams {
         };
         let records = batch.records();
         let Route::File { index, columns } = route else { return Ok(Accepted::Discarded(records)) };
-        let LogFile { output, formatter } = &mut self.files[index];
+        let LogFile { output, formatter, written } = &mut self.files[index];
         let added = output.append(&self.options, now, |out| {
             (0..records).try_for_each(|_| formatter.record(out, &mut batch, &columns))?;
             batch.finish()
         });
         added.map_err(undecodable)?;
+        written.records.fetch_add(records as u64, Ordering::Relaxed);
         Ok(Accepted::Written(records))
     }
 
@@ -180,7 +236,8 @@ impl Streams {
         let filter = self.filters.get(&key).ok_or_else(|| format!("would be beside {MAX_ROUTES} other filters"))?;
         let formatter = Formatter::new(&self.options.ascii, &filter.fields);
         let output = Output::new(name, filter.fields.clone(), &self.options, now);
-        self.files.push(LogFile { output, formatter });
+        let written = self.figures.add(header.stream, name);
+        self.files.push(LogFile { output, formatter, written });
         let index = self.files.len() - 1;
         self.paths.insert(header.path.to_vec(), (header.stream.to_vec(), index));
         Ok(index)

@@ -54,6 +54,8 @@ pub(super) struct CoreTask {
     /// Subscriptions that found the queue full, in order; nothing may overtake them.
     unsent: VecDeque<Effect>,
     publishes_lost: u64,
+    /// Lines of cluster.log.
+    records_logged: u64,
     /// What the published view depends on.
     shown: Option<(u64, Option<String>)>,
     generation: u64,
@@ -103,6 +105,7 @@ impl CoreTask {
             began: Instant::now(),
             unsent: VecDeque::new(),
             publishes_lost: 0,
+            records_logged: 0,
             shown: None,
             generation: 0,
         };
@@ -259,7 +262,10 @@ impl CoreTask {
                     self.publishes_lost += 1;
                 }
             }
-            Effect::Log(record) => self.logs.record(&record, Instant::now(), &*self.transport),
+            Effect::Log(record) => {
+                self.records_logged += 1;
+                self.logs.record(&record, Instant::now(), &*self.transport);
+            }
             Effect::Raise(event) => self.raised(event),
             Effect::Report(report) => {
                 // What is left out is counted.
@@ -342,6 +348,7 @@ impl CoreTask {
             ("onloop_drops", socket.onloop_drops),
             ("onloop_blocks", socket.onloop_blocks),
             ("msg_errors", socket.msg_errors),
+            ("records_logged", self.records_logged),
             ("logs_sent", socket.logs_sent),
             ("logs_received", socket.logs_received),
             ("log_drops", socket.log_drops + self.logs.dropped()),

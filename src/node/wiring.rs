@@ -88,6 +88,7 @@ impl Wired {
             }
             if let Some(logger) = logger.upgrade() {
                 telemetry::logger(&logger.counters(), families);
+                telemetry::files(&logger.files(), families);
             }
         });
     }

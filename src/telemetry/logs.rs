@@ -1,7 +1,40 @@
 //! What a logger wrote.
 
-use super::registry::Families;
-use crate::logs::LoggerCounters;
+use super::registry::{Families, Labels};
+use crate::logs::{FileRecords, LoggerCounters};
+
+/// Records of each stream; a stream that stands still while its senders are up is worth a look.
+pub fn files(files: &[FileRecords], families: &mut Families) {
+    let labels: Vec<[(&str, &str); 2]> =
+        files.iter().map(|file| [("path", file.path.as_str()), ("stream", file.stream.as_str())]).collect();
+    families.counters(
+        "zeek_cluster_logger_stream_records_total",
+        "Number of log records of each stream that were added to a file",
+        labels.iter().zip(files).map(|(labels, file)| (labels as Labels<'_>, file.records)),
+    );
+}
+
+/// What the node itself logged: lines of cluster.log, wherever they are written. The metrics are Zeek's.
+pub fn own_records(count: u64, families: &mut Families) {
+    let stream: Labels<'_> = &[("module", "Cluster"), ("stream", "Cluster::LOG")];
+    families.counters(
+        "zeek_log_stream_writes_total",
+        "Total number of log writes for the given stream.",
+        [(stream, count)],
+    );
+    let writer: Labels<'_> = &[
+        ("filter_name", "default"),
+        ("module", "Cluster"),
+        ("path", "cluster"),
+        ("stream", "Cluster::LOG"),
+        ("writer", "Log::WRITER_ASCII"),
+    ];
+    families.counters(
+        "zeek_log_writer_writes_total",
+        "Total number of log writes passed to a concrete log writer not vetoed by stream or filter policies.",
+        [(writer, count)],
+    );
+}
 
 /// What the writer counted; only on nodes that write logs.
 pub fn logger(counters: &LoggerCounters, families: &mut Families) {

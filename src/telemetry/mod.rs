@@ -19,7 +19,7 @@ mod zeromq;
 
 pub use cluster::core_events;
 pub use exposition::{Format, write};
-pub use logs::logger;
+pub use logs::{files, logger};
 pub use node::{node, restarts};
 pub use process::process;
 pub use registry::{Families, Registry};

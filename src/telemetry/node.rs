@@ -1,5 +1,6 @@
 //! What a node says of itself: whether it has joined, whom it sees, what it lost.
 
+use super::logs::own_records;
 use super::registry::{Families, Labels};
 use crate::api::node::NodeView;
 
@@ -117,6 +118,9 @@ pub fn node(view: &NodeView, families: &mut Families) {
         let tag: Labels<'_> = &[("tag", "ZeroMQ")];
         let help = "Increased whenever a cluster backend thread is blocked due to the OnLoop queue being full.";
         families.counters("zeek_cluster_onloop_queue_blocks_total", help, [(tag, *blocks)]);
+    }
+    if let Some(records) = view.counters.get("records_logged") {
+        own_records(*records, families);
     }
     for (counter, name, help) in COUNTERS {
         if let Some(count) = view.counters.get(*counter) {

@@ -85,7 +85,15 @@ fn names_kinds_help_and_labels_are_those_of_a_real_zeek() {
     ] {
         let ours = families(&page(&cluster, name));
         let wanted = families(recorded).into_iter().filter(|(family, _)| {
-            let shared = ["zeek_cluster_core", "zeek_cluster_onloop", "zeek_cluster_zeromq", "process_", "exposer_"];
+            let shared = [
+                "zeek_log_stream",
+                "zeek_log_writer_writes",
+                "zeek_cluster_core",
+                "zeek_cluster_onloop",
+                "zeek_cluster_zeromq",
+                "process_",
+                "exposer_",
+            ];
             // A summary of the HTTP library, which has no values before the first scrape.
             shared.iter().any(|prefix| family.starts_with(prefix)) && family != "exposer_request_latencies"
         });
@@ -123,8 +131,13 @@ fn each_of_four_nodes_counts_six_hellos_out_and_in() {
             assert_eq!(value(&page, &largest), count, "hellos are small");
         }
         let page = page(&cluster, name);
+        let logged = format!(r#"zeek_log_stream_writes_total{{module="Cluster",node="{name}",stream="Cluster::LOG"}}"#);
+        assert!(value(&page, &logged) >= 3.0, "a line for each hello");
         assert_eq!(value(&page, &format!("zeek_cluster_node_joined{{node=\"{name}\"}}")), 1.0);
     }
+    cluster.cluster_log("logger-1", |lines| lines.len() >= 12);
+    let written = r#"zeek_cluster_logger_stream_records_total{node="logger-1",path="cluster",stream="Cluster::LOG"}"#;
+    assert!(value(&page(&cluster, "logger-1"), written) >= 12.0);
     cluster.stop_all();
 }
 
@@ -173,13 +186,16 @@ fn every_counter_of_a_node_has_a_metric() {
             && !family.name.ends_with("coming_events_total")
     };
     assert_eq!(
-        families.iter().filter(of_counters).count(),
+        families.iter().filter(of_counters).count() + 1,
         told,
         "a counter of the node has no name in telemetry/node.rs"
     );
     assert!(families.iter().flat_map(|family| &family.samples).all(|sample| sample.labels["node"] == "manager"));
     let records = families.iter().find(|family| family.name == "zeek_cluster_logger_records_total").unwrap();
     assert!(matches!(records.samples[0].value, MetricValue::Count(_)));
+    // What it logged itself is the one counter with Zeek's names for logs.
+    let own = families.iter().find(|family| family.name == "zeek_log_stream_writes_total").unwrap();
+    assert_eq!(own.samples[0].labels["stream"], "Cluster::LOG");
     cluster.stop_all();
 }
 
