@@ -10,28 +10,46 @@ use tokio::time::timeout;
 use super::core_task::{Request, Requests};
 use super::error::NodeError;
 use super::options::Redefs;
+use super::stores::Stores;
 use crate::api::config::{NodeConfig, NodeEntry};
 use crate::api::metrics::MetricFamily;
 use crate::api::node::{NodeView, RESTARTS_VARIABLE};
+use crate::api::store::StoreView;
 use crate::cluster::{Handle, Traffic};
 use crate::data::NodeType;
 use crate::telemetry::{self, Registry, Server, Source};
+
+/// How long the stores may take to answer; without their answer the rest is told.
+const STORES_WITHIN: Duration = Duration::from_secs(1);
 
 /// Knows how to ask for everything.
 #[derive(Clone)]
 pub(super) struct Metrics {
     view: Requests,
     /// None where a real Zeek runs in the core's place.
-    core: Option<Handle>,
+    members: Option<Members>,
     registry: Arc<Registry>,
     /// `Telemetry::callback_timeout`.
     within: Duration,
 }
 
+/// Who is asked beside the registry, because their figures are not there to be read at any time.
+#[derive(Clone)]
+pub(super) struct Members {
+    pub(super) core: Handle,
+    pub(super) stores: Stores,
+}
+
+/// What they answered.
+struct Answers {
+    traffic: Traffic,
+    stores: Vec<StoreView>,
+}
+
 impl Metrics {
-    /// Asks the task behind `view`, the core, and everybody in the registry.
-    pub(super) fn new(view: Requests, core: Option<Handle>, registry: Registry, within: Duration) -> Metrics {
-        Metrics { view, core, registry: Arc::new(registry), within }
+    /// Asks the task behind `view`, the members, and everybody in the registry.
+    pub(super) fn new(view: Requests, members: Option<Members>, registry: Registry, within: Duration) -> Metrics {
+        Metrics { view, members, registry: Arc::new(registry), within }
     }
 
     async fn asked<T>(&self, question: impl Future<Output = Option<T>>) -> Result<T, String> {
@@ -39,31 +57,32 @@ impl Metrics {
         timeout(self.within, question).await.ok().flatten().ok_or_else(silent)
     }
 
-    async fn view_and_traffic(&self) -> Option<(NodeView, Option<Traffic>)> {
+    async fn view_and_answers(&self) -> Option<(NodeView, Option<Answers>)> {
         let (reply, view) = oneshot::channel();
         self.view.send(Request::View(reply)).await.ok()?;
         let view = view.await.ok()?;
-        let traffic = match &self.core {
-            Some(core) => Some(core.look(|core| core.traffic().clone()).await.ok()?),
-            None => None,
-        };
-        Some((view, traffic))
+        let Some(Members { core, stores }) = &self.members else { return Some((view, None)) };
+        let traffic = core.look(|core| core.traffic().clone()).await.ok()?;
+        // A store whose disk is slow costs its own figures only.
+        let stores = timeout(STORES_WITHIN.min(self.within / 2), stores.views()).await.unwrap_or_default();
+        Some((view, Some(Answers { traffic, stores })))
     }
 }
 
 impl Source for Metrics {
     async fn families(&self) -> Result<Vec<MetricFamily>, String> {
-        let (view, traffic) = self.asked(self.view_and_traffic()).await?;
+        let (view, answers) = self.asked(self.view_and_answers()).await?;
         Ok(self.registry.gather(|families| {
             telemetry::node(&view, families);
-            if let Some(traffic) = traffic {
-                telemetry::core_events(&traffic, families);
+            if let Some(answers) = answers {
+                telemetry::core_events(&answers.traffic, families);
+                telemetry::stores(&answers.stores, families);
             }
         }))
     }
 
     async fn services(&self) -> Result<Option<String>, String> {
-        let Some(core) = &self.core else { return Ok(None) };
+        let Some(Members { core, .. }) = &self.members else { return Ok(None) };
         let nodes = |core: &mut crate::cluster::Core| -> Option<Vec<NodeEntry>> {
             (core.local_node_type() == NodeType::Manager).then(|| core.nodes().cloned().collect())
         };

@@ -12,13 +12,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::core_task::Requests;
 use super::error::NodeError;
-use super::metrics::{self, Metrics};
+use super::metrics::{self, Members, Metrics};
 use super::options::Redefs;
 use super::stores::{self, Stores};
 use crate::api::config::NodeConfig;
 use crate::api::paths::ClusterDir;
 use crate::cluster::Handle;
-use crate::telemetry::Registry;
+use crate::telemetry::{self, Registry};
 use crate::websocket::WebSocketServers;
 
 /// How long services may take to end; then they are cut off.
@@ -48,22 +48,24 @@ impl Services {
     /// Starts what the configuration asks for. Whatever can be wrong with it (a port that is taken, a file that is missing)
     /// is an error here, before the node counts as started.
     /// Also gives the figures of all, those of the services included.
-    pub(super) fn start(beside: Beside<'_>) -> Result<(Services, Metrics), NodeError> {
+    pub(super) fn start(mut beside: Beside<'_>) -> Result<(Services, Metrics), NodeError> {
         let mut services = Services { tasks: JoinSet::new(), stop: CancellationToken::new() };
         let stores = beside.stores.clone();
         services.add("data stores", |stop| stores::serve(stores, stop));
-        services.websocket(&beside)?;
+        services.websocket(&mut beside)?;
         let metrics = services.telemetry(beside)?;
         Ok((services, metrics))
     }
 
-    fn websocket(&mut self, beside: &Beside<'_>) -> Result<(), NodeError> {
+    fn websocket(&mut self, beside: &mut Beside<'_>) -> Result<(), NodeError> {
         let Some(websocket) = &beside.config.websocket else { return Ok(()) };
         let redefs = beside.redefs;
         let servers =
             WebSocketServers::new(beside.handle.clone(), redefs.websocket_metrics()?, redefs.cluster()?.topics);
         let address = servers.listen_websocket(redefs.websocket(websocket)?)?;
         tracing::info!(%address, "WebSocket server listens");
+        let told = servers.clone();
+        beside.registry.add(move |families| telemetry::websocket(&told.figures(), families));
         self.add("WebSocket server", |stop| async move {
             tokio::select! {
                 () = servers.ended() => {}
@@ -76,13 +78,14 @@ impl Services {
 
     /// The last one, when everybody who has figures is in the registry.
     fn telemetry(&mut self, beside: Beside<'_>) -> Result<Metrics, NodeError> {
-        let Beside { config, handle, redefs, requests, mut registry, .. } = beside;
+        let Beside { config, handle, redefs, requests, stores, mut registry, .. } = beside;
         let within = redefs.callback_timeout()?;
         let server = metrics::server(config, redefs)?;
         if let Some(server) = &server {
             registry.add(server.teller());
         }
-        let metrics = Metrics::new(requests.clone(), Some(handle.clone()), registry, within);
+        let members = Members { core: handle.clone(), stores };
+        let metrics = Metrics::new(requests.clone(), Some(members), registry, within);
         if let Some(server) = server {
             tracing::info!(address = %server.address(), "metrics are served");
             let source = metrics.clone();

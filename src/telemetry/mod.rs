@@ -15,6 +15,8 @@ mod process;
 mod registry;
 mod serve;
 mod services;
+mod stores;
+mod websocket;
 mod zeromq;
 
 pub use cluster::core_events;
@@ -25,4 +27,6 @@ pub use process::process;
 pub use registry::{Families, Registry};
 pub use serve::{ServeError, Server, Source};
 pub use services::services;
+pub use stores::stores;
+pub use websocket::websocket;
 pub use zeromq::hub;

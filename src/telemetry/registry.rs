@@ -106,8 +106,11 @@ impl Families {
     ) {
         let samples: Vec<MetricSample> =
             samples.into_iter().map(|(labels, value)| MetricSample { labels: self.labels(labels), value }).collect();
-        if !samples.is_empty() {
-            self.list.push(MetricFamily { name: name.to_owned(), kind, help: help.to_owned(), samples });
+        match self.list.iter_mut().find(|family| family.name == name) {
+            // Several may have samples of one family, such as queues of different owners.
+            Some(family) => family.samples.extend(samples),
+            None if samples.is_empty() => {}
+            None => self.list.push(MetricFamily { name: name.to_owned(), kind, help: help.to_owned(), samples }),
         }
     }
 
@@ -126,10 +129,12 @@ mod tests {
         let mut registry = Registry::new("node", "worker-1");
         registry.add(|families| families.counters("b_total", "B", [(&[("tag", "x")] as Labels<'_>, 2)]));
         registry.add(|families| families.gauges("c", "C", []));
+        registry.add(|families| families.counters("b_total", "B", [(&[("tag", "y")] as Labels<'_>, 3)]));
         let gathered = registry.gather(|families| families.real_gauge("a_seconds", "A", 0.5));
         let names: Vec<&str> = gathered.iter().map(|family| family.name.as_str()).collect();
         assert_eq!(names, ["a_seconds", "b_total"]);
         let labels: Vec<_> = gathered[1].samples[0].labels.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
         assert_eq!(labels, [("node", "worker-1"), ("tag", "x")]);
+        assert_eq!(gathered[1].samples[1].labels["tag"], "y", "one family, whoever tells of it");
     }
 }
