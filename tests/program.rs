@@ -3,7 +3,9 @@
 use std::fs;
 use std::time::Duration;
 
-use crate::support::Sandbox;
+use serde_json::Value;
+
+use crate::support::{Background, Sandbox, python_with};
 
 fn layout(script: &str) -> String {
     format!(
@@ -60,4 +62,48 @@ fn processes_of(sandbox: &Sandbox, node: &str) -> Vec<i32> {
     let here = all.filter(|process| process.cwd().is_ok_and(|cwd| cwd == folder));
     let program = here.filter(|process| process.stat().is_ok_and(|stat| stat.comm == "sh" || stat.comm == "sleep"));
     program.map(|process| process.pid).collect()
+}
+
+#[test]
+fn the_python_example_publishes_and_subscribes_as_a_member() {
+    let Some(python) = python_with("websockets") else { return };
+    let sandbox = Sandbox::new();
+    let example =
+        fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/sensor.yaml")).expect("the example");
+    let program = concat!("[PYTHON, ", env!("CARGO_MANIFEST_DIR"), "/examples/sensor.py]").replace("PYTHON", python);
+    let text = example
+        .replace("[python3, /opt/sensor/sensor.py]", &program)
+        .replace("27759", &(sandbox.port + 10).to_string())
+        .replace("name: sensors\n", "name: sensors\nbase_dir: BASE\nport: PORT\n");
+    sandbox.write_layout(&text);
+    sandbox.expect(0, &["deploy"]);
+
+    let heard = Background::start(sandbox.command(&["subscribe", "zeek.cluster.manager", "-o", "json", "-n", "1"]));
+    heard.says("subscribed to");
+    let alive: Value = serde_json::from_str(&heard.prints()).expect("one JSON object a line");
+    assert_eq!(alive["data"][2]["data"][0]["data"], "Sensor::alive", "{alive}");
+
+    let answers = Background::start(sandbox.command(&["subscribe", "sensor/answer", "-o", "json", "-n", "2"]));
+    answers.says("subscribed to");
+    sandbox.until(Duration::from_secs(20), "both are members", |s| {
+        let log = s.expect(0, &["log", "--grep", "WebSocket client"]).stdout;
+        let both = ["sensor-1", "sensor-2"].iter().all(|name| log.contains(&format!("application_name={name} ")));
+        if both { Ok(()) } else { Err(log) }
+    });
+    sandbox.expect(0, &["publish", "sensor/ask", "Sensor::ask", "string:how are you"]);
+    let mut from: Vec<String> = Vec::new();
+    for _ in 0..2 {
+        let answer: Value = serde_json::from_str(&answers.prints()).expect("one JSON object a line");
+        let args = &answer["data"][2]["data"][1]["data"];
+        assert_eq!(args[1]["data"], "how are you", "{answer}");
+        from.extend(args[0]["data"].as_str().map(str::to_owned));
+    }
+    from.sort();
+    assert_eq!(from, ["sensor-1", "sensor-2"]);
+
+    let counted = sandbox.expect(0, &["metrics", "manager", "--grep", "websocket_outgoing_events"]).stdout;
+    for name in ["sensor-1", "sensor-2"] {
+        let sent = counted.lines().find(|line| line.contains(&format!("app={name}\t"))).unwrap_or_default();
+        assert!(sent.rsplit('\t').next().is_some_and(|count| count.parse::<u64>().is_ok_and(|n| n >= 2)), "{counted}");
+    }
 }
