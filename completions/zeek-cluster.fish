@@ -26,8 +26,8 @@ end
 
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document'
-jsonl\t'One JSON object a line, as soon as it is known'
+json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -l parallel -d 'How many hosts to talk to at once' -r
@@ -55,6 +55,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "peers" -d
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "log" -d 'Show the cluster\'s log: who joined, who left, and why'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "doctor" -d 'Examine the hosts, step by step, and say what to do'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "output" -d 'Show what a node wrote to its standard output and error'
+complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "top" -d 'Show what each node uses: processor, memory, threads, descriptors'
+complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "df" -d 'Show how full the hosts\' disks are, and what the cluster takes'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "metrics" -d 'Show what each node counts and measures: events, drops, queues, memory'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "releases" -d 'List the releases that are on the hosts'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "history" -d 'Show who changed the cluster, when, with which release, and how it ended'
@@ -92,8 +94,8 @@ rollback\t'Bring every host back to the release that it had'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand deploy" -l wait -d 'Wait while another command changes the cluster, rather than give up at once with exit status 5' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand deploy" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand deploy" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document'
-jsonl\t'One JSON object a line, as soon as it is known'
+json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand deploy" -l parallel -d 'How many hosts to talk to at once' -r
@@ -106,8 +108,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand deploy" -l yes
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand deploy" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand check" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand check" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document'
-jsonl\t'One JSON object a line, as soon as it is known'
+json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand check" -l parallel -d 'How many hosts to talk to at once' -r
@@ -119,8 +121,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand check" -s h -l
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand install" -l wait -d 'Wait while another command changes the cluster, rather than give up at once with exit status 5' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand install" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand install" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document'
-jsonl\t'One JSON object a line, as soon as it is known'
+json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand install" -l parallel -d 'How many hosts to talk to at once' -r
@@ -133,8 +135,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand install" -s h 
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand start" -l wait -d 'Wait while another command changes the cluster, rather than give up at once with exit status 5' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand start" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand start" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document'
-jsonl\t'One JSON object a line, as soon as it is known'
+json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand start" -l parallel -d 'How many hosts to talk to at once' -r
@@ -147,8 +149,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand start" -s h -l
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand stop" -l wait -d 'Wait while another command changes the cluster, rather than give up at once with exit status 5' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand stop" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand stop" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document'
-jsonl\t'One JSON object a line, as soon as it is known'
+json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand stop" -l parallel -d 'How many hosts to talk to at once' -r
@@ -161,8 +163,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand stop" -s h -l 
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand restart" -l wait -d 'Wait while another command changes the cluster, rather than give up at once with exit status 5' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand restart" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand restart" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document'
-jsonl\t'One JSON object a line, as soon as it is known'
+json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand restart" -l parallel -d 'How many hosts to talk to at once' -r
@@ -175,8 +177,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand restart" -s h 
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand rollback" -l wait -d 'Wait while another command changes the cluster, rather than give up at once with exit status 5' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand rollback" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand rollback" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document'
-jsonl\t'One JSON object a line, as soon as it is known'
+json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand rollback" -l parallel -d 'How many hosts to talk to at once' -r
@@ -188,8 +190,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand rollback" -l y
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand rollback" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand unlock" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand unlock" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document'
-jsonl\t'One JSON object a line, as soon as it is known'
+json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand unlock" -l parallel -d 'How many hosts to talk to at once' -r
@@ -201,8 +203,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand unlock" -s h -
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand remove" -l wait -d 'Wait while another command changes the cluster, rather than give up at once with exit status 5' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand remove" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand remove" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document'
-jsonl\t'One JSON object a line, as soon as it is known'
+json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand remove" -l parallel -d 'How many hosts to talk to at once' -r
@@ -215,8 +217,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand remove" -l yes
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand remove" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand status" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand status" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document'
-jsonl\t'One JSON object a line, as soon as it is known'
+json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand status" -l parallel -d 'How many hosts to talk to at once' -r
@@ -229,8 +231,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand status" -s h -
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand wait" -l for -d 'What to wait for: active=all, active=N (at least N of them), or stopped=all' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand wait" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand wait" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document'
-jsonl\t'One JSON object a line, as soon as it is known'
+json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand wait" -l parallel -d 'How many hosts to talk to at once' -r
@@ -243,8 +245,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand nodes" -l conn
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand nodes" -l keys -d 'The folder with the cluster\'s CURVE keys, for --connect' -r -f -a "(__fish_complete_directories)"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand nodes" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand nodes" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document'
-jsonl\t'One JSON object a line, as soon as it is known'
+json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand nodes" -l parallel -d 'How many hosts to talk to at once' -r
@@ -264,8 +266,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand count" -l conn
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand count" -l keys -d 'The folder with the cluster\'s CURVE keys, for --connect' -r -f -a "(__fish_complete_directories)"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand count" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand count" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document'
-jsonl\t'One JSON object a line, as soon as it is known'
+json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand count" -l parallel -d 'How many hosts to talk to at once' -r
@@ -280,8 +282,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand peers" -l conn
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand peers" -l keys -d 'The folder with the cluster\'s CURVE keys, for --connect' -r -f -a "(__fish_complete_directories)"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand peers" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand peers" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document'
-jsonl\t'One JSON object a line, as soon as it is known'
+json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand peers" -l parallel -d 'How many hosts to talk to at once' -r
@@ -298,8 +300,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand log" -l node -
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand log" -l grep -d 'Show lines whose message matches this regular expression only' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand log" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand log" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document'
-jsonl\t'One JSON object a line, as soon as it is known'
+json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand log" -l parallel -d 'How many hosts to talk to at once' -r
@@ -311,8 +313,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand log" -l yes -d
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand log" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand doctor" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand doctor" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document'
-jsonl\t'One JSON object a line, as soon as it is known'
+json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand doctor" -l parallel -d 'How many hosts to talk to at once' -r
@@ -326,8 +328,8 @@ stderr\t'Standard error'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand output" -s n -l lines -d 'Show the last N lines' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand output" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand output" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document'
-jsonl\t'One JSON object a line, as soon as it is known'
+json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand output" -l parallel -d 'How many hosts to talk to at once' -r
@@ -337,11 +339,38 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand output" -s q -
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand output" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand output" -l yes -d 'Answer every question with yes'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand output" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand top" -s n -l times -d 'Show it N times' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand top" -s d -l delay -d 'Pause between two looks, at most 5s' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand top" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand top" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known (same schema)'
+tsv\t'Tab-separated columns without a header line, for cut and awk'
+name\t'Names only, one a line'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand top" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand top" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand top" -l once -d 'Show it once'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand top" -s q -l quiet -d 'Say less on standard error: errors only'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand top" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand top" -l yes -d 'Answer every question with yes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand top" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand df" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand df" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known (same schema)'
+tsv\t'Tab-separated columns without a header line, for cut and awk'
+name\t'Names only, one a line'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand df" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand df" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand df" -s q -l quiet -d 'Say less on standard error: errors only'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand df" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand df" -l yes -d 'Answer every question with yes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand df" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand metrics" -l grep -d 'Show metrics whose name matches this regular expression only, such as `drops|errors`' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand metrics" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand metrics" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document'
-jsonl\t'One JSON object a line, as soon as it is known'
+json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand metrics" -l parallel -d 'How many hosts to talk to at once' -r
@@ -354,8 +383,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand metrics" -l ye
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand metrics" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand releases" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand releases" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document'
-jsonl\t'One JSON object a line, as soon as it is known'
+json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand releases" -l parallel -d 'How many hosts to talk to at once' -r
@@ -367,8 +396,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand releases" -s h
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand history; and not __fish_seen_subcommand_from show" -s n -l lines -d 'How many runs to show' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand history; and not __fish_seen_subcommand_from show" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand history; and not __fish_seen_subcommand_from show" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document'
-jsonl\t'One JSON object a line, as soon as it is known'
+json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand history; and not __fish_seen_subcommand_from show" -l parallel -d 'How many hosts to talk to at once' -r
@@ -381,8 +410,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand history; and n
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand history; and not __fish_seen_subcommand_from show" -f -a "show" -d 'Show the steps of one run, here and on the hosts, with what went wrong'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand history; and __fish_seen_subcommand_from show" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand history; and __fish_seen_subcommand_from show" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document'
-jsonl\t'One JSON object a line, as soon as it is known'
+json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand history; and __fish_seen_subcommand_from show" -l parallel -d 'How many hosts to talk to at once' -r
@@ -397,8 +426,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand subscribe" -l 
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand subscribe" -l keys -d 'The folder with the cluster\'s CURVE keys, for --connect' -r -f -a "(__fish_complete_directories)"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand subscribe" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand subscribe" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document'
-jsonl\t'One JSON object a line, as soon as it is known'
+json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand subscribe" -l parallel -d 'How many hosts to talk to at once' -r
@@ -411,8 +440,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand publish" -l co
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand publish" -l keys -d 'The folder with the cluster\'s CURVE keys, for --connect' -r -f -a "(__fish_complete_directories)"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand publish" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand publish" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document'
-jsonl\t'One JSON object a line, as soon as it is known'
+json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand publish" -l parallel -d 'How many hosts to talk to at once' -r
@@ -424,8 +453,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand publish" -s h 
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand exec" -l outdir -d 'Write what each host says to DIR/HOST, and what it says on standard error to DIR/HOST.err' -r -f -a "(__fish_complete_directories)"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand exec" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand exec" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document'
-jsonl\t'One JSON object a line, as soon as it is known'
+json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand exec" -l parallel -d 'How many hosts to talk to at once' -r
@@ -440,8 +469,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand exec" -l yes -
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand exec" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and not __fish_seen_subcommand_from list get keys size put del clear watch" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and not __fish_seen_subcommand_from list get keys size put del clear watch" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document'
-jsonl\t'One JSON object a line, as soon as it is known'
+json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and not __fish_seen_subcommand_from list get keys size put del clear watch" -l parallel -d 'How many hosts to talk to at once' -r
@@ -460,8 +489,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and not
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and not __fish_seen_subcommand_from list get keys size put del clear watch" -f -a "watch" -d 'Print each change as it happens, until Ctrl-C'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from list" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from list" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document'
-jsonl\t'One JSON object a line, as soon as it is known'
+json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from list" -l parallel -d 'How many hosts to talk to at once' -r
@@ -473,8 +502,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __f
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from get" -l node -d 'Ask this node [default: the one that holds the master]' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from get" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from get" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document'
-jsonl\t'One JSON object a line, as soon as it is known'
+json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from get" -l parallel -d 'How many hosts to talk to at once' -r
@@ -486,8 +515,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __f
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from keys" -l node -d 'Ask this node [default: the one that holds the master]' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from keys" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from keys" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document'
-jsonl\t'One JSON object a line, as soon as it is known'
+json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from keys" -l parallel -d 'How many hosts to talk to at once' -r
@@ -499,8 +528,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __f
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from size" -l node -d 'Ask this node [default: the one that holds the master]' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from size" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from size" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document'
-jsonl\t'One JSON object a line, as soon as it is known'
+json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from size" -l parallel -d 'How many hosts to talk to at once' -r
@@ -513,8 +542,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __f
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from put" -l node -d 'Ask this node [default: the one that holds the master]' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from put" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from put" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document'
-jsonl\t'One JSON object a line, as soon as it is known'
+json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from put" -l parallel -d 'How many hosts to talk to at once' -r
@@ -526,8 +555,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __f
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from del" -l node -d 'Ask this node [default: the one that holds the master]' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from del" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from del" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document'
-jsonl\t'One JSON object a line, as soon as it is known'
+json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from del" -l parallel -d 'How many hosts to talk to at once' -r
@@ -539,8 +568,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __f
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from clear" -l node -d 'Ask this node [default: the one that holds the master]' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from clear" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from clear" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document'
-jsonl\t'One JSON object a line, as soon as it is known'
+json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from clear" -l parallel -d 'How many hosts to talk to at once' -r
@@ -552,8 +581,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __f
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from watch" -l node -d 'Ask this node [default: the one that holds the master]' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from watch" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from watch" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document'
-jsonl\t'One JSON object a line, as soon as it is known'
+json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from watch" -l parallel -d 'How many hosts to talk to at once' -r
@@ -564,8 +593,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __f
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from watch" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and not __fish_seen_subcommand_from check show schema" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and not __fish_seen_subcommand_from check show schema" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document'
-jsonl\t'One JSON object a line, as soon as it is known'
+json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and not __fish_seen_subcommand_from check show schema" -l parallel -d 'How many hosts to talk to at once' -r
@@ -579,8 +608,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and no
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and not __fish_seen_subcommand_from check show schema" -f -a "schema" -d 'Print a JSON Schema of the layout file, for editors'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from check" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from check" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document'
-jsonl\t'One JSON object a line, as soon as it is known'
+json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from check" -l parallel -d 'How many hosts to talk to at once' -r
@@ -594,8 +623,8 @@ json\t'JSON'
 zeek\t'Zeek\'s cluster-layout.zeek'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from show" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from show" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document'
-jsonl\t'One JSON object a line, as soon as it is known'
+json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from show" -l parallel -d 'How many hosts to talk to at once' -r
@@ -607,8 +636,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from schema" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from schema" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document'
-jsonl\t'One JSON object a line, as soon as it is known'
+json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from schema" -l parallel -d 'How many hosts to talk to at once' -r
@@ -619,8 +648,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from schema" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and not __fish_seen_subcommand_from generate rotate show-public" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and not __fish_seen_subcommand_from generate rotate show-public" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document'
-jsonl\t'One JSON object a line, as soon as it is known'
+json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and not __fish_seen_subcommand_from generate rotate show-public" -l parallel -d 'How many hosts to talk to at once' -r
@@ -634,8 +663,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and not 
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and not __fish_seen_subcommand_from generate rotate show-public" -f -a "show-public" -d 'Print the public keys, as Z85 text'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from generate" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from generate" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document'
-jsonl\t'One JSON object a line, as soon as it is known'
+json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from generate" -l parallel -d 'How many hosts to talk to at once' -r
@@ -647,8 +676,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fi
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from rotate" -l wait -d 'Wait while another command changes the cluster, rather than give up at once with exit status 5' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from rotate" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from rotate" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document'
-jsonl\t'One JSON object a line, as soon as it is known'
+json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from rotate" -l parallel -d 'How many hosts to talk to at once' -r
@@ -660,8 +689,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fi
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from rotate" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from show-public" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from show-public" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document'
-jsonl\t'One JSON object a line, as soon as it is known'
+json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from show-public" -l parallel -d 'How many hosts to talk to at once' -r
@@ -672,8 +701,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fi
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from show-public" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and not __fish_seen_subcommand_from run connect status" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and not __fish_seen_subcommand_from run connect status" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document'
-jsonl\t'One JSON object a line, as soon as it is known'
+json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and not __fish_seen_subcommand_from run connect status" -l parallel -d 'How many hosts to talk to at once' -r
@@ -688,8 +717,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and not
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from run" -l dir -d 'The cluster\'s folder on this host, `BASE/CLUSTER`' -r -f -a "(__fish_complete_directories)"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from run" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from run" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document'
-jsonl\t'One JSON object a line, as soon as it is known'
+json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from run" -l parallel -d 'How many hosts to talk to at once' -r
@@ -702,8 +731,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __f
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from connect" -l dir -d 'The cluster\'s folder on this host, `BASE/CLUSTER`' -r -f -a "(__fish_complete_directories)"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from connect" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from connect" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document'
-jsonl\t'One JSON object a line, as soon as it is known'
+json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from connect" -l parallel -d 'How many hosts to talk to at once' -r
@@ -714,8 +743,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __f
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from connect" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from status" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from status" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document'
-jsonl\t'One JSON object a line, as soon as it is known'
+json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from status" -l parallel -d 'How many hosts to talk to at once' -r
@@ -726,8 +755,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __f
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from status" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and not __fish_seen_subcommand_from run archive-log check" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and not __fish_seen_subcommand_from run archive-log check" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document'
-jsonl\t'One JSON object a line, as soon as it is known'
+json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and not __fish_seen_subcommand_from run archive-log check" -l parallel -d 'How many hosts to talk to at once' -r
@@ -742,8 +771,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and not 
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from run" -l dir -d 'The cluster\'s folder on this host, `BASE/CLUSTER`' -r -f -a "(__fish_complete_directories)"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from run" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from run" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document'
-jsonl\t'One JSON object a line, as soon as it is known'
+json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from run" -l parallel -d 'How many hosts to talk to at once' -r
@@ -755,8 +784,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fi
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from archive-log" -l dir -d 'The cluster\'s folder on this host, `BASE/CLUSTER`' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from archive-log" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from archive-log" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document'
-jsonl\t'One JSON object a line, as soon as it is known'
+json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from archive-log" -l parallel -d 'How many hosts to talk to at once' -r
@@ -768,8 +797,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fi
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from check" -l dir -d 'The cluster\'s folder on this host, `BASE/CLUSTER`' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from check" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from check" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document'
-jsonl\t'One JSON object a line, as soon as it is known'
+json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from check" -l parallel -d 'How many hosts to talk to at once' -r
@@ -780,8 +809,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fi
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand completions" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand completions" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document'
-jsonl\t'One JSON object a line, as soon as it is known'
+json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand completions" -l parallel -d 'How many hosts to talk to at once' -r
@@ -793,8 +822,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand completions" -
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand man" -l dir -d 'Write every page into this folder instead' -r -f -a "(__fish_complete_directories)"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand man" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand man" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document'
-jsonl\t'One JSON object a line, as soon as it is known'
+json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand man" -l parallel -d 'How many hosts to talk to at once' -r
@@ -805,8 +834,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand man" -l yes -d
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand help" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand help" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document'
-jsonl\t'One JSON object a line, as soon as it is known'
+json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand help" -l parallel -d 'How many hosts to talk to at once' -r

@@ -2,6 +2,9 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
+
+use crate::support::{Sandbox, finish};
 
 fn completion(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("completions").join(file)
@@ -62,4 +65,32 @@ fn fish_completes_commands() {
     if let Some((ok, said)) = run("fish", &["--no-config", "-c", &script]) {
         assert!(ok && said.lines().any(|line| line.starts_with("deploy")), "{said}");
     }
+}
+
+/// What the program answers a shell that completes the last of `words`.
+fn candidates(sandbox: &Sandbox, words: &[&str]) -> (Vec<String>, String) {
+    let mut command = sandbox.command(&[&["--", "zeek-cluster"], words].concat());
+    command.env("COMPLETE", "bash").env("_CLAP_COMPLETE_INDEX", words.len().to_string()).env("_CLAP_IFS", "\n");
+    let output = finish(command);
+    assert_eq!(output.status, 0, "{output:#?}");
+    assert!(output.elapsed < Duration::from_millis(500), "a shell waits for it: {output:#?}");
+    (output.stdout.lines().map(str::to_owned).collect(), output.stderr)
+}
+
+#[test]
+fn completion_knows_the_cluster_from_its_layout_alone() {
+    let sandbox = Sandbox::with_layout(
+        "hosts: { head: 192.0.2.1, sensor-1: sensor.invalid }\nnodes:\n  manager: { host: head }\n  \
+         worker: { host: sensor-1, count: 2 }\n",
+    );
+    let names = |words: &[&str]| candidates(&sandbox, words).0;
+    assert_eq!(names(&["restart", "wor"]), ["worker-1", "worker-2"]);
+    assert_eq!(names(&["restart", "worker-1,!man"]), ["worker-1,!manager"]);
+    assert_eq!(names(&["stop", "@w"]), ["@workers"]);
+    assert_eq!(names(&["start", "@f"]), ["@failed"]);
+    assert_eq!(names(&["exec", "sen"]), ["sensor-1"]);
+    assert_eq!(names(&["df", "@host:"]), ["@host:head", "@host:sensor-1"]);
+    assert!(names(&["--layout", "clu"]).contains(&"cluster.yaml".to_owned()));
+    sandbox.write_layout("nodes: [");
+    assert_eq!(candidates(&sandbox, &["restart", "wor"]), (Vec::new(), String::new()), "a broken layout is silent");
 }

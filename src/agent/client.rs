@@ -17,7 +17,8 @@ use serde_json::Value;
 
 pub use super::lines::{JsonLines, LineError, TextLines};
 use crate::api::agent::{
-    AgentStatus, HistoryEntry, Holder, LockEvent, LogLine, Manifest, NodesRequest, ReleasesView, Renewal, RunEnd,
+    AgentStatus, DiskUsage, HistoryEntry, Holder, HostUsage, LockEvent, LogLine, Manifest, NodesRequest, ReleasesView,
+    Renewal, RunEnd,
 };
 use crate::api::node::{NodeView, OptionView};
 use crate::api::outcome::{ErrorInfo, Outcome};
@@ -238,6 +239,18 @@ impl AgentClient {
     /// `GET /v1/peers`: what each node of the host that answers says of itself and of the cluster.
     pub async fn peers(&self) -> Result<Vec<NodeView>, ClientError> {
         self.get("/v1/peers").json(self.deadline).await
+    }
+
+    /// `GET /v1/usage`: what the host's nodes use; the share of a processor is that of the time `sample`, 5 s at most.
+    pub async fn usage(&self, sample: Duration) -> Result<HostUsage, ClientError> {
+        let mut request = self.get("/v1/usage");
+        request.query("sample_ms", sample.as_millis());
+        request.json(self.deadline + sample).await
+    }
+
+    /// `GET /v1/disk`: the file system of the cluster's folder.
+    pub async fn disk(&self) -> Result<DiskUsage, ClientError> {
+        self.get("/v1/disk").json(self.deadline).await
     }
 
     /// `POST /v1/blobs/missing`: those of `hashes` that have to be uploaded.

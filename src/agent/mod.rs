@@ -24,6 +24,7 @@ mod supervise;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod usage;
 
 pub use connect::{CONNECT_MAGIC, ConnectError, connect};
 pub use detach::{DetachError, Detached, START_DEADLINE, start_detached};

@@ -30,6 +30,7 @@ use super::refusal::Refusal;
 use super::releases::Releases;
 use super::roster::Roster;
 use super::supervise::{follow, tail};
+use super::usage;
 use crate::api::agent::{
     API_VERSION, AgentStatus, Holder, LockEvent, Manifest, NodesRequest, ReleaseView, ReleasesView, Renewal, RunEnd,
 };
@@ -136,6 +137,8 @@ pub fn router(service: Arc<Service>) -> Router {
         .route("/v1/status", get(status))
         .route("/v1/watch", get(watch_status))
         .route("/v1/peers", get(peers))
+        .route("/v1/usage", get(node_usage))
+        .route("/v1/disk", get(disk_usage))
         .route("/v1/blobs/missing", post(missing_blobs))
         .route("/v1/blobs/{hash}", put(put_blob).layer(DefaultBodyLimit::disable()))
         .route("/v1/releases/{id}", put(put_release).get(get_release))
@@ -169,6 +172,21 @@ async fn status(State(service): Shared) -> Response {
 
 async fn peers(State(service): Shared) -> Response {
     json::<Vec<NodeView>>(&service.roster.views())
+}
+
+#[derive(Deserialize)]
+struct Sample {
+    sample_ms: Option<u64>,
+}
+
+async fn node_usage(State(service): Shared, Query(asked): Query<Sample>) -> Response {
+    let sample = asked.sample_ms.map_or(usage::SAMPLE, Duration::from_millis).min(usage::MAX_SAMPLE);
+    json(&usage::usage(&service.roster, sample).await)
+}
+
+async fn disk_usage(State(service): Shared) -> Answer<Response> {
+    let counted = tokio::task::block_in_place(|| usage::disk(&service.dir));
+    Ok(json(&counted.map_err(|error| io_refusal(service.dir.path(), &error))?))
 }
 
 /// The status now and after each change; changes that come while a line is being sent become one line.

@@ -5,6 +5,8 @@
 //! | `GET /v1/status` | – | [`AgentStatus`]; from memory, never waits for a node |
 //! | `GET /v1/watch` | – | one [`AgentStatus`] a line, the first at once, then one at each change, until the client leaves |
 //! | `GET /v1/peers` | – | array of [`NodeView`](super::node::NodeView), one for each node that answered |
+//! | `GET /v1/usage?sample_ms=N` (500, at most 5000) | – | [`HostUsage`]; the share of a processor is measured for that long |
+//! | `GET /v1/disk` | – | [`DiskUsage`] |
 //! | `POST /v1/blobs/missing` | array of hashes | array of those that are not here |
 //! | `PUT /v1/blobs/HASH` | the file | 204; 422 when the content has another hash |
 //! | `PUT /v1/releases/ID` | [`Manifest`] | 204 when every blob is here, its hash was computed again, and the release is complete on disk |
@@ -351,6 +353,76 @@ pub struct HistoryDone {
     /// Why it was refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<ErrorInfo>,
+}
+
+/// What a host has, and what its nodes use of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HostUsage {
+    /// Processors that the agent may use.
+    pub cpus: u64,
+    /// Load average of the last minute.
+    pub load_1m: f64,
+    /// Memory of the host.
+    pub memory_bytes: u64,
+    /// What of it is there for new processes.
+    pub memory_available_bytes: u64,
+    /// The supervised nodes, those of the release in its order.
+    pub nodes: Vec<NodeUsage>,
+}
+
+/// What the processes of one node use, all of its session together; unset where it has none.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NodeUsage {
+    /// Node name.
+    pub name: String,
+    /// See [`NodeState`].
+    pub state: NodeState,
+    /// The process that leads the session.
+    pub pid: Option<u32>,
+    /// Of one processor, while it was measured; 100 is one whole processor.
+    pub cpu_percent: Option<f64>,
+    /// Processor time since the start, seconds.
+    pub cpu_s: Option<f64>,
+    /// Resident memory; what processes share counts for each.
+    pub rss_bytes: Option<u64>,
+    /// Threads.
+    pub threads: Option<u64>,
+    /// Open file descriptors.
+    pub fds: Option<u64>,
+    /// Batches of log records that wait to be written here; unset for a node that does not tell.
+    pub log_waiting: Option<u64>,
+}
+
+/// The file system of the cluster's folder.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DiskUsage {
+    /// The cluster's folder.
+    pub path: PathBuf,
+    /// Size of the file system.
+    pub total_bytes: u64,
+    /// What is used of it, by whomever.
+    pub used_bytes: u64,
+    /// What is free for whom the agent runs as.
+    pub free_bytes: u64,
+    /// Inodes of the file system; 0 where it has no fixed number.
+    pub inodes: u64,
+    /// Free ones.
+    pub inodes_free: u64,
+    /// What lies in the cluster's folder: `logs`, `stores`, `releases`, `blobs`, `bin`, `run`.
+    pub parts: Vec<DiskPart>,
+    /// Whether all files were counted; else the parts are larger than they say.
+    pub complete: bool,
+}
+
+/// A part of the cluster's folder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiskPart {
+    /// Its name.
+    pub name: String,
+    /// What it takes on disk.
+    pub bytes: u64,
+    /// Its files and folders.
+    pub files: u64,
 }
 
 /// The answer to a refused request.

@@ -96,9 +96,9 @@ pub struct Global {
 pub enum Format {
     /// Aligned columns for eyes
     Table,
-    /// One JSON document
+    /// One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)
     Json,
-    /// One JSON object a line, as soon as it is known
+    /// One JSON object a line, as soon as it is known (same schema)
     Jsonl,
     /// Tab-separated columns without a header line, for cut and awk
     Tsv,

@@ -28,8 +28,11 @@ pub fn nodes(current: &OsStr) -> Vec<CompletionCandidate> {
 /// Names of hosts, and whatever names nodes.
 pub fn hosts(current: &OsStr) -> Vec<CompletionCandidate> {
     of_layout(current, |layout, current| {
-        let hosts = layout.hosts.iter().filter(|host| host.name.starts_with(current));
-        let hosts = hosts.map(|host| CompletionCandidate::new(&host.name).help(Some(host.address.clone().into())));
+        let (prefix, typed) = current.split_at(last_name(current));
+        let hosts = layout.hosts.iter().filter(|host| host.name.starts_with(typed));
+        let hosts = hosts.map(|host| {
+            CompletionCandidate::new(format!("{prefix}{}", host.name)).help(Some(host.address.clone().into()))
+        });
         hosts.chain(candidates(layout, current)).collect()
     })
 }
@@ -90,19 +93,25 @@ fn read(path: &Path) -> Option<Layout> {
     layout::load(&text, path, &offline).ok().map(|loaded| loaded.layout)
 }
 
-/// Everything of the layout that names nodes and starts with `current`; a leading `!` is kept.
+/// Where the name that is being typed begins: after what joins and negates sets.
+fn last_name(current: &str) -> usize {
+    current.rfind([',', '&', '!']).map_or(0, |at| at + 1)
+}
+
+/// Everything of the layout that names nodes and starts with the last name in `current`; what stands before it is kept.
 fn candidates(layout: &Layout, current: &str) -> Vec<CompletionCandidate> {
-    let (prefix, typed) = match current.strip_prefix('!') {
-        Some(rest) => ("!", rest),
-        None => ("", current),
-    };
+    let (prefix, typed) = current.split_at(last_name(current));
     let nodes = layout.nodes.iter().map(|node| (node.name.clone(), format!("{} on {}", node.node_type, node.host)));
     let hosts = layout.hosts.iter().map(|host| (format!("@host:{}", host.name), "all nodes of the host".to_owned()));
     let groups =
         ["managers", "loggers", "proxies", "workers"].map(|group| (format!("@{group}"), format!("all {group}")));
+    let last = ["failed", "unreachable"].map(|set| (format!("@{set}"), format!("{set} in the last command")));
+    let all = [("all".to_owned(), "all nodes".to_owned())];
     nodes
         .chain(hosts)
         .chain(groups)
+        .chain(last)
+        .chain(all)
         .filter(|(name, _)| name.starts_with(typed))
         .map(|(name, help)| CompletionCandidate::new(format!("{prefix}{name}")).help(Some(help.into())))
         .collect()

@@ -36,6 +36,8 @@ const EFFECTS: &[(&str, Effect)] = &[
     ("log", Effect::Reads),
     ("doctor", Effect::Reads),
     ("output", Effect::Reads),
+    ("top", Effect::Reads),
+    ("df", Effect::Reads),
     ("metrics", Effect::Reads),
     ("releases", Effect::Reads),
     ("history", Effect::Reads),

@@ -352,6 +352,7 @@ impl CoreTask {
             ("logs_sent", socket.logs_sent),
             ("logs_received", socket.logs_received),
             ("log_drops", socket.log_drops + self.logs.dropped()),
+            ("log_batches_waiting", self.logs.waiting()),
             ("queue_drops", socket.queue_drops),
             ("publishes_lost", self.publishes_lost),
             ("reconnects", socket.reconnects),

@@ -133,6 +133,14 @@ impl LogSink {
         batches.into_iter().for_each(|batch| self.hand_over(batch, transport));
     }
 
+    /// Batches that wait to be written here.
+    pub(super) fn waiting(&self) -> u64 {
+        match &self.way {
+            Way::Push => 0,
+            Way::Write { queue, waiting } => (queue.max_capacity() - queue.capacity() + waiting.len()) as u64,
+        }
+    }
+
     /// Batches that were lost here.
     pub(super) fn dropped(&self) -> u64 {
         self.dropped

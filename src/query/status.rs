@@ -9,7 +9,9 @@ use serde::Serialize;
 use tokio::time::timeout;
 
 use super::ask::{self, Silent};
+use super::last::{LastAnswers, LastKnown};
 use super::settings::Settings;
+use super::skew::Versions;
 use crate::agent::client::ClientError;
 use crate::api::agent::{AgentStatus, NodeState};
 use crate::data::NodeType;
@@ -23,6 +25,8 @@ pub struct StatusReport {
     pub rows: Vec<StatusRow>,
     /// Hosts that gave no answer.
     pub silent: Vec<Silent>,
+    /// Agents of another version than this program, in words; none when all are of one.
+    pub skew: Option<String>,
 }
 
 /// The state of one node. This is the JSON of `status`.
@@ -47,6 +51,14 @@ pub struct StatusRow {
     pub uptime_s: Option<f64>,
     /// What an operator has to know.
     pub error: Option<String>,
+    /// Peers that it sees up, as it says itself.
+    pub peers_up: Option<u64>,
+    /// Peers that it has in the layout.
+    pub peers: Option<u64>,
+    /// The release that is current on its host.
+    pub release: Option<String>,
+    /// What was known of it when its host last answered; set only while that gives no answer.
+    pub last_known: Option<LastKnown>,
 }
 
 /// Asks the agents for the nodes' states; `arrived` hears each host's rows as soon as it answered or was given up.
@@ -62,14 +74,21 @@ pub async fn status(
     let mut answers = pin!(answers);
     let mut rows = BTreeMap::new();
     let mut silent = Vec::new();
+    let mut last = LastAnswers::of(layout);
+    let mut versions = Versions::default();
     while let Some((host, answer)) = answers.next().await {
-        let of_host = rows_of(&host, nodes, &answer);
+        let of_host = rows_of(&host, nodes, &answer, &last);
+        if let Ok(status) = &answer {
+            last.note(&host, status);
+            versions.note(&host, status);
+        }
         arrived(&of_host);
         rows.extend(of_host.into_iter().map(|row| (row.name.clone(), row)));
         silent.extend(answer.err());
     }
     let rows = nodes.iter().filter_map(|node| rows.remove(&node.name)).collect();
-    StatusReport { rows, silent }
+    last.keep();
+    StatusReport { rows, silent, skew: versions.skew() }
 }
 
 /// How long nodes that an agent has just adopted may take to be heard.
@@ -105,13 +124,18 @@ fn has_unheard_nodes(status: &AgentStatus) -> bool {
 }
 
 /// The rows of one host's nodes, in the order of the layout.
-pub(super) fn rows_of(host: &str, nodes: &[&Node], answer: &Result<AgentStatus, Silent>) -> Vec<StatusRow> {
+pub(super) fn rows_of(
+    host: &str,
+    nodes: &[&Node],
+    answer: &Result<AgentStatus, Silent>,
+    last: &LastAnswers,
+) -> Vec<StatusRow> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
     let on_host = nodes.iter().filter(|node| node.host == host);
     on_host
         .map(|node| match answer {
             Ok(status) => known(node, status, now),
-            Err(silent) => unknown(node, silent),
+            Err(silent) => unknown(node, silent, last),
         })
         .collect()
 }
@@ -119,7 +143,7 @@ pub(super) fn rows_of(host: &str, nodes: &[&Node], answer: &Result<AgentStatus, 
 fn known(node: &Node, status: &AgentStatus, now: f64) -> StatusRow {
     let Some(found) = status.nodes.iter().find(|found| found.name == node.name) else {
         let reason = "not part of the deployed release (zeek-cluster deploy)".to_owned();
-        return StatusRow { error: Some(reason), ..blank(node, NodeState::Stopped) };
+        return StatusRow { error: Some(reason), release: status.release.clone(), ..blank(node, NodeState::Stopped) };
     };
     StatusRow {
         pid: found.pid,
@@ -127,13 +151,19 @@ fn known(node: &Node, status: &AgentStatus, now: f64) -> StatusRow {
         started_at: found.started_at,
         uptime_s: found.started_at.map(|started| (now - started).max(0.0)),
         error: found.error.clone(),
+        peers_up: found.peers_up.map(|(up, _)| up),
+        peers: found.peers_up.map(|(_, all)| all),
+        release: status.release.clone(),
         ..blank(node, found.state)
     }
 }
 
-fn unknown(node: &Node, silent: &Silent) -> StatusRow {
-    let state = if silent.not_deployed { NodeState::Stopped } else { NodeState::Unknown };
-    StatusRow { error: Some(silent.error.what.clone()), ..blank(node, state) }
+fn unknown(node: &Node, silent: &Silent, last: &LastAnswers) -> StatusRow {
+    let (state, last_known) = match silent.not_deployed {
+        true => (NodeState::Stopped, None),
+        false => (NodeState::Unknown, last.known(node)),
+    };
+    StatusRow { error: Some(silent.error.what.clone()), last_known, ..blank(node, state) }
 }
 
 fn blank(node: &Node, state: NodeState) -> StatusRow {
@@ -147,5 +177,9 @@ fn blank(node: &Node, state: NodeState) -> StatusRow {
         started_at: None,
         uptime_s: None,
         error: None,
+        peers_up: None,
+        peers: None,
+        release: None,
+        last_known: None,
     }
 }

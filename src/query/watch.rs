@@ -7,7 +7,9 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::ask::{self, Silent, broken_off};
+use super::last::LastAnswers;
 use super::settings::Settings;
+use super::skew::Versions;
 use super::status::{StatusReport, rows_of};
 use crate::api::agent::AgentStatus;
 use crate::fleet::{Host, Presence};
@@ -77,18 +79,30 @@ pub async fn watch<E>(
     let mut news = follow(layout, nodes, settings);
     let expected = ask::hosts_of(layout, nodes).len();
     let mut answers: BTreeMap<String, Result<AgentStatus, Silent>> = BTreeMap::new();
+    let mut last = LastAnswers::of(layout);
     while let Some((host, answer)) = news.recv().await {
+        if let Ok(status) = &answer {
+            last.note(&host, status);
+        }
         answers.insert(host, answer);
         if answers.len() == expected {
-            show(&report(nodes, &answers))?;
+            show(&report(nodes, &answers, &last))?;
         }
     }
     Ok(())
 }
 
-fn report(nodes: &[&Node], answers: &BTreeMap<String, Result<AgentStatus, Silent>>) -> StatusReport {
-    let mut rows: Vec<_> = answers.iter().flat_map(|(host, answer)| rows_of(host, nodes, answer)).collect();
+fn report(
+    nodes: &[&Node],
+    answers: &BTreeMap<String, Result<AgentStatus, Silent>>,
+    last: &LastAnswers,
+) -> StatusReport {
+    let mut rows: Vec<_> = answers.iter().flat_map(|(host, answer)| rows_of(host, nodes, answer, last)).collect();
     rows.sort_by_key(|row| nodes.iter().position(|node| node.name == row.name));
     let silent = answers.values().filter_map(|answer| answer.as_ref().err().cloned()).collect();
-    StatusReport { rows, silent }
+    let mut versions = Versions::default();
+    for (host, status) in answers.iter().filter_map(|(host, answer)| Some((host, answer.as_ref().ok()?))) {
+        versions.note(host, status);
+    }
+    StatusReport { rows, silent, skew: versions.skew() }
 }

@@ -92,8 +92,19 @@ pub struct Machine {
     /// Exits in a row, none of which came after [`Timing::stable_after`].
     in_a_row: u32,
     recent: VecDeque<Instant>,
+    /// Ends that an operator should still hear of: those of the last [`CRASH_NEWS`], at most [`MAX_CRASHES`].
+    crashes: VecDeque<Instant>,
     error: Option<String>,
 }
+
+/// One crash, as [`Machine::error`] tells it.
+const ONCE: &str = "crashed once in 10 min";
+
+/// How long a crash is news, though the node runs again.
+const CRASH_NEWS: Duration = Duration::from_secs(600);
+
+/// More need not be counted.
+const MAX_CRASHES: usize = 99;
 
 #[derive(Debug)]
 enum Phase {
@@ -133,6 +144,7 @@ impl Machine {
             exits: 0,
             in_a_row: 0,
             recent: VecDeque::new(),
+            crashes: VecDeque::new(),
             error: None,
         }
     }
@@ -203,7 +215,8 @@ impl Machine {
             Phase::Up(up) => {
                 let isolated = up.unjoined_since.map(|since| since + self.timing.isolated_after);
                 let settled = up.foreign.then_some(up.since + self.timing.settled_after);
-                isolated.into_iter().chain(settled).filter(|at| *at > now).min()
+                let news = self.crashes.iter().map(|at| *at + CRASH_NEWS);
+                isolated.into_iter().chain(settled).chain(news).filter(|at| *at > now).min()
             }
         }
     }
@@ -231,12 +244,35 @@ impl Machine {
     pub fn error(&self, now: Instant) -> Option<String> {
         match &self.phase {
             Phase::Up(up) => match up.state(&self.timing, now) {
-                NodeState::Running => up.view.as_ref()?.program.as_ref()?.trouble.clone(),
+                NodeState::Running => {
+                    let trouble = up.view.as_ref().and_then(|view| view.program.as_ref()?.trouble.clone());
+                    trouble.or_else(|| self.crashes(now).map(|crashes| self.told(&crashes)))
+                }
                 _ => up.not_joined_because().or_else(|| self.error.clone()),
             },
             Phase::Ending { killed: true, .. } => Some("was sent SIGKILL and has not ended yet".into()),
             Phase::Down if self.desired != Desired::Running => None,
-            _ => self.error.clone(),
+            _ => match self.crashes(now) {
+                Some(crashes) if crashes != ONCE => Some(self.told(&crashes)),
+                _ => self.error.clone(),
+            },
+        }
+    }
+
+    /// `crashed 3x in 10 min`; none when it did not.
+    fn crashes(&self, now: Instant) -> Option<String> {
+        let minutes = CRASH_NEWS.as_secs() / 60;
+        match self.crashes.iter().filter(|at| now.saturating_duration_since(**at) < CRASH_NEWS).count() {
+            0 => None,
+            1 => Some(ONCE.to_owned()),
+            count => Some(format!("crashed {count}x in {minutes} min")),
+        }
+    }
+
+    fn told(&self, crashes: &str) -> String {
+        match &self.error {
+            Some(error) => format!("{crashes}, last: {error}"),
+            None => crashes.to_owned(),
         }
     }
 
@@ -353,6 +389,7 @@ impl Machine {
         self.restarts = 0;
         self.in_a_row = 0;
         self.recent.clear();
+        self.crashes.clear();
         self.error = None;
     }
 
@@ -394,6 +431,11 @@ impl Machine {
     /// It ended by itself, or could not even be started: again after a pause, or never.
     fn went_down(&mut self, ran: Option<Duration>, now: Instant) {
         self.exits += 1;
+        self.crashes.retain(|at| now.saturating_duration_since(*at) < CRASH_NEWS);
+        if self.crashes.len() == MAX_CRASHES {
+            self.crashes.pop_front();
+        }
+        self.crashes.push_back(now);
         if ran.is_some_and(|ran| ran >= self.timing.stable_after) {
             self.in_a_row = 0;
         }
@@ -558,7 +600,25 @@ mod tests {
         assert_eq!(machine.state(now), NodeState::Failed);
         assert_eq!(machine.wake_at(now), None);
         assert_eq!(machine.restarts(), 4);
+        let story = "crashed 5x in 10 min, last: exited with status 1 within a second: fatal: no interface";
+        assert_eq!(machine.error(now).as_deref(), Some(story));
+    }
+
+    #[test]
+    fn a_crash_is_news_for_ten_minutes_though_the_node_runs_again() {
+        let now = Instant::now();
+        let mut machine = started(now);
+        machine.step(exit(), now);
         assert_eq!(machine.error(now).as_deref(), Some("exited with status 1 within a second: fatal: no interface"));
+        machine.step(Input::Tick, now + seconds(1));
+        spawned(&mut machine, now + seconds(1));
+        machine.step(view(true), now + seconds(2));
+        let story = "crashed once in 10 min, last: exited with status 1 within a second: fatal: no interface";
+        assert_eq!(machine.error(now + seconds(2)).as_deref(), Some(story));
+        assert_eq!(machine.wake_at(now + seconds(2)), Some(now + seconds(600)), "to say so no more");
+        assert_eq!(machine.error(now + seconds(600)), None);
+        machine.ask(Verb::Restart, "h1", GRACE, now + seconds(3));
+        assert_eq!(machine.crashes(now + seconds(3)), None, "an operator has seen it");
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! The list of all commands.
 
 use super::{
-    agent, check, completions, count, deploy, doctor, exec, help, history, install, keys, layout, log, man, metrics,
-    node, nodes, output, peers, plan, publish, releases, remove, restart, rollback, start, status, stop, store,
-    subscribe, unlock, wait,
+    agent, check, completions, count, deploy, df, doctor, exec, help, history, install, keys, layout, log, man,
+    metrics, node, nodes, output, peers, plan, publish, releases, remove, restart, rollback, start, status, stop,
+    store, subscribe, top, unlock, wait,
 };
 use crate::cli::context::Context;
 use crate::cli::exit::Status;
@@ -30,6 +30,8 @@ pub enum Command {
     Log(log::Log),
     Doctor(doctor::Doctor),
     Output(output::Output),
+    Top(top::Top),
+    Df(df::Df),
     Metrics(metrics::Metrics),
     Releases(releases::Releases),
     History(history::History),
@@ -77,6 +79,8 @@ impl Command {
             Command::Log(command) => command.run(cx),
             Command::Doctor(command) => command.run(cx),
             Command::Output(command) => command.run(cx),
+            Command::Top(command) => command.run(cx),
+            Command::Df(command) => command.run(cx),
             Command::Metrics(command) => command.run(cx),
             Command::Releases(command) => command.run(cx),
             Command::History(command) => command.run(cx),

@@ -83,7 +83,7 @@ impl Exec {
             true => vec!["/bin/sh".to_owned(), "-c".to_owned(), self.argv.join(" ")],
             false => self.argv.clone(),
         };
-        let progress = cx.printer.progress();
+        let progress = cx.printer.brief_progress();
         let options = ExecOptions {
             argv: &argv,
             within: cx.global.timeout.unwrap_or(deploy::EXEC_WITHIN),

@@ -7,6 +7,7 @@ mod command;
 mod completions;
 mod count;
 mod deploy;
+mod df;
 mod doctor;
 mod exec;
 mod help;
@@ -32,6 +33,7 @@ mod status;
 mod stop;
 mod store;
 mod subscribe;
+mod top;
 mod unlock;
 mod wait;
 

@@ -21,7 +21,10 @@ use crate::query::{self, Settings, StatusReport, StatusRow};
 ///
 /// `running` has joined the cluster, `joining` has not yet, `isolated` has not for 30 seconds, `backoff` ended by itself
 /// and will be started again, `failed` ended too often, `stopped` should not run, `unknown` is on a host that gives no
-/// answer; the last column says why.
+/// answer; the last column says why, and what was known of it when the host last answered a `status` from here.
+///
+/// Columns: name, type, host, state, pid, restarts, started_at, uptime_s, error, peers_up, peers, release, and for `unknown` the
+/// last known state and when it was.
 ///
 /// Starts the agent of a deployed host where it does not run. Exit status 0 only when all selected nodes are running.
 #[derive(Debug, clap::Args)]
@@ -47,6 +50,10 @@ impl StatusCommand {
         }
         let report = cx.block_on(show_as_they_come(cx, &layout, &nodes, &settings))??;
         cx.printer.silent_hosts(&report.silent, &nodes);
+        if let Some(skew) = &report.skew {
+            cx.printer.warning(skew);
+            cx.printer.hint("zeek-cluster deploy");
+        }
         Ok(exit_status(&report))
     }
 }
@@ -89,8 +96,20 @@ fn exit_status(report: &StatusReport) -> Status {
     }
 }
 
+impl StatusRow {
+    /// `was running 3m 2s ago: sensor-4 (192.0.2.24:22): no answer to TCP (connect, after 5.0 s)`.
+    fn note(&self) -> String {
+        let error = self.error.clone().unwrap_or_default();
+        match &self.last_known {
+            Some(last) => format!("was {} {}: {error}", last.state.as_str(), human::ago(Some(last.at))),
+            None => error,
+        }
+    }
+}
+
 impl Record for StatusRow {
-    const HEADINGS: &'static [&'static str] = &["NAME", "TYPE", "HOST", "STATE", "PID", "RESTARTS", "UPTIME", "NOTE"];
+    const HEADINGS: &'static [&'static str] =
+        &["NODE", "TYPE", "HOST", "STATE", "PID", "UPTIME", "RESTARTS", "PEERS", "RELEASE", "NOTE"];
 
     fn cells(&self) -> Vec<String> {
         vec![
@@ -99,9 +118,11 @@ impl Record for StatusRow {
             self.host.clone(),
             self.state.as_str().to_owned(),
             shown(self.pid),
-            shown(self.restarts),
             self.uptime_s.map_or_else(|| "-".to_owned(), human::span),
-            self.error.clone().unwrap_or_default(),
+            shown(self.restarts),
+            shown(self.peers_up.zip(self.peers).map(|(up, all)| format!("{up}/{all}"))),
+            shown(self.release.as_deref()),
+            self.note(),
         ]
     }
 
@@ -116,6 +137,11 @@ impl Record for StatusRow {
             shown(self.started_at),
             shown(self.uptime_s),
             shown(self.error.as_deref()),
+            shown(self.peers_up),
+            shown(self.peers),
+            shown(self.release.as_deref()),
+            shown(self.last_known.as_ref().map(|last| last.state.as_str())),
+            shown(self.last_known.as_ref().map(|last| last.at)),
         ]
     }
 

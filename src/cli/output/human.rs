@@ -16,6 +16,21 @@ pub fn span(seconds: f64) -> String {
     }
 }
 
+/// Bytes in the largest unit of which there is one, such as `812 B`, `12.1 GiB`.
+pub fn size(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    let mut size = bytes as f64;
+    let mut unit = "B";
+    for next in UNITS {
+        // What would be rounded to 1024 is one of the next unit.
+        if size < 1023.95 {
+            break;
+        }
+        (size, unit) = (size / 1024.0, next);
+    }
+    if unit == "B" { format!("{bytes} B") } else { format!("{size:.1} {unit}") }
+}
+
 /// How long ago a moment was, such as `12m 3s ago`; `-` when there is none.
 pub fn ago(since: Option<f64>) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
@@ -39,6 +54,17 @@ pub fn clock(ts: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_have_one_digit_behind_the_point() {
+        let check = |bytes: u64, expected: &str| assert_eq!(size(bytes), expected);
+        check(0, "0 B");
+        check(1023, "1023 B");
+        check(1024, "1.0 KiB");
+        check(1_048_575, "1.0 MiB");
+        check(13_000_000_000, "12.1 GiB");
+        check(u64::MAX, "16.0 EiB");
+    }
 
     #[test]
     fn spans_have_two_units_at_most() {

@@ -18,7 +18,12 @@ use crate::query::Silent;
 /// Whether colours may be used at all: not with `NO_COLOR`, not on a terminal that calls itself dumb.
 pub fn colour_allowed() -> bool {
     let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    !set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+    !set("NO_COLOR") && !is_dumb()
+}
+
+/// Whether the terminal says that it understands no cursor movement.
+fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_some_and(|term| term == "dumb")
 }
 
 /// Writes answers and speaks with the operator.
@@ -38,11 +43,10 @@ impl Printer {
             false => Format::Tsv,
         };
         let terminal = io::stderr().is_terminal();
-        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         Printer {
             format: format.unwrap_or(chosen),
             quiet,
-            lively: terminal && !dumb && !quiet,
+            lively: terminal && !is_dumb() && !quiet,
             colour: terminal && colour_allowed(),
         }
     }
@@ -55,6 +59,11 @@ impl Printer {
     /// Whether somebody reads standard error on a terminal.
     pub fn is_lively(&self) -> bool {
         self.lively
+    }
+
+    /// Whether somebody looks at a table on a terminal.
+    pub fn is_watched(&self) -> bool {
+        self.format == Format::Table && io::stdout().is_terminal() && !is_dumb()
     }
 
     /// Writes rows in the format in force.
@@ -149,7 +158,7 @@ impl Printer {
 
     /// Rows that are shown again and again.
     pub fn live(&self) -> Live<'_> {
-        Live { printer: self, in_place: io::stdout().is_terminal() && self.format == Format::Table }
+        Live { printer: self, in_place: self.is_watched() }
     }
 
     /// What a verb did to each target: rows for programs, the reasons and the folded line on standard error. Returns the
@@ -194,9 +203,18 @@ impl Printer {
         }
     }
 
-    /// The line of progress of a verb.
+    /// The progress of a verb: a line on a terminal, one line a phase elsewhere, nothing with `--quiet`.
     pub fn progress(&self) -> Bar {
-        Bar::new(self.lively)
+        match (self.lively, self.quiet) {
+            (true, _) => Bar::shown(),
+            (_, true) => Bar::hidden(),
+            (false, false) => Bar::said(|phase| drop(writeln!(io::stderr().lock(), "{phase}"))),
+        }
+    }
+
+    /// The same for a verb of one phase: nothing where there is no terminal.
+    pub fn brief_progress(&self) -> Bar {
+        if self.lively { Bar::shown() } else { Bar::hidden() }
     }
 
     /// What somebody else says on standard error.
@@ -354,12 +372,18 @@ pub struct Live<'a> {
 }
 
 impl Live<'_> {
+    /// Clears the screen where it is drawn in place.
+    pub fn begin(&mut self) -> io::Result<()> {
+        match self.in_place {
+            // Home, and clear from there to the end of the screen.
+            true => io::stdout().lock().write_all(b"\x1b[H\x1b[J"),
+            false => Ok(()),
+        }
+    }
+
     /// Shows the rows as they are now.
     pub fn show<R: Record>(&mut self, rows: &[R]) -> io::Result<()> {
-        if self.in_place {
-            // Home, and clear from there to the end of the screen.
-            io::stdout().lock().write_all(b"\x1b[H\x1b[J")?;
-        }
+        self.begin()?;
         match self.printer.format {
             Format::Json => rows.iter().try_for_each(|row| self.printer.jsonl(row)),
             _ => self.printer.records(rows),
