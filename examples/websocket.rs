@@ -1,7 +1,7 @@
 //! How do I let programs take part that know nothing but WebSocket?
 //!
 //! A node serves Zeek's WebSocket API: a client sends the topics that it wants as a JSON array, then events as JSON, and
-//! receives what others publish. The node hears who comes and goes. The client here is a few lines in the same process; a
+//! receives what others publish. The node hears who comes and who goes. The client here is a few lines in the same process; a
 //! browser or ten lines of Python do as well.
 //!
 //! ```sh
@@ -34,16 +34,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 let event = Cluster::make_event("Example::question", vec!["who are you?".into()]);
                 manager.publish("example.questions", event).await?;
             }
-            ClusterEvent::Remote { topic, event, .. } => println!("{} {event}", topic.escape_ascii()),
-            ClusterEvent::WebsocketClientLost { code, .. } => {
-                println!("it left with code {code}");
+            ClusterEvent::Remote { topic, event, .. } => {
+                println!("{} {event}", topic.escape_ascii());
                 break;
             }
             _ => {}
         }
     }
-    client.await?.map_err(|error| format!("the client: {error}"))?;
+    // The end of the node ends its clients, with code 1001.
     manager.close().await?;
+    client.await?.map_err(|error| format!("the client: {error}"))?;
     Ok(())
 }
 
@@ -63,5 +63,6 @@ async fn client(address: SocketAddr) -> Result<(), tokio_tungstenite::tungstenit
             {"@data-type": "string", "data": "Example::answer"},
             {"@data-type": "vector", "data": [{"@data-type": "string", "data": "a browser"}]}]}]}"#;
     socket.send(answer.into()).await?;
-    socket.close(None).await
+    while let Some(Ok(_)) = socket.next().await {}
+    Ok(())
 }
