@@ -10,9 +10,11 @@ const NO_SCRIPT: &str = "none";
 /// Figures of events, and the label that tells whose they are.
 pub(super) type Counted<'a> = (Option<(&'a str, &'a str)>, &'a Traffic);
 
+/// Picks one direction.
+type Way = fn(&Traffic) -> &Flow;
+
 /// The two directions, and how to get at each.
-const WAYS: [(&str, fn(&Traffic) -> &Flow); 2] =
-    [("outgoing", |traffic| &traffic.outgoing), ("incoming", |traffic| &traffic.incoming)];
+const WAYS: [(&str, Way); 2] = [("outgoing", |traffic| &traffic.outgoing), ("incoming", |traffic| &traffic.incoming)];
 
 /// What the core counted, as much as `Cluster::Telemetry::core_metrics` says.
 pub fn core_events(traffic: &Traffic, families: &mut Families) {
