@@ -188,9 +188,7 @@ _zeek__cluster() {
 
     case "${cmd}" in
         zeek__cluster)
-            opts="-l -o -q -v -h -V --layout --output --quiet --verbose --parallel --timeout --yes --help --version deploy check install start stop restart rollback unlock remove status wait nodes count peers log doctor output metrics releases history subscribe publish exec store layout keys agent node completions man help"
-            opts="-l -o -q -v -h -V --layout --output --quiet --verbose --parallel --timeout --yes --help --version plan deploy check install start stop restart unlock remove status wait nodes count peers log doctor output metrics history subscribe publish layout keys agent node completions man help"
-            opts="-l -o -q -v -h -V --layout --output --quiet --verbose --parallel --timeout --yes --help --version deploy check install start stop restart rollback unlock remove status wait nodes count peers log doctor output top df metrics releases history subscribe publish exec store layout keys agent node completions man help"
+            opts="-l -o -q -v -h -V --layout --output --quiet --verbose --parallel --timeout --yes --help --version plan deploy check install start stop restart rollback unlock remove status wait nodes count peers log doctor output top df metrics releases history subscribe publish exec store layout keys agent node completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

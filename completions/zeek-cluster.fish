@@ -73,8 +73,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "man" -d '
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "help" -d 'Print the help of a command, or of the topic exit-status'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand plan" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand plan" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document'
-jsonl\t'One JSON object a line, as soon as it is known'
+json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand plan" -l parallel -d 'How many hosts to talk to at once' -r
