@@ -252,6 +252,7 @@ impl Bench {
 /// Runs a command to its end: what it took, and its exit status.
 fn measured(command: &mut Command) -> (Cost, i32) {
     let begun = Instant::now();
+    #[expect(clippy::zombie_processes, reason = "wait4 below waits for it, and tells what it used besides")]
     let child = command.spawn().expect("the program starts");
     let pid = i32::try_from(child.id()).expect("a process id");
     let mut status = 0;

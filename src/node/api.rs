@@ -187,7 +187,7 @@ async fn take_options(
     let refused =
         |error: NodeError| Refusal(StatusCode::UNPROCESSABLE_ENTITY, ErrorInfo { what: error.to_string(), hint: None });
     let taken = redefs.cluster().map_err(refused)?;
-    ask(&api, |reply| Request::Options(taken, reply)).await?;
+    ask(&api, |reply| Request::Options(Box::new(taken), reply)).await?;
     api.options.took(redefs.views());
     Ok(StatusCode::NO_CONTENT)
 }

@@ -31,7 +31,7 @@ pub(super) enum Request {
     /// A new layout.
     Layout(Vec<NodeEntry>, oneshot::Sender<()>),
     /// Options that are taken over while it runs.
-    Options(cluster::Options, oneshot::Sender<()>),
+    Options(Box<cluster::Options>, oneshot::Sender<()>),
 }
 
 /// Asks for room at the core; bounded, the asker waits.

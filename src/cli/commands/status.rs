@@ -61,27 +61,32 @@ impl StatusCommand {
 /// How long rows wait for those of slower hosts, so that all are shown in the order of the layout.
 const PATIENCE: Duration = Duration::from_millis(400);
 
-/// Shows all rows at once when every host answers soon; else those that are known by then, and the others at the end.
+/// How often after that the rows are shown that have come meanwhile.
+const SHOW_EVERY: Duration = Duration::from_millis(50);
+
+/// Shows all rows at once when every host answers soon; else those that are known by then, and the others as they come.
 async fn show_as_they_come(
     cx: &Context,
     layout: &Layout,
     nodes: &[&Node],
     settings: &Settings,
 ) -> std::io::Result<StatusReport> {
-    let arrived = RefCell::new(Vec::new());
+    let arrived = RefCell::new(Vec::<StatusRow>::new());
     let mut asked = pin!(query::status(layout, nodes, settings, |rows| arrived.borrow_mut().extend_from_slice(rows)));
     let mut parts = cx.printer.parts();
-    if let Ok(report) = timeout(PATIENCE, &mut asked).await {
-        parts.show(&report.rows)?;
-        parts.finish(&report.rows)?;
-        return Ok(report);
-    }
-    let mut early = arrived.take();
-    early.sort_by_key(|row| nodes.iter().position(|node| node.name == row.name));
-    parts.show(&early)?;
-    let report = asked.await;
-    let late: Vec<StatusRow> =
-        report.rows.iter().filter(|row| early.iter().all(|shown| shown.name != row.name)).cloned().collect();
+    let mut patience = PATIENCE;
+    let mut shown = Vec::new();
+    let report = loop {
+        if let Ok(report) = timeout(patience, &mut asked).await {
+            break report;
+        }
+        patience = SHOW_EVERY;
+        let mut rows = arrived.take();
+        rows.sort_by_key(|row| nodes.iter().position(|node| node.name == row.name));
+        parts.show(&rows)?;
+        shown.extend(rows.into_iter().map(|row| row.name));
+    };
+    let late: Vec<StatusRow> = report.rows.iter().filter(|row| !shown.contains(&row.name)).cloned().collect();
     parts.show(&late)?;
     parts.finish(&report.rows)?;
     Ok(report)
