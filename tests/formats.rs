@@ -40,6 +40,9 @@ const COMMANDS: &[&[&str]] = &[
     &["start", "--timeout", "20s"],
 ];
 
+/// Those that take the cluster's lock first.
+const WRITERS: &[&str] = &["install", "deploy", "restart", "stop", "start"];
+
 /// The status of `jq -e .` on what a command says on standard output.
 fn jq(text: &str) -> Option<i32> {
     let mut jq = Command::new("jq").args(["-e", "."]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().ok()?;
@@ -50,6 +53,14 @@ fn jq(text: &str) -> Option<i32> {
 fn check(sandbox: &Sandbox, when: &str) {
     for command in COMMANDS {
         let output = sandbox.run(&[&["-o", "json"], *command].concat());
+        // Without the lock's host a command that changes something does not begin, and so has no answer.
+        if output.status == 4 && output.stdout.is_empty() {
+            assert!(
+                WRITERS.contains(&command[0]) && output.stderr.contains("lock"),
+                "{when}, {command:?}: {output:#?}"
+            );
+            continue;
+        }
         let document: Result<serde_json::Value, _> = serde_json::from_str(&output.stdout);
         assert!(document.is_ok(), "{when}, {command:?}: {output:#?}");
         assert!(!output.stdout.contains('\u{1b}') && !output.stderr.contains('\u{1b}'), "no colour: {output:#?}");

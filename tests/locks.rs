@@ -37,7 +37,7 @@ fn the_second_operator_is_told_who_is_at_work_or_waits() {
     let (first, file) = held(&sandbox, "lock", &["stop", "worker"]);
 
     let refused = sandbox.expect(5, &["restart", "worker"]);
-    let said = refused.stderr.lines().next().unwrap_or_default().to_owned();
+    let said = refused.stderr.lines().find(|line| line.starts_with("error: ")).unwrap_or_default().to_owned();
     assert!(said.starts_with("error: locked by ana@"), "{refused:#?}");
     assert!(said.contains(" (pid ") && said.contains(" since ") && said.ends_with(": stop worker"), "{refused:#?}");
     let late = sandbox.expect(6, &["restart", "worker", "--wait=200ms"]);

@@ -19,8 +19,8 @@ pub const PROGRAM: &str = "zeek-cluster";
 /// hosts over SSH, keeps it up, and answers what runs and who sees whom. Nothing but SSH is opened on the network for it,
 /// and nothing needs root.
 ///
-/// Every command reads the layout anew and asks the hosts that it names; no state is kept here but the cluster's keys
-/// and a history.
+/// Every command reads the layout anew and asks the hosts that it names. Kept here are the cluster's keys, a history, and
+/// what was last heard of each host.
 /// Data goes to standard output, everything else to standard error. With ZEEK_CLUSTER_READ_ONLY=1 in the environment every
 /// command that changes the cluster is refused.
 #[derive(Debug, Parser)]

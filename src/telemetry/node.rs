@@ -122,6 +122,13 @@ pub fn node(view: &NodeView, families: &mut Families) {
     if let Some(records) = view.counters.get("records_logged") {
         own_records(*records, families);
     }
+    if let Some(waiting) = view.counters.get("log_batches_waiting") {
+        families.gauge(
+            "zeek_cluster_log_batches_waiting",
+            "Number of log batches that wait for the log writer; staying high means that the disk is too slow",
+            *waiting,
+        );
+    }
     for (counter, name, help) in COUNTERS {
         if let Some(count) = view.counters.get(*counter) {
             families.counter(name, help, *count);
