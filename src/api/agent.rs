@@ -15,7 +15,7 @@
 //! | `GET /v1/releases` | – | [`ReleasesView`] |
 //! | `POST /v1/releases/ID/verify` | – | [`Manifest`]: every file's and the executable's hash was computed again; a damaged file was mended from its blob, else 409 |
 //! | `POST /v1/releases/ID/activate?keep=ID,ID` | – | 204: `current` points to it; no node is touched. Old releases are removed, but those to keep, which are current on other hosts |
-//! | `POST /v1/nodes/start`, `/stop`, `/restart`, `/apply` with `?deadline_ms=N` (60 s) | [`NodesRequest`] | array of [`Outcome`](super::outcome::Outcome), one for each node named |
+//! | `POST /v1/nodes/start`, `/stop`, `/restart`, `/apply` with `?deadline_ms=N` (60 s) | [`NodesRequest`] | array of [`Outcome`], one for each node named |
 //! | `GET /v1/nodes/NAME/output?stream=stdout\|stderr&lines=N&follow=BOOL` | – | the text |
 //! | `GET /v1/nodes/NAME/api/…` | – | what the node's own socket answers |
 //! | `POST /v1/nodes/NAME/api/v1/stores/ask` | [`StoreRequest`](super::store::StoreRequest) | the same |

@@ -76,7 +76,7 @@ pub trait Backend: Send {
     fn expired(&mut self, now: i64, most: usize) -> Result<Vec<Vec<u8>>, BackendError>;
     /// What is remembered of a writer.
     fn writer(&mut self, id: &[u8]) -> Result<Option<Writer>, BackendError>;
-    /// Remembers a writer, with the time of this; forgets the oldest of more than [`MAX_WRITERS`].
+    /// Remembers a writer, with the time of this; forgets the oldest of more than `MAX_WRITERS`.
     fn remember(&mut self, id: &[u8], writer: &Writer, now: i64) -> Result<(), BackendError>;
     /// Begins a transaction.
     fn begin(&mut self) -> Result<(), BackendError>;

@@ -67,7 +67,7 @@ impl Sqlite {
     /// and for the integrity check. With `SQLITE_FAILURE_MODE_DELETE` a damaged file is removed; says so through `removed`.
     ///
     /// # Errors
-    /// [`OpenError`].
+    /// `OpenError`.
     pub fn open(options: &SqliteOptions, removed: impl FnOnce(&OpenError)) -> Result<Sqlite, OpenError> {
         let path = &options.path;
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
