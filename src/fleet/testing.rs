@@ -49,6 +49,8 @@ impl Sshd {
             config.push_str(&format!("HostKey {}\n", file.display()));
         }
         config.push_str(&extra.replace("DIR", folder.path().to_str().unwrap()));
+        // The start-up files of whoever runs the tests are none of its business.
+        config.push_str(&format!("SetEnv HOME={}\n", folder.path().display()));
         let file = path("sshd_config");
         fs::write(&file, &config).unwrap();
         // From 9.8 on, tests that fail to log in on purpose would lock out those that follow.

@@ -292,9 +292,10 @@ impl Machines {
         keygen(&host.join("host_key"));
         let config = format!(
             "ListenAddress {address}\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nUsePAM no\nStrictModes no\n\
-             PermitRootLogin yes\nSubsystem sftp internal-sftp\n",
+             PermitRootLogin yes\nSubsystem sftp internal-sftp\nSetEnv HOME={}\n",
             host.join("host_key").display(),
             self.folder.join("authorized_keys").display(),
+            host.display(),
         );
         fs::write(host.join("sshd_config"), config).expect("sshd_config");
         let (disk, base) = (host.join("base"), self.base.clone());
