@@ -5,10 +5,11 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use procfs::process::all_processes;
+use procfs::process::{Process, all_processes};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-/// A process group of one boot. Its number and that of its session come back together only in another boot.
+/// A process group of one boot or container. Its number and that of its session come back together only in another one. The
+/// session is 0 where its leader is outside of this PID namespace, as in a shell that was opened into a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Group {
     group: i32,
@@ -21,10 +22,10 @@ pub(super) fn record(node_folder: &Path) -> PathBuf {
     node_folder.join("program")
 }
 
-/// Remembers the group of a program that was just started.
+/// Remembers the group of a program that was just started; it is in the session of whoever starts it.
 pub(super) fn remember(file: &Path, pid: u32) -> io::Result<()> {
-    let session = rustix::process::getsid(None)?;
-    fs::write(file, format!("{pid} {} {}\n", session.as_raw_nonzero(), boot()))
+    let stat = Process::myself().and_then(|process| process.stat()).map_err(io::Error::other)?;
+    fs::write(file, format!("{pid} {} {}\n", stat.session, boot()))
 }
 
 /// Ends whoever is left of the group that was remembered; how many there were.
@@ -52,16 +53,18 @@ fn parse(text: &str) -> Option<Group> {
     Some(Group { group, session, boot: words.next()?.to_owned() })
 }
 
-/// Of the running system; `-` where it cannot be read.
+/// Of the running system and, in a container, of the container; a word, `-` for what cannot be read.
 fn boot() -> String {
     let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    if id.trim().is_empty() { "-".to_owned() } else { id.trim().to_owned() }
+    let id = if id.trim().is_empty() { "-" } else { id.trim() };
+    let namespace = fs::read_link("/proc/self/ns/pid").unwrap_or_default();
+    format!("{id}/{}", namespace.display())
 }
 
 #[cfg(test)]
 mod tests {
     use std::os::unix::process::{CommandExt, ExitStatusExt};
-    use std::process::Command;
+    use std::process::{Command, Stdio};
 
     use super::*;
 
@@ -71,15 +74,30 @@ mod tests {
         let file = record(folder.path());
         assert_eq!(end(&file).unwrap(), 0);
         let mut child = Command::new("sleep").arg("600").process_group(0).spawn().unwrap();
-        fs::write(&file, format!("{} 1 {}\n", child.id(), boot())).unwrap();
-        assert_eq!(end(&file).unwrap(), 0, "another session");
         remember(&file, child.id()).unwrap();
         let text = fs::read_to_string(&file).unwrap();
+        fs::write(&file, format!("{} {} {}\n", child.id(), i32::MAX, boot())).unwrap();
+        assert_eq!(end(&file).unwrap(), 0, "another session");
         fs::write(&file, text.replace(&boot(), "another-boot")).unwrap();
         assert_eq!(end(&file).unwrap(), 0, "another boot");
         assert!(child.try_wait().unwrap().is_none());
         fs::write(&file, text).unwrap();
         assert_eq!(end(&file).unwrap(), 1);
         assert_eq!(child.wait().unwrap().signal(), Some(9));
+    }
+    /// Runs the test above again where its session's leader is out of sight, which makes its number 0.
+    #[test]
+    fn a_session_from_outside_of_the_container_is_as_good_as_any() {
+        let mut again = Command::new("unshare");
+        again.args(["--user", "--map-root-user", "--pid", "--fork", "--mount-proc"]);
+        again.arg(std::env::current_exe().unwrap());
+        again.args(["--exact", "node::program::survivors::tests::only_who_is_in_the_remembered_group_is_ended"]);
+        let output = again.stdin(Stdio::null()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            output.status.success() && said.contains("1 passed"),
+            "{said}{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
 }
