@@ -5,6 +5,7 @@
 //! Failure: a part that dies takes the whole process down, and the reason is its last line on standard error.
 
 mod api;
+mod child;
 mod config;
 mod core_task;
 pub mod environment;

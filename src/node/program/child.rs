@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child as Process, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::environment::Surroundings;
+use crate::node::child::die_with_parent;
 
 /// How much of standard error is remembered.
 const REMEMBERED: usize = 4 << 10;
@@ -129,30 +130,6 @@ fn last_line(octets: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(octets);
     let line = text.lines().rev().map(str::trim).find(|line| !line.is_empty())?;
     Some(line.chars().filter(|c| !c.is_control()).take(SHOWN).collect())
-}
-
-/// `exited with status 1`, or `was killed by signal 9`.
-pub(super) fn in_words(status: ExitStatus) -> String {
-    match (status.code(), status.signal()) {
-        (Some(code), _) => format!("exited with status {code}"),
-        (None, Some(signal)) => format!("was killed by signal {signal}"),
-        (None, None) => "ended".to_owned(),
-    }
-}
-
-/// The kernel kills the child when the thread that started it ends, which is the one that runs the node.
-fn die_with_parent(command: &mut Command) {
-    let parent = rustix::process::getpid();
-    let in_child = move || {
-        rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
-        // The parent may have died before the line above.
-        match rustix::process::getppid() {
-            Some(now) if now == parent => Ok(()),
-            _ => Err(io::ErrorKind::BrokenPipe.into()),
-        }
-    };
-    // SAFETY: between fork and exec the closure only makes system calls; it neither allocates nor takes a lock.
-    unsafe { command.pre_exec(in_child) };
 }
 
 /// Copies the stream to this process's standard error and keeps its end. A thread: writing may wait, and a full standard

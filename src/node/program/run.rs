@@ -8,12 +8,13 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::child::{Child, in_words};
+use super::child::Child;
 use super::environment::Surroundings;
 use super::policy::{Next, Policy, Timing};
 use super::survivors;
 use crate::api::config::ProgramConfig;
 use crate::api::node::ProgramView;
+use crate::node::child::in_words;
 use crate::node::error::NodeError;
 
 /// A program that is to run.

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::env;
-use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use tokio::time::timeout;
 use super::error::ZeekError;
 use super::hints::{fatal_line, hint};
 use super::launch::{Launch, Purpose};
+use crate::node::child::{die_with_parent, in_words};
 
 /// How much of standard error is remembered.
 const REMEMBERED: usize = 64 << 10;
@@ -41,7 +41,7 @@ impl Child {
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
-        die_with_parent(&mut command);
+        die_with_parent(command.as_std_mut());
         let mut process = command.spawn().map_err(failed)?;
         let pid = process.id().unwrap_or_default();
         let stderr = process.stderr.take().expect("standard error is piped");
@@ -64,7 +64,7 @@ impl Child {
     /// Why it ended, after it did.
     pub(super) async fn why(mut self, status: ExitStatus) -> ZeekError {
         let line = fatal_line(&self.last_words().await);
-        ZeekError::Ended { how: in_words(status), hint: line.as_deref().and_then(hint), line }
+        ZeekError::Ended { how: how(status), hint: line.as_deref().and_then(hint), line }
     }
 
     /// What it wrote last to standard error, when all that it started has ended too.
@@ -76,29 +76,9 @@ impl Child {
     }
 }
 
-/// `exited with status 1`, or `was killed by signal 9 (SIGKILL)`.
-fn in_words(status: ExitStatus) -> String {
-    match (status.code(), status.signal()) {
-        (Some(0), _) => "ended although nobody stopped it".to_owned(),
-        (Some(code), _) => format!("exited with status {code}"),
-        (None, Some(signal)) => format!("was killed by signal {signal}"),
-        (None, None) => "ended".to_owned(),
-    }
-}
-
-/// The kernel kills the child when the thread that started it ends, which is the one that runs the node.
-fn die_with_parent(command: &mut Command) {
-    let parent = rustix::process::getpid();
-    let in_child = move || {
-        rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
-        // The parent may have died before the line above.
-        match rustix::process::getppid() {
-            Some(now) if now == parent => Ok(()),
-            _ => Err(std::io::ErrorKind::BrokenPipe.into()),
-        }
-    };
-    // SAFETY: between fork and exec the closure only makes system calls; it neither allocates nor takes a lock.
-    unsafe { command.pre_exec(in_child) };
+/// How a Zeek that nobody stopped ended.
+fn how(status: ExitStatus) -> String {
+    if status.success() { "ended although nobody stopped it".to_owned() } else { in_words(status) }
 }
 
 /// Copies a stream to this process's standard error and keeps its end.
