@@ -16,6 +16,12 @@ fn runs(argument: &str) -> bool {
     procfs::process::all_processes().expect("/proc").flatten().any(named)
 }
 
+/// Waits until nothing with that argument runs any more: who was killed may take a moment to be gone.
+fn until_ended(sandbox: &Sandbox, argument: &str) {
+    let ended = |_: &Sandbox| if runs(argument) { Err("it runs".to_owned()) } else { Ok(()) };
+    sandbox.until(Duration::from_secs(5), "the late command is ended, with its children", ended);
+}
+
 /// Like [`Sandbox::json`], with the format before the command.
 fn json(sandbox: &Sandbox, status: i32, args: &[&str]) -> Value {
     let output = sandbox.expect(status, &[&["-o", "json"], args].concat());
@@ -61,7 +67,7 @@ fn time_and_output_are_bounded_and_what_was_said_before_is_shown() {
         json(&sandbox, 1, &["exec", "--timeout", "1", "--", "sh", "-c", "echo before; sleep 271.25; echo after"]);
     let row = &rows(&late)[0];
     assert_eq!((&row["kind"], &row["stdout"]), (&Value::from("timed_out"), &Value::from("before\n")), "{row}");
-    assert!(!runs("271.25"), "what is late is ended, with its children");
+    until_ended(&sandbox, "271.25");
     let long = sandbox.expect(0, &["exec", "-o", "json", "--", "head", "-c", "3000000", "/dev/zero"]);
     let json: Value = serde_json::from_str(&long.stdout).expect("a document");
     assert_eq!(rows(&json)[0]["stdout"].as_str().map(str::len), Some(1 << 20));
@@ -88,7 +94,7 @@ fn lines_are_shown_as_they_come_and_a_reader_who_leaves_ends_it() {
     let piped = Command::new("bash").args(["-c", &script]).current_dir(sandbox.path()).output().expect("bash");
     assert_eq!(String::from_utf8_lossy(&piped.stdout), "localhost: 272.5\nlocalhost: 272.5\n");
     assert_eq!(String::from_utf8_lossy(&piped.stderr), "");
-    assert!(!runs("272.5"));
+    until_ended(&sandbox, "272.5");
 }
 
 #[test]
@@ -146,10 +152,7 @@ fn many_hosts_answer_at_once_and_a_dead_one_costs_the_others_nothing() {
 
     let late = json(&sandbox, 1, &["exec", "sensor-2", "--timeout", "2", "--", "sh", "-c", "echo on; sleep 273.75"]);
     assert_eq!((&rows(&late)[0]["kind"], &rows(&late)[0]["stdout"]), (&Value::from("timed_out"), &Value::from("on\n")));
-    sandbox.until(Duration::from_secs(5), "the late command is ended over there", |_| match runs("273.75") {
-        true => Err("it runs".to_owned()),
-        false => Ok(()),
-    });
+    until_ended(&sandbox, "273.75");
 
     // `yes` would fill any memory: it waits for whoever reads.
     let program = env!("CARGO_BIN_EXE_zeek-cluster");

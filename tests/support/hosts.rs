@@ -44,8 +44,13 @@ impl Machines {
         let number = NEXT_NET.fetch_add(1, Ordering::Relaxed);
         let id = std::process::id() % 10_000;
         let net = format!("zc{id}n{number}");
-        let (subnet, inner_subnet) =
-            (format!("10.{}.{}", 64 + id % 64, number), format!("10.{}.{}", 128 + id % 64, number));
+        let taken = Command::new("ip").args(["-o", "-4", "addr", "show"]).output().expect("ip");
+        let taken = String::from_utf8_lossy(&taken.stdout).into_owned();
+        // Other test processes of this machine have networks too.
+        let part =
+            (id..id + 64).map(|id| id % 64).find(|part| !taken.contains(&format!(" 10.{}.{number}.254/", 64 + part)));
+        let part = part.expect("a network that nobody uses");
+        let (subnet, inner_subnet) = (format!("10.{}.{number}", 64 + part), format!("10.{}.{number}", 128 + part));
         keygen(&folder.join("id_ed25519"));
         let authorized = fs::read_to_string(folder.join("id_ed25519.pub")).expect("the public key");
         fs::write(folder.join("authorized_keys"), authorized).expect("authorized_keys");
