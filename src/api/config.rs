@@ -61,7 +61,7 @@ pub struct ProgramConfig {
     /// `interface` of the layout.
     #[serde(default)]
     pub interface: Option<String>,
-    /// How long it may take to end after SIGTERM before SIGKILL.
+    /// How long it may take to end after SIGTERM before SIGKILL, milliseconds.
     pub stop_grace_ms: u64,
 }
 
@@ -71,9 +71,9 @@ pub struct ProgramConfig {
 pub struct WebSocketConfig {
     /// `listen_addr`.
     pub listen_addr: IpAddr,
-    /// `listen_port`.
+    /// `listen_port`, TCP.
     pub listen_port: u16,
-    /// `max_event_queue_size`; none: `Cluster::default_websocket_max_event_queue_size`.
+    /// `max_event_queue_size` in events; none: `Cluster::default_websocket_max_event_queue_size`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_event_queue_size: Option<u32>,
     /// `ping_interval` in milliseconds; none: `Cluster::default_websocket_ping_interval`.
@@ -149,7 +149,7 @@ pub struct NodeEntry {
     /// `Cluster::Node$manager`.
     #[serde(default)]
     pub manager: Option<String>,
-    /// `Cluster::Node$metrics_port`.
+    /// `Cluster::Node$metrics_port`: TCP; none where no metrics are served.
     #[serde(default)]
     pub metrics_port: Option<u16>,
 }
