@@ -69,7 +69,7 @@ pub struct ProgramConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WebSocketConfig {
-    /// `listen_addr`.
+    /// `listen_addr`: the address of the host to listen on.
     pub listen_addr: IpAddr,
     /// `listen_port`, TCP.
     pub listen_port: u16,
@@ -94,13 +94,13 @@ pub struct WebSocketTlsConfig {
     /// `key_file`: a path on the node's host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_file: Option<String>,
-    /// `enable_peer_verification`.
+    /// `enable_peer_verification`: clients must present a certificate that verifies.
     #[serde(default)]
     pub enable_peer_verification: bool,
     /// `ca_file`: a path on the node's host, `SYSTEM`, `NONE` or PEM.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub ca_file: String,
-    /// `ciphers`.
+    /// `ciphers`: OpenSSL's cipher list for TLS 1.2; empty for the default.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub ciphers: String,
 }
@@ -138,15 +138,15 @@ pub struct NodeEntry {
     pub node_type: NodeType,
     /// The host of the layout.
     pub host: String,
-    /// `Cluster::Node$ip`.
+    /// `Cluster::Node$ip`: where the others reach it.
     pub ip: IpAddr,
-    /// `Cluster::Node$zone_id`.
+    /// `Cluster::Node$zone_id`: the zone of a link-local IPv6 address; empty for none.
     #[serde(default)]
     pub zone_id: String,
     /// `Cluster::Node$p`: TCP; none for a node that does not listen.
     #[serde(default)]
     pub port: Option<u16>,
-    /// `Cluster::Node$manager`.
+    /// `Cluster::Node$manager`: the manager's name; none for the manager itself.
     #[serde(default)]
     pub manager: Option<String>,
     /// `Cluster::Node$metrics_port`: TCP; none where no metrics are served.
