@@ -47,6 +47,11 @@ pub const DISK_DEADLINE: Duration = Duration::from_secs(60);
 const ANSWER_MARGIN: Duration = Duration::from_secs(5);
 
 /// A connection pool to one agent. Cheap to clone; nothing is dialled before the first request.
+///
+/// Every request fails with [`ClientError::Connect`] where no agent listens, with [`ClientError::TimedOut`] at its deadline,
+/// with [`ClientError::Broken`] when the connection ends before the answer, with [`ClientError::Shape`] when the answer is
+/// another than this version knows, and with [`ClientError::Refused`] (404) when the agent does not know the request. What
+/// else an agent refuses is told at each.
 #[derive(Clone, Debug)]
 pub struct AgentClient {
     http: reqwest::Client,
@@ -160,7 +165,7 @@ pub enum Follow {
 /// Which records of `cluster.log` to read.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LogQuery {
-    /// Only the last so many; all when none.
+    /// Only the last so many records; all when none.
     pub lines: Option<u64>,
     /// Not before, seconds since the epoch.
     pub since: Option<f64>,
@@ -227,21 +232,33 @@ impl AgentClient {
     }
 
     /// `GET /v1/status`.
+    ///
+    /// # Errors
+    /// As for every request ([`AgentClient`]).
     pub async fn status(&self) -> Result<AgentStatus, ClientError> {
         self.get("/v1/status").json(self.deadline).await
     }
 
     /// `GET /v1/watch`: the status now and at each change, until the stream is dropped or the agent ends.
+    ///
+    /// # Errors
+    /// As for every request ([`AgentClient`]). What ends the stream later is a [`LineError`].
     pub async fn watch(&self) -> Result<JsonLines<AgentStatus>, ClientError> {
         self.get("/v1/watch").json_lines(self.deadline).await
     }
 
     /// `GET /v1/peers`: what each node of the host that answers says of itself and of the cluster.
+    ///
+    /// # Errors
+    /// As for every request ([`AgentClient`]).
     pub async fn peers(&self) -> Result<Vec<NodeView>, ClientError> {
         self.get("/v1/peers").json(self.deadline).await
     }
 
     /// `GET /v1/usage`: what the host's nodes use; the share of a processor is that of the time `sample`, 5 s at most.
+    ///
+    /// # Errors
+    /// As for every request ([`AgentClient`]).
     pub async fn usage(&self, sample: Duration) -> Result<HostUsage, ClientError> {
         let mut request = self.get("/v1/usage");
         request.query("sample_ms", sample.as_millis());
@@ -249,16 +266,28 @@ impl AgentClient {
     }
 
     /// `GET /v1/disk`: the file system of the cluster's folder.
+    ///
+    /// # Errors
+    /// As for every request ([`AgentClient`]). [`ClientError::Refused`] with 500 when the system does not tell of the
+    /// file system.
     pub async fn disk(&self) -> Result<DiskUsage, ClientError> {
         self.get("/v1/disk").json(self.deadline).await
     }
 
     /// `POST /v1/blobs/missing`: those of `hashes` that have to be uploaded.
+    ///
+    /// # Errors
+    /// As for every request ([`AgentClient`]). [`ClientError::Refused`] with 400 for what is no SHA-256 in lower-case
+    /// hex.
     pub async fn missing_blobs(&self, hashes: &[String]) -> Result<Vec<String>, ClientError> {
         self.post("/v1/blobs/missing").body_json(&hashes).json(self.deadline).await
     }
 
     /// `PUT /v1/blobs/HASH`; safe to repeat.
+    ///
+    /// # Errors
+    /// As for every request ([`AgentClient`]). [`ClientError::Refused`] with 400 for what is no SHA-256, 408 when the
+    /// upload stands still, 413 beyond 1 GiB, 422 when the content has another hash, 507 when the disk is full.
     pub async fn put_blob(&self, hash: &str, content: Bytes, deadline: Duration) -> Result<(), ClientError> {
         let mut request = self.request(Method::PUT, format!("/v1/blobs/{hash}"));
         request.body = Some(Body::Bytes(content));
@@ -267,22 +296,37 @@ impl AgentClient {
 
     /// `PUT /v1/releases/ID`: builds the release from its blobs; safe to repeat. 409 when a blob or the executable of the
     /// nodes is missing.
+    ///
+    /// # Errors
+    /// As for every request ([`AgentClient`]). [`ClientError::Refused`] with 400 when the manifest names what a release
+    /// may not have, with the 409 of above, with 507 when the disk is full.
     pub async fn put_release(&self, manifest: &Manifest, deadline: Duration) -> Result<(), ClientError> {
         let path = format!("/v1/releases/{}", manifest.id);
         self.request(Method::PUT, path).body_json(manifest).done(deadline).await
     }
 
     /// `GET /v1/releases`.
+    ///
+    /// # Errors
+    /// As for every request ([`AgentClient`]).
     pub async fn releases(&self) -> Result<ReleasesView, ClientError> {
         self.get("/v1/releases").json(self.deadline).await
     }
 
     /// `POST /v1/releases/ID/verify`: the manifest of a release that is here, whole.
+    ///
+    /// # Errors
+    /// As for every request ([`AgentClient`]). [`ClientError::Refused`] with 404 when the release is not there, with
+    /// 409 when a file or the executable of the nodes is missing or damaged and no blob can mend it.
     pub async fn verify(&self, release: &str, deadline: Duration) -> Result<Manifest, ClientError> {
         self.post(format!("/v1/releases/{release}/verify")).json(deadline).await
     }
 
     /// `POST /v1/releases/ID/activate`: switches `current`; touches no node. Releases to `keep` are not removed.
+    ///
+    /// # Errors
+    /// As for every request ([`AgentClient`]). [`ClientError::Refused`] with 404 when the release is not there, with
+    /// 500 or 507 when the link cannot be written.
     pub async fn activate(&self, release: &str, keep: &[String]) -> Result<(), ClientError> {
         let mut request = self.post(format!("/v1/releases/{release}/activate"));
         request.query_some("keep", (!keep.is_empty()).then(|| keep.join(",")));
@@ -291,36 +335,60 @@ impl AgentClient {
 
     /// `POST /v1/nodes/start`: one outcome for each name, in their order. A node that has not answered when `deadline`
     /// ends is `timed_out`; it is not stopped.
+    ///
+    /// # Errors
+    /// As for every request ([`AgentClient`]). [`ClientError::Refused`] with 400 when a node is named twice; a node
+    /// that the host does not have is an outcome.
     pub async fn start(&self, nodes: &[String], deadline: Duration) -> Result<Vec<Outcome>, ClientError> {
         self.nodes("start", nodes, deadline).await
     }
 
     /// `POST /v1/nodes/stop`: SIGTERM, and SIGKILL after the release's grace period.
+    ///
+    /// # Errors
+    /// As [`AgentClient::start`].
     pub async fn stop(&self, nodes: &[String], deadline: Duration) -> Result<Vec<Outcome>, ClientError> {
         self.nodes("stop", nodes, deadline).await
     }
 
     /// `POST /v1/nodes/restart`: starts those that do not run, too.
+    ///
+    /// # Errors
+    /// As [`AgentClient::start`].
     pub async fn restart(&self, nodes: &[String], deadline: Duration) -> Result<Vec<Outcome>, ClientError> {
         self.nodes("restart", nodes, deadline).await
     }
 
     /// `GET /v1/releases/ID`: what a release of the host is made of; `current` names the current one.
+    ///
+    /// # Errors
+    /// As for every request ([`AgentClient`]). [`ClientError::Refused`] with 404 when the release is not there.
     pub async fn release(&self, id: &str) -> Result<Manifest, ClientError> {
         self.get(format!("/v1/releases/{id}")).json(self.deadline).await
     }
 
     /// `GET /v1/releases/ID/files/PATH`: a file of a release; the agent refuses those with keys.
+    ///
+    /// # Errors
+    /// As for every request ([`AgentClient`]). [`ClientError::Refused`] with 404 when release or file is not there,
+    /// with 403 when the file holds a key.
     pub async fn release_file(&self, id: &str, path: &Path) -> Result<Bytes, ClientError> {
         self.get(format!("/v1/releases/{id}/files/{}", path.display())).whole(self.deadline).await
     }
 
     /// `POST /v1/nodes/apply`: brings the nodes to what the current release says.
+    ///
+    /// # Errors
+    /// As [`AgentClient::start`].
     pub async fn apply(&self, nodes: &[String], deadline: Duration) -> Result<Vec<Outcome>, ClientError> {
         self.nodes("apply", nodes, deadline).await
     }
 
     /// `GET /v1/nodes/NAME/output`: the last `lines` of a stream.
+    ///
+    /// # Errors
+    /// As for every request ([`AgentClient`]). [`ClientError::Refused`] with 404 when the host has no such node, with
+    /// 500 when its output cannot be read. What ends the stream later is a [`LineError`].
     pub async fn output(
         &self,
         node: &str,
@@ -336,6 +404,10 @@ impl AgentClient {
     }
 
     /// `GET /v1/log`: records of `cluster.log` on this host, oldest first.
+    ///
+    /// # Errors
+    /// As for every request ([`AgentClient`]). [`ClientError::Refused`] with 400 when `grep` is no regular expression,
+    /// with 500 when the logs cannot be read. What ends the stream later is a [`LineError`].
     pub async fn log(&self, query: &LogQuery) -> Result<JsonLines<LogLine>, ClientError> {
         let mut request = self.get("/v1/log");
         request.query_some("lines", query.lines);
@@ -348,22 +420,36 @@ impl AgentClient {
     }
 
     /// `GET /v1/nodes/NAME/api/v1/node`: asked from the node itself.
+    ///
+    /// # Errors
+    /// As [`AgentClient::node_api`].
     pub async fn node_view(&self, node: &str) -> Result<NodeView, ClientError> {
         self.node_api(node, "v1/node").await
     }
 
     /// `GET /v1/nodes/NAME/api/v1/options`: the options as the node has them.
+    ///
+    /// # Errors
+    /// As [`AgentClient::node_api`].
     pub async fn node_options(&self, node: &str) -> Result<BTreeMap<String, OptionView>, ClientError> {
         self.node_api(node, "v1/options").await
     }
 
     /// `GET /v1/nodes/NAME/api/PATH`: what the node's own socket answers, as `T`.
+    ///
+    /// # Errors
+    /// As for every request ([`AgentClient`]). [`ClientError::Refused`] with 404 when the host has no such node, with
+    /// 502 when the node does not answer on its socket, and with the status of the node when the node itself refuses.
     pub async fn node_api<T: DeserializeOwned>(&self, node: &str, path: &str) -> Result<T, ClientError> {
         let path = path.trim_start_matches('/');
         self.get(format!("/v1/nodes/{node}/api/{path}")).json(self.deadline).await
     }
 
     /// `POST /v1/lock`: the lock's events; after `granted` it is held until the stream is dropped. Waits `wait` for it.
+    ///
+    /// # Errors
+    /// As for every request ([`AgentClient`]). That another run holds the lock is an event, not an error. What ends the
+    /// stream later is a [`LineError`].
     pub async fn lock(&self, holder: &Holder, wait: Duration) -> Result<JsonLines<LockEvent>, ClientError> {
         let mut request = self.post("/v1/lock").body_json(holder);
         request.query("wait_ms", wait.as_millis());
@@ -371,16 +457,25 @@ impl AgentClient {
     }
 
     /// `PUT /v1/lock`: holds it on.
+    ///
+    /// # Errors
+    /// As for every request ([`AgentClient`]). [`ClientError::Refused`] with 409 when that run does not hold the lock.
     pub async fn renew_lock(&self, renewal: &Renewal) -> Result<(), ClientError> {
         self.request(Method::PUT, "/v1/lock").body_json(renewal).done(self.deadline).await
     }
 
     /// `POST /v1/lock/end`: gives it back.
+    ///
+    /// # Errors
+    /// As for every request ([`AgentClient`]). [`ClientError::Refused`] with 409 when that run does not hold the lock.
     pub async fn end_lock(&self, end: &RunEnd) -> Result<(), ClientError> {
         self.post("/v1/lock/end").body_json(end).done(self.deadline).await
     }
 
     /// `DELETE /v1/lock`: takes it from a run.
+    ///
+    /// # Errors
+    /// As for every request ([`AgentClient`]). [`ClientError::Refused`] with 409 when that run does not hold the lock.
     pub async fn take_lock_away(&self, run: &str) -> Result<(), ClientError> {
         let mut request = self.request(Method::DELETE, "/v1/lock");
         request.query("run", run);
@@ -388,6 +483,10 @@ impl AgentClient {
     }
 
     /// `GET /v1/history`: what changed this host, oldest first: of one run or of all, the last so many entries.
+    ///
+    /// # Errors
+    /// As for every request ([`AgentClient`]). [`ClientError::Refused`] with 500 when the history cannot be read; one
+    /// that is not there has no entries.
     pub async fn history(&self, run: Option<&str>, last: usize) -> Result<Vec<HistoryEntry>, ClientError> {
         let mut request = self.get("/v1/history");
         request.query_some("run", run);
@@ -396,17 +495,29 @@ impl AgentClient {
     }
 
     /// `GET /v1/nodes/NAME/api/v1/stores`: the stores of a node.
+    ///
+    /// # Errors
+    /// As [`AgentClient::node_api`].
     pub async fn stores(&self, node: &str) -> Result<Vec<StoreView>, ClientError> {
         self.node_api(node, "v1/stores").await
     }
 
     /// `POST /v1/nodes/NAME/api/v1/stores/ask`: what a store of the node answers, a value of broker-json-v1.
+    ///
+    /// # Errors
+    /// As [`AgentClient::node_api`]; the node refuses with 404 when it has no such store or the key is not there, with
+    /// 400 for what is no value, with 409 when the values do not go together, with 413 when they are too large, with
+    /// 503 when no master answers.
     pub async fn ask_store(&self, node: &str, request: &StoreRequest) -> Result<Value, ClientError> {
         let request = self.post(format!("/v1/nodes/{node}/api/v1/stores/ask")).body_json(request);
         request.json(STORE_DEADLINE + ANSWER_MARGIN).await
     }
 
     /// `GET /v1/nodes/NAME/api/v1/stores/watch`: the changes of a store from now on, until the stream is dropped.
+    ///
+    /// # Errors
+    /// As [`AgentClient::node_api`]; the node refuses with 404 when it has no such store. What ends the stream later is
+    /// a [`LineError`].
     pub async fn watch_store(&self, node: &str, store: &str) -> Result<JsonLines<StoreChange>, ClientError> {
         let mut request = self.get(format!("/v1/nodes/{node}/api/v1/stores/watch"));
         request.query("store", store);
@@ -414,11 +525,18 @@ impl AgentClient {
     }
 
     /// `POST /v1/exit`: the agent ends, its nodes run on.
+    ///
+    /// # Errors
+    /// As for every request ([`AgentClient`]). [`ClientError::Refused`] with 423 while another run holds the lock.
     pub async fn exit(&self) -> Result<(), ClientError> {
         self.post("/v1/exit").done(self.deadline).await
     }
 
     /// `POST /v1/remove`: stops all nodes, removes what was deployed, then the agent ends.
+    ///
+    /// # Errors
+    /// As for every request ([`AgentClient`]). [`ClientError::Refused`] with 500 when something cannot be removed. A
+    /// node that does not stop is an outcome, and then nothing is removed.
     pub async fn remove(&self, keep: Keep, deadline: Duration) -> Result<Vec<Outcome>, ClientError> {
         let mut request = self.post("/v1/remove");
         request.query("keep_logs", keep == Keep::LogsAndStores);

@@ -31,6 +31,10 @@ pub enum ConnectError {
 
 /// Joins standard input and output to the socket of the agent of `dir`, after [`CONNECT_MAGIC`]. Returns when the agent
 /// closed; the end of standard input is handed on to the agent as the end of what is sent, and answers still come.
+///
+/// # Errors
+/// [`ConnectError::Connect`] when no agent listens there, [`ConnectError::Broken`] when standard output or the
+/// connection breaks. That the agent closes is the ordinary end.
 pub fn connect(dir: &ClusterDir) -> Result<(), ConnectError> {
     let socket = dir.agent_socket();
     let stream = UnixStream::connect(&socket).map_err(|source| ConnectError::Connect { socket, source })?;

@@ -78,6 +78,11 @@ pub enum DetachError {
 /// it listens. Blocks up to [`START_DEADLINE`].
 ///
 /// When two start one at the same time, one of the two agents ends at once, and both starters find the other.
+///
+/// # Errors
+/// [`DetachError::Prepare`] when folder or log cannot be made, [`DetachError::Spawn`] when `binary` cannot be run,
+/// [`DetachError::Ended`] when the agent ended before it listened and no other one took its place,
+/// [`DetachError::TimedOut`] after [`START_DEADLINE`].
 pub fn start_detached(dir: &ClusterDir, binary: &Path) -> Result<Detached, DetachError> {
     if listens(dir) {
         return Ok(Detached::AlreadyRunning);

@@ -85,6 +85,11 @@ fn system(what: &'static str) -> impl FnOnce(io::Error) -> AgentError {
 }
 
 /// Serves `options.dir` until SIGTERM, SIGINT or `POST /v1/exit`; nodes run on. Blocks, and builds its own runtime.
+///
+/// # Errors
+/// [`AgentError::SocketPath`] when the folder is too deep for a socket, [`AgentError::Taken`] when another agent serves
+/// it, [`AgentError::Prepare`] when a file or folder cannot be made, [`AgentError::System`] when threads, signals or
+/// the socket cannot be had.
 pub fn run(options: AgentOptions) -> Result<(), AgentError> {
     run_with(options, Timing::default())
 }

@@ -360,11 +360,11 @@ pub struct HistoryDone {
 pub struct HostUsage {
     /// Processors that the agent may use.
     pub cpus: u64,
-    /// Load average of the last minute.
+    /// Load average of the last minute, in processes (`/proc/loadavg`).
     pub load_1m: f64,
-    /// Memory of the host.
+    /// Memory of the host, bytes (`MemTotal` of `/proc/meminfo`).
     pub memory_bytes: u64,
-    /// What of it is there for new processes.
+    /// What of it is there for new processes, bytes (`MemAvailable`).
     pub memory_available_bytes: u64,
     /// The supervised nodes, those of the release in its order.
     pub nodes: Vec<NodeUsage>,
@@ -383,7 +383,7 @@ pub struct NodeUsage {
     pub cpu_percent: Option<f64>,
     /// Processor time since the start, seconds.
     pub cpu_s: Option<f64>,
-    /// Resident memory; what processes share counts for each.
+    /// Resident memory, bytes; what processes share counts for each.
     pub rss_bytes: Option<u64>,
     /// Threads.
     pub threads: Option<u64>,
@@ -398,11 +398,11 @@ pub struct NodeUsage {
 pub struct DiskUsage {
     /// The cluster's folder.
     pub path: PathBuf,
-    /// Size of the file system.
+    /// Size of the file system, bytes (`statvfs`).
     pub total_bytes: u64,
-    /// What is used of it, by whomever.
+    /// What is used of it, by whomever, bytes.
     pub used_bytes: u64,
-    /// What is free for whom the agent runs as.
+    /// What is free for whom the agent runs as, bytes.
     pub free_bytes: u64,
     /// Inodes of the file system; 0 where it has no fixed number.
     pub inodes: u64,
@@ -419,7 +419,7 @@ pub struct DiskUsage {
 pub struct DiskPart {
     /// Its name.
     pub name: String,
-    /// What it takes on disk.
+    /// What it takes on disk, bytes: whole blocks, not the lengths of its files.
     pub bytes: u64,
     /// Its files and folders.
     pub files: u64,

@@ -61,7 +61,7 @@ pub struct ProgramConfig {
     /// `interface` of the layout.
     #[serde(default)]
     pub interface: Option<String>,
-    /// How long it may take to end after SIGTERM before SIGKILL.
+    /// How long it may take to end after SIGTERM before SIGKILL, milliseconds.
     pub stop_grace_ms: u64,
 }
 
@@ -69,11 +69,11 @@ pub struct ProgramConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WebSocketConfig {
-    /// `listen_addr`.
+    /// `listen_addr`: the address of the host to listen on.
     pub listen_addr: IpAddr,
-    /// `listen_port`.
+    /// `listen_port`, TCP.
     pub listen_port: u16,
-    /// `max_event_queue_size`; none: `Cluster::default_websocket_max_event_queue_size`.
+    /// `max_event_queue_size` in events; none: `Cluster::default_websocket_max_event_queue_size`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_event_queue_size: Option<u32>,
     /// `ping_interval` in milliseconds; none: `Cluster::default_websocket_ping_interval`.
@@ -94,13 +94,13 @@ pub struct WebSocketTlsConfig {
     /// `key_file`: a path on the node's host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_file: Option<String>,
-    /// `enable_peer_verification`.
+    /// `enable_peer_verification`: clients must present a certificate that verifies.
     #[serde(default)]
     pub enable_peer_verification: bool,
     /// `ca_file`: a path on the node's host, `SYSTEM`, `NONE` or PEM.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub ca_file: String,
-    /// `ciphers`.
+    /// `ciphers`: OpenSSL's cipher list for TLS 1.2; empty for the default.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub ciphers: String,
 }
@@ -138,18 +138,18 @@ pub struct NodeEntry {
     pub node_type: NodeType,
     /// The host of the layout.
     pub host: String,
-    /// `Cluster::Node$ip`.
+    /// `Cluster::Node$ip`: where the others reach it.
     pub ip: IpAddr,
-    /// `Cluster::Node$zone_id`.
+    /// `Cluster::Node$zone_id`: the zone of a link-local IPv6 address; empty for none.
     #[serde(default)]
     pub zone_id: String,
     /// `Cluster::Node$p`: TCP; none for a node that does not listen.
     #[serde(default)]
     pub port: Option<u16>,
-    /// `Cluster::Node$manager`.
+    /// `Cluster::Node$manager`: the manager's name; none for the manager itself.
     #[serde(default)]
     pub manager: Option<String>,
-    /// `Cluster::Node$metrics_port`.
+    /// `Cluster::Node$metrics_port`: TCP; none where no metrics are served.
     #[serde(default)]
     pub metrics_port: Option<u16>,
 }

@@ -28,6 +28,10 @@ pub enum KeyError {
 
 impl Z85Key {
     /// Reads a key as it stands in a key file; blanks and line ends around it are ignored.
+    ///
+    /// # Errors
+    /// [`KeyError::Length`] for another length than [`Z85_KEY_LEN`], [`KeyError::Alphabet`] for a character that Z85
+    /// does not allow where it stands.
     pub fn parse(text: &str) -> Result<Z85Key, KeyError> {
         let text = text.trim();
         let found = text.chars().count();
@@ -89,6 +93,9 @@ pub const KEY_FILES: [&str; 4] = ["server_publickey", "server_secretkey", "clien
 
 impl CurveKeys {
     /// Reads the four texts, in the order of [`KEY_FILES`].
+    ///
+    /// # Errors
+    /// The [`KeyError`] of the first text that is no key.
     pub fn parse(texts: [&str; 4]) -> Result<CurveKeys, KeyError> {
         let [server_public, server_secret, client_public, client_secret] = texts.map(Z85Key::parse);
         Ok(CurveKeys {

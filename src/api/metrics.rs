@@ -67,8 +67,8 @@ pub enum MetricValue {
 pub struct Histogram {
     /// All observations.
     pub count: u64,
-    /// The sum of what was observed.
+    /// The sum of what was observed, in the family's unit: octets for the sizes of events.
     pub sum: f64,
-    /// Upper bounds, ascending, and how many observations are at most as large.
+    /// Upper bounds in that unit, ascending, and how many observations are at most as large.
     pub buckets: Vec<(f64, u64)>,
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// `Broker::BackendType`.
+/// `Broker::BackendType`: where a master keeps its data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BackendType {
@@ -36,17 +36,17 @@ impl BackendType {
     }
 }
 
-/// `Broker::SQLiteSynchronous`.
+/// `Broker::SQLiteSynchronous`: when SQLite waits for the disk (`PRAGMA synchronous`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Synchronous {
     /// `Broker::SQLITE_SYNCHRONOUS_OFF`: an acknowledged write survives the process, not the machine.
     Off,
-    /// `Broker::SQLITE_SYNCHRONOUS_NORMAL`.
+    /// `Broker::SQLITE_SYNCHRONOUS_NORMAL`: less often; with WAL the last writes may be lost with the machine.
     Normal,
     /// `Broker::SQLITE_SYNCHRONOUS_FULL`: SQLite's default.
     Full,
-    /// `Broker::SQLITE_SYNCHRONOUS_EXTRA`.
+    /// `Broker::SQLITE_SYNCHRONOUS_EXTRA`: as full, and for the folder of the journal too.
     Extra,
 }
 
@@ -62,13 +62,13 @@ impl Synchronous {
     }
 }
 
-/// `Broker::SQLiteJournalMode`.
+/// `Broker::SQLiteJournalMode`: how SQLite undoes a broken write (`PRAGMA journal_mode`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum JournalMode {
     /// `Broker::SQLITE_JOURNAL_MODE_DELETE`: SQLite's default.
     Delete,
-    /// `Broker::SQLITE_JOURNAL_MODE_WAL`.
+    /// `Broker::SQLITE_JOURNAL_MODE_WAL`: writes go to a log beside the file first.
     Wal,
 }
 
@@ -82,7 +82,7 @@ impl JournalMode {
     }
 }
 
-/// `Broker::SQLiteFailureMode`.
+/// `Broker::SQLiteFailureMode`: what becomes of a damaged file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FailureMode {
@@ -103,7 +103,7 @@ impl FailureMode {
     }
 }
 
-/// `Broker::SQLiteOptions`.
+/// `Broker::SQLiteOptions`: how a master keeps its file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SqliteOptions {

@@ -13,6 +13,9 @@ use super::trace;
 use crate::query::Writer;
 
 /// Reads the command line. The error is a usage error, or a request for help or for the version.
+///
+/// # Errors
+/// clap's: [`report_usage`] writes it and knows its exit status.
 pub fn parse() -> Result<Args, clap::Error> {
     let mut tree = args::tree();
     let matches = tree.try_get_matches_from_mut(std::env::args_os())?;

@@ -32,6 +32,14 @@ pub fn choose(key: Key, sites: impl IntoIterator<Item = u32>) -> Option<u32> {
 }
 
 /// A key's digest.
+///
+/// ```
+/// use zeek_cluster::{Data, Key, KeyType};
+///
+/// // In Zeek the type is part of the key.
+/// assert_ne!(Key::from(80u64), Key::from("80"));
+/// assert_eq!(Key::typed(&KeyType::Count, &Data::Count(80)), Ok(Key::from(80u64)));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key(pub u32);
 
@@ -45,6 +53,9 @@ impl Key {
     ///
     /// Sets and tables are described in Broker's order. Zeek takes its own, which for more than one element depends on
     /// its hash table, so that such keys need not choose the same node; nor do they between two Zeeks.
+    ///
+    /// # Errors
+    /// [`KeyError`] when the value, or a part of it, is not of the type that is named.
     pub fn typed(key_type: &KeyType, value: &Data) -> Result<Key, KeyError> {
         match (key_type, value) {
             (KeyType::String, Data::String(octets)) => Ok(Key::string(octets)),

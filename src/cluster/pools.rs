@@ -9,16 +9,16 @@ use super::hrw::{self, Key};
 use super::topics::Topics;
 use crate::data::NodeType;
 
-/// `Cluster::PoolSpec`.
+/// `Cluster::PoolSpec`: which nodes are to be in a pool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PoolSpec {
-    /// The topic that reaches all members.
+    /// `topic`: reaches all members.
     pub topic: String,
-    /// What its members are: workers, proxies or loggers.
+    /// `node_type`: what its members are: workers, proxies or loggers.
     pub node_type: NodeType,
     /// `max_nodes`: the most members; none for all.
     pub max_nodes: Option<usize>,
-    /// Whether its members are in no other pool. Needs `max_nodes`.
+    /// `exclusive`: whether its members are in no other pool. Needs `max_nodes`.
     pub exclusive: bool,
 }
 
@@ -29,22 +29,22 @@ impl PoolSpec {
     }
 }
 
-/// `Cluster::PoolNode`.
+/// `Cluster::PoolNode`: a member of a pool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PoolNode {
-    /// The node's name.
+    /// `name`.
     pub name: String,
-    /// `NAME.C`, C the first number from 0 whose site id was free in the pool.
+    /// `alias`: `NAME.C`, C the first number from 0 whose site id was free in the pool.
     pub alias: String,
-    /// The FNV-1a hash of the alias; unique in the pool.
+    /// `site_id`: the FNV-1a hash of the alias; unique in the pool.
     pub site_id: u32,
-    /// Whether it is up; true for the local node from the start.
+    /// `alive`: whether it is up; true for the local node from the start.
     pub alive: bool,
-    /// `node_topic(name)`.
+    /// `topic`: `Cluster::node_topic(name)`.
     pub topic: String,
 }
 
-/// `Cluster::Pool`.
+/// `Cluster::Pool`: nodes that share work, and who of them receives the next message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pool {
     /// What was registered.
@@ -72,7 +72,7 @@ impl Pool {
         self.node_list.iter().find(|node| node.name == name)
     }
 
-    /// `alive_count`.
+    /// `alive_count`: how many members are up, the local node included.
     pub fn alive_count(&self) -> usize {
         self.node_list.iter().filter(|node| node.alive).count()
     }
@@ -120,7 +120,7 @@ impl Pool {
         true
     }
 
-    /// `Cluster::site_id_in_pool`.
+    /// `Cluster::site_id_in_pool`: whether a member has that FNV-1a hash.
     pub fn site_id_in_pool(&self, site_id: u32) -> bool {
         self.node_list.iter().any(|node| node.site_id == site_id)
     }
@@ -214,6 +214,31 @@ impl PoolId {
 }
 
 /// All pools of a node; the first three are the predefined ones.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use zeek_cluster::cluster::pools::{Members, Pools};
+/// use zeek_cluster::{NodeType, PoolId, Topics};
+///
+/// let topics = Topics::zeromq();
+/// let mut pools = Pools::new(&topics);
+/// pools.fill(&Members {
+///     nodes: vec![("proxy-1", NodeType::Proxy), ("proxy-2", NodeType::Proxy)],
+///     local: "worker-1",
+///     manager_is_logger: false,
+///     node_topic: &|name| topics.node_topic(name),
+/// })?;
+/// ["proxy-1", "proxy-2"].map(|name| pools.node_up(name));
+///
+/// // A key stays with its node until that goes down.
+/// let chosen = |pools: &Pools| Some(pools.pool(PoolId::PROXY)?.hrw_node("192.0.2.7")?.name.clone());
+/// let first = chosen(&pools).ok_or("nobody is up")?;
+/// assert_eq!(chosen(&pools).as_ref(), Some(&first));
+/// pools.node_down(&first);
+/// assert_ne!(chosen(&pools), Some(first));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pools {
     pools: Vec<Pool>,

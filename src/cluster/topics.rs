@@ -17,6 +17,15 @@ pub const INTERNAL_PREFIX: &str = "zeek.zeromq.internal.";
 pub const MAX_ID: usize = 512;
 
 /// The topics of one cluster. All nodes of a cluster must agree on them.
+///
+/// ```
+/// use zeek_cluster::Topics;
+///
+/// let topics = Topics::zeromq();
+/// assert_eq!(topics.node_topic("worker-1"), "zeek.cluster.node.worker-1.");
+/// assert_eq!(topics.name_in(b"zeek.cluster.node.worker-1."), Some("worker-1"));
+/// assert_eq!(Topics::broker().worker, "zeek/cluster/worker");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Topics {
     /// `Cluster::logger_topic`.
@@ -33,9 +42,9 @@ pub struct Topics {
     pub proxy_pool: String,
     /// `Cluster::worker_pool_spec$topic`.
     pub worker_pool: String,
-    /// What stands before a node's name, separator included.
+    /// `node_topic_prefix` of `Cluster` or its backend, separator included: what stands before a node's name.
     pub node_prefix: String,
-    /// What stands before a node's id, separator included.
+    /// `nodeid_topic_prefix` of `Cluster` or its backend, separator included: what stands before a node's id.
     pub nodeid_prefix: String,
     /// What ends the topic of one node.
     pub separator: char,

@@ -20,11 +20,11 @@ pub struct Node {
     pub manager: Option<String>,
     /// `id`: set while the node is up; never set for the local node.
     pub id: Option<String>,
-    /// `metrics_port`.
+    /// `metrics_port`, TCP; none where no metrics are served.
     pub metrics_port: Option<u16>,
 }
 
-/// `Cluster::NamedNode`.
+/// `Cluster::NamedNode`: a node with its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamedNode {
     /// The key in `Cluster::nodes`; empty for "no such node".
@@ -44,7 +44,7 @@ pub struct EndpointInfo {
     pub application_name: Option<String>,
 }
 
-/// `Cluster::NetworkInfo`.
+/// `Cluster::NetworkInfo`: where a client connected to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NetworkInfo {
     /// `address`: as text.

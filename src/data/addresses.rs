@@ -5,6 +5,15 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::Data;
 
 /// A subnet; the length counts from 128 bits, also for IPv4 (a `/8` of IPv4 is 104).
+///
+/// ```
+/// use std::net::Ipv4Addr;
+/// use zeek_cluster::data::Subnet;
+///
+/// let net = Subnet::new(Ipv4Addr::new(10, 1, 2, 3).into(), 8).expect("at most 32 bits");
+/// assert_eq!(net.to_string(), "10.0.0.0/8");
+/// assert_eq!(net.length, 104);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Subnet {
     /// The network address, IPv4 as IPv4-mapped IPv6.

@@ -6,6 +6,15 @@ use super::Data;
 pub const NETWORK_TIMESTAMP: u64 = 1;
 
 /// `Cluster::Event`: one event as it travels, the inner vector of the envelope (`formats.md` 2.4).
+///
+/// ```
+/// use zeek_cluster::Event;
+///
+/// // At 1.5 s after the epoch.
+/// let event = Event::new("My::alarm", vec!["sensor-1".into(), 3u64.into()]).with_network_timestamp(1_500_000_000);
+/// assert_eq!(event.to_string(), "My::alarm(sensor-1, 3)");
+/// assert_eq!(event.network_timestamp(), Some(1_500_000_000));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     /// `ev`: fully qualified name, such as `Cluster::hello`.

@@ -6,15 +6,15 @@
 pub enum NodeType {
     /// `Cluster::NONE`: not in a cluster.
     None,
-    /// `Cluster::CONTROL`.
+    /// `Cluster::CONTROL`: zeekctl's own connection; no layout of ours has one.
     Control,
-    /// `Cluster::LOGGER`.
+    /// `Cluster::LOGGER`: receives the others' logs and writes them.
     Logger,
-    /// `Cluster::MANAGER`.
+    /// `Cluster::MANAGER`: the one that runs the hub, and receives the logs where there is no logger.
     Manager,
-    /// `Cluster::PROXY`.
+    /// `Cluster::PROXY`: takes work off the others, by key or in turn.
     Proxy,
-    /// `Cluster::WORKER`.
+    /// `Cluster::WORKER`: sees traffic.
     Worker,
 }
 

@@ -6,6 +6,16 @@ use std::net::Ipv6Addr;
 use super::{Port, Real, Subnet};
 
 /// One Broker value. The derived order is by type tag first, then by value: the order in which sets and tables travel.
+///
+/// ```
+/// use zeek_cluster::Data;
+///
+/// let record = Data::vector([Data::from("sensor-1"), Data::from(3u64), Data::from(None::<u64>)]);
+/// assert_eq!(record.to_string(), "(sensor-1, 3, nil)");
+/// // Nothing is converted on the way out: a count is no integer.
+/// assert_eq!(u64::try_from(Data::Count(3)), Ok(3));
+/// assert!(i64::try_from(Data::Count(3)).is_err());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Data {
     /// Tag 0, `none`: an unset record field.

@@ -16,6 +16,9 @@ use crate::render::HostRelease;
 
 /// Renders every node's files and reaches every host; one outcome per host. Where an agent of this very program runs, the
 /// release is staged and a real Zeek reads its scripts: one more outcome for each of those nodes.
+///
+/// # Errors
+/// [`DeployError::OwnBinary`] and [`DeployError::Render`], before any host is asked.
 pub async fn check(
     layout: &Layout,
     settings: &Settings,

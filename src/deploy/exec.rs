@@ -90,6 +90,9 @@ fn as_text<S: serde::Serializer>(bytes: &Option<Vec<u8>>, serializer: S) -> Resu
 
 /// Runs a command on every host of `hosts`, all at once; one row per host, in their order. `heard` is told what happens as
 /// it happens; when it fails, all is given up.
+///
+/// # Errors
+/// The first error of `heard`, and nothing else: what goes wrong on a host is its row.
 pub async fn exec<E>(
     layout: &Layout,
     hosts: &[&layout::Host],

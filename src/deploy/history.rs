@@ -118,6 +118,11 @@ impl<'a> Run<'a> {
     }
 
     /// Takes the lock; waiting for it is a step of its own.
+    ///
+    /// # Errors
+    /// [`LockError::Held`] while another run has it and `claim` does not wait, [`LockError::InVain`] when it waited,
+    /// [`LockError::Unreachable`] or [`LockError::Failed`] when the lock's host cannot be asked, [`LockError::OwnBinary`] when
+    /// this program is to be brought there and cannot be read.
     pub async fn lock(
         &self,
         layout: &Layout,

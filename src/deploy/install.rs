@@ -15,6 +15,10 @@ use crate::fleet::Settings;
 use crate::layout::Layout;
 
 /// Stages the release on every host and makes it the current one; one outcome per host, no node is touched.
+///
+/// # Errors
+/// [`DeployError::OwnBinary`] and [`DeployError::Render`], before any host is asked. What goes wrong on a host is an
+/// outcome.
 pub async fn install(
     layout: &Layout,
     settings: &Settings,

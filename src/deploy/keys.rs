@@ -15,6 +15,19 @@ use crate::api::keys::{CurveKeys, KEY_FILES, KeyError, Z85Key};
 pub const KEYS_VARIABLE: &str = "ZEEK_CLUSTER_KEYS";
 
 /// The keys of one cluster on this machine.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// use zeek_cluster::deploy::keys::{KeyStore, Made};
+///
+/// let store = KeyStore::at(folder.path().join("campus"));
+/// let keys = store.read_or_make()?.keys();
+/// assert_eq!(store.read_or_make()?, Made::Found(keys.clone()));
+/// assert_eq!(keys.client_public.expose().len(), 40);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyStore {
     folder: PathBuf,
@@ -80,6 +93,9 @@ impl Made {
 impl KeyStore {
     /// The store of a cluster: `ZEEK_CLUSTER_KEYS/CLUSTER`, else `XDG_DATA_HOME/zeek-cluster/keys/CLUSTER`, else the same
     /// below `~/.local/share`.
+    ///
+    /// # Errors
+    /// [`KeyStoreError::NoFolder`] when none of the three variables is set.
     pub fn of(cluster: &str) -> Result<KeyStore, KeyStoreError> {
         let path = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let base = path(KEYS_VARIABLE)
@@ -99,6 +115,11 @@ impl KeyStore {
     }
 
     /// Reads the keys. Keys that others may read are refused.
+    ///
+    /// # Errors
+    /// [`KeyStoreError::None`] when there is no folder, [`KeyStoreError::Exposed`] for a file that others may read,
+    /// [`KeyStoreError::Io`] for one that is missing or unreadable, [`KeyStoreError::Damaged`] for one that holds no
+    /// key.
     pub fn read(&self) -> Result<CurveKeys, KeyStoreError> {
         if !self.folder.exists() {
             return Err(KeyStoreError::None(self.folder.clone()));
@@ -112,6 +133,9 @@ impl KeyStore {
     }
 
     /// Reads the keys, or makes them when there are none.
+    ///
+    /// # Errors
+    /// As [`KeyStore::read`], but for `None`; and [`KeyStoreError::Io`] when new keys cannot be written.
     pub fn read_or_make(&self) -> Result<Made, KeyStoreError> {
         match self.read() {
             Err(KeyStoreError::None(_)) => self.make(),
@@ -165,6 +189,10 @@ impl NextKeys {
 
     /// Puts them in force; the old ones are deleted. In the moment between the two renames the old ones are in
     /// `CLUSTER.old`.
+    ///
+    /// # Errors
+    /// [`KeyStoreError::Io`] when a folder cannot be renamed or removed. When the second renaming fails, no keys are in
+    /// force and the old ones are in `CLUSTER.old`.
     pub fn take_over(self) -> Result<(), KeyStoreError> {
         let current = &self.store.folder;
         let old = current.with_extension("old");
@@ -178,6 +206,9 @@ impl NextKeys {
     }
 
     /// Deletes them; the old ones stay in force.
+    ///
+    /// # Errors
+    /// [`KeyStoreError::Io`] when the folder cannot be removed.
     pub fn discard(self) -> Result<(), KeyStoreError> {
         remove_folder(&self.folder)
     }

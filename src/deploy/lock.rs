@@ -152,6 +152,10 @@ pub async fn take(layout: &Layout, settings: &Settings, claim: &Claim<'_>) -> Re
 }
 
 /// Who holds the lock; starts and changes nothing.
+///
+/// # Errors
+/// [`LockError::Unreachable`] when the host cannot be reached, [`LockError::Failed`] when its agent does not answer or
+/// not as this program expects.
 pub async fn holder(layout: &Layout, settings: &Settings) -> Result<Option<Holder>, LockError> {
     let host = keeper(layout);
     let site = match open(layout, settings, host, &Presence::Running).await {
@@ -165,6 +169,9 @@ pub async fn holder(layout: &Layout, settings: &Settings) -> Result<Option<Holde
 }
 
 /// Takes the lock away from a run, whose command then stops.
+///
+/// # Errors
+/// As [`holder`]; and [`LockError::Failed`] when no agent runs there, or that run does not hold the lock.
 pub async fn unlock(layout: &Layout, settings: &Settings, run: &str) -> Result<(), LockError> {
     let host = keeper(layout);
     let opened = open(layout, settings, host, &Presence::Running).await;

@@ -11,6 +11,10 @@ use crate::fleet::{Presence, Settings};
 use crate::layout::Layout;
 
 /// The plan that `deploy` would perform now.
+///
+/// # Errors
+/// [`DeployError::OwnBinary`] and [`DeployError::Render`], before any host is asked. A host that gives no answer is
+/// part of the plan.
 pub async fn plan(
     layout: &Layout,
     settings: &Settings,

@@ -15,6 +15,9 @@ use crate::layout::{Layout, Node};
 ///
 /// # Errors
 /// The outcome for that node, when it is not done.
+///
+/// # Panics
+/// For a node of another layout, whose host this one does not have.
 pub async fn change_store(
     layout: &Layout,
     node: &Node,

@@ -48,6 +48,9 @@ impl Shell {
     /// Runs a command in the home folder, its arguments passed as they are, its standard input empty; what it says goes to
     /// `said` as it comes. A status other than 0 is not an error here. At the deadline it gets SIGTERM, as far as it can
     /// still be told, and the error is [`TimedOut`](super::ReachKind::TimedOut).
+    ///
+    /// # Errors
+    /// [`ReachError`] when the command cannot be started, the way to the host breaks, or the deadline passes.
     pub async fn run(
         &self,
         argv: &[String],

@@ -79,6 +79,9 @@ pub struct Binary {
 
 impl Binary {
     /// The program that runs now. Reads it whole, the first time.
+    ///
+    /// # Errors
+    /// When `/proc/self/exe` cannot be read.
     pub fn own() -> io::Result<Binary> {
         static OWN: OnceLock<Binary> = OnceLock::new();
         if let Some(own) = OWN.get() {
@@ -129,6 +132,9 @@ impl Session {
     }
 
     /// What the agent says of its host: what it said when the session was opened, where it was asked then.
+    ///
+    /// # Errors
+    /// Those of [`AgentClient::status`], where the agent has to be asked.
     pub async fn first_status(&self) -> Result<AgentStatus, ClientError> {
         match &self.status {
             Some(status) => Ok(status.clone()),
@@ -138,6 +144,10 @@ impl Session {
 
     /// Runs a command on the host, its arguments passed as they are, its standard input empty. A status other than 0 is
     /// not an error here. Of each output stream the first MiB is kept.
+    ///
+    /// # Errors
+    /// [`ReachError`] when the command cannot be started, the way to the host breaks, or the deadline passes
+    /// ([`ReachKind::TimedOut`](super::ReachKind::TimedOut)).
     pub async fn exec(&self, argv: &[String], deadline: Duration) -> Result<ExecOutput, ReachError> {
         self.ground.exec(argv, deadline).await
     }
@@ -164,7 +174,7 @@ pub struct ExecOutput {
 }
 
 impl ExecOutput {
-    /// How much of each stream is kept.
+    /// How much of each stream is kept, bytes.
     pub const LIMIT: usize = 1 << 20;
 
     /// Whether it ended with status 0.

@@ -28,6 +28,9 @@ impl LineFile {
     }
 
     /// Appends a line.
+    ///
+    /// # Errors
+    /// When the file cannot be opened, written or put aside, and when `line` does not become JSON.
     pub fn append(&self, line: &impl Serialize) -> io::Result<()> {
         let mut line = serde_json::to_vec(line)?;
         line.push(b'\n');
@@ -40,6 +43,9 @@ impl LineFile {
 
     /// What was appended and is still kept, oldest first. A line that cannot be read (of another version, or cut off by a
     /// full disk) is left out; a file that is not there has no lines.
+    ///
+    /// # Errors
+    /// When one of the two files is there and cannot be read.
     pub fn read<T: DeserializeOwned>(path: &Path) -> io::Result<Vec<T>> {
         let mut lines = Vec::new();
         for path in [aside(path), path.to_owned()] {

@@ -29,6 +29,9 @@ pub enum JournalError {
 }
 
 /// Where a cluster's history lies; nothing is made.
+///
+/// # Errors
+/// [`JournalError::NoFolder`].
 pub fn path_of(cluster: &str) -> Result<PathBuf, JournalError> {
     let folder = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let base = folder("XDG_STATE_HOME").or_else(|| folder("HOME").map(|home| home.join(".local/state")));
@@ -37,6 +40,9 @@ pub fn path_of(cluster: &str) -> Result<PathBuf, JournalError> {
 }
 
 /// Everything that is kept, oldest first.
+///
+/// # Errors
+/// [`JournalError::NoFolder`]; [`JournalError::Io`] when the history is there and cannot be read.
 pub fn read(cluster: &str) -> Result<Vec<Record>, JournalError> {
     let path = path_of(cluster)?;
     LineFile::read(&path).map_err(|source| JournalError::Io { verb: "read", path, source })
@@ -64,6 +70,9 @@ pub struct Journal {
 
 impl Journal {
     /// Makes the folder; nothing is written yet.
+    ///
+    /// # Errors
+    /// [`JournalError::NoFolder`]; [`JournalError::Io`] when the folder cannot be made.
     pub fn open(cluster: &str, run: &str) -> Result<Journal, JournalError> {
         let path = path_of(cluster)?;
         let folder = path.parent().unwrap_or(Path::new("/"));
@@ -75,6 +84,9 @@ impl Journal {
     }
 
     /// Writes one line.
+    ///
+    /// # Errors
+    /// [`JournalError::Io`] when the file cannot be written.
     pub fn write(&self, event: Event) -> Result<(), JournalError> {
         let ts = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
         let record = Record { ts, run: self.run.clone(), event };

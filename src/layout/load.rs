@@ -27,6 +27,10 @@ pub struct Loaded {
 
 /// Reads a layout file. `origin` is the file's name: it gives the cluster its default name and stands in each problem.
 /// All problems of the file come back together, in its order.
+///
+/// # Errors
+/// All problems, at least one, each with its place, what was expected and the nearest known word. Warnings are no
+/// errors.
 pub fn load(text: &str, origin: &Path, env: &Environment<'_>) -> Result<Loaded, Vec<Problem>> {
     let (mut sources, mut problems) = (Sources::default(), Problems::default());
     let source = sources.add(origin, text);

@@ -10,6 +10,17 @@ use crate::api::store::{BackendType, SqliteOptions};
 use crate::data::NodeType;
 
 /// A checked and expanded layout.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let text = "nodes:\n  manager: { type: manager }\n  worker: { type: worker, count: 2 }\n";
+/// let layout = zeek_cluster::parse_layout(text, "campus.yaml")?;
+/// assert_eq!(layout.name, "campus");
+/// assert_eq!(layout.node("worker-2").map(|node| node.host.as_str()), Some(layout.hosts[0].name.as_str()));
+/// assert!(layout.manager_is_logger);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Layout {
     /// The cluster's name; `[A-Za-z0-9_-]+`.
@@ -108,35 +119,35 @@ pub enum HostKeyChecking {
 pub struct Node {
     /// `[A-Za-z0-9_-]+`, unique.
     pub name: String,
-    /// `type`.
+    /// `type` (`Cluster::Node$node_type`).
     pub node_type: NodeType,
     /// Name of its host.
     pub host: String,
-    /// `ip`, else the host's address; none when that did not resolve.
+    /// `ip` (`Cluster::Node$ip`), else the host's address; none when that did not resolve.
     pub ip: Option<IpAddr>,
-    /// `zone_id`.
+    /// `zone_id` (`Cluster::Node$zone_id`).
     pub zone_id: String,
     /// `port` (`Cluster::Node$p`): assigned where the node listens for logs, else none.
     pub port: Option<u16>,
     /// `manager`: the manager's name for every node but the manager.
     pub manager: Option<String>,
-    /// `metrics_port`; none: no metrics are served.
+    /// `metrics_port` (`Cluster::Node$metrics_port`), TCP; none: no metrics are served.
     pub metrics_port: Option<u16>,
     /// What runs in its place.
     pub engine: Engine,
-    /// `websocket`.
+    /// `websocket`: the server that runs in the node.
     pub websocket: Option<WebSocket>,
-    /// `interface`, placeholders filled in.
+    /// `interface`, placeholders filled in; as zeekctl's (`zeekctl.md` 6).
     pub interface: Option<String>,
-    /// `lb_method`.
+    /// `lb_method`, as zeekctl's: how several workers share an interface.
     pub lb_method: Option<String>,
-    /// The CPUs of this one process.
+    /// `pin_cpus`, as zeekctl's: the CPUs of this one process, from 0; empty for all.
     pub pin_cpus: Vec<u32>,
     /// `command`: a program that runs under the node, and its arguments; empty for none.
     pub command: Vec<String>,
-    /// `env_vars`.
+    /// `env_vars`, as zeekctl's: what the node's process has in its environment.
     pub env_vars: BTreeMap<String, String>,
-    /// `aux_scripts`.
+    /// `aux_scripts`, as zeekctl's: scripts of this node alone, loaded last.
     pub aux_scripts: Vec<String>,
     /// The key under `nodes:` that it was expanded from, and its number there from 0.
     pub group: (String, usize),
@@ -158,7 +169,7 @@ pub struct WebSocket {
     pub listen_addr: IpAddr,
     /// `listen_port`, default 27759.
     pub listen_port: u16,
-    /// `max_event_queue_size`; none: what `Cluster::default_websocket_max_event_queue_size` says.
+    /// `max_event_queue_size` in events; none: what `Cluster::default_websocket_max_event_queue_size` says.
     pub max_event_queue_size: Option<u32>,
     /// `ping_interval`; none: what `Cluster::default_websocket_ping_interval` says.
     pub ping_interval: Option<Duration>,

@@ -165,6 +165,10 @@ const GROUPS: [(&str, NodeType); 8] = [
 ];
 
 /// Reads a node set.
+///
+/// # Errors
+/// [`NodeSetError::Syntax`] names the part that cannot be read, [`NodeSetError::TooMany`] a text or pattern that is too
+/// long, [`NodeSetError::Unknown`] a group that there is not.
 pub fn parse(text: &str) -> Result<NodeSet, NodeSetError> {
     if text.len() > MAX_TEXT {
         return Err(NodeSetError::TooMany { text: text.chars().take(40).collect() });
@@ -173,11 +177,32 @@ pub fn parse(text: &str) -> Result<NodeSet, NodeSetError> {
 }
 
 /// The nodes of a set, in the order of the layout, each once. An empty intersection is no error: the result is empty.
+///
+/// # Errors
+/// Those of [`parse`]; [`NodeSetError::Unknown`] for a node or host that the layout does not have;
+/// [`NodeSetError::NoLastRun`] for `@failed` and `@unreachable` without `last`.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use zeek_cluster::layout::nodeset;
+///
+/// let text = "nodes:\n  manager: { type: manager }\n  worker: { type: worker, count: 4 }\n";
+/// let layout = zeek_cluster::parse_layout(text, "campus.yaml")?;
+/// let chosen = nodeset::select(&layout, "@workers,!worker-2", None)?;
+/// assert_eq!(nodeset::fold(chosen.iter().map(|node| node.name.as_str())), "worker-[1,3-4]");
+/// let unknown = nodeset::select(&layout, "wroker-1", None).unwrap_err();
+/// assert_eq!(unknown.to_string(), "no node is named `wroker-1`; did you mean `worker-1`?");
+/// # Ok(())
+/// # }
+/// ```
 pub fn select<'a>(layout: &'a Layout, text: &str, last: Option<&LastRun>) -> Result<Vec<&'a Node>, NodeSetError> {
     parse(text)?.choose(layout, last)
 }
 
 /// The hosts of a set, in the order of the layout, each once: those that it names, and those of nodes that it names.
+///
+/// # Errors
+/// As [`select`].
 pub fn select_hosts<'a>(layout: &'a Layout, text: &str, last: Option<&LastRun>) -> Result<Vec<&'a Host>, NodeSetError> {
     parse(text)?.choose(layout, last)
 }

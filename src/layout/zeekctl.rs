@@ -40,6 +40,9 @@ const KEYS: [&str; 12] = [
 ];
 
 /// Reads zeekctl's files into the same model as a layout file. The cluster is named `zeek`.
+///
+/// # Errors
+/// As [`load`](super::load()): all problems of both files.
 pub fn import_zeekctl(files: &ZeekctlFiles<'_>, env: &Environment<'_>) -> Result<Loaded, Vec<Problem>> {
     let (mut sources, mut problems) = (Sources::default(), Problems::default());
     let (path, text) = files.node_cfg;

@@ -34,6 +34,9 @@ pub struct ZeekctlOptionError {
 
 impl ZeekctlOptions {
     /// Reads the file's text; `prefix` is where zeekctl is installed (`ZeekBase`).
+    ///
+    /// # Errors
+    /// `ZeekPort` that is no port from 1 to 65534, `use_curve_encryption` that is neither `auto` nor a truth value.
     pub fn parse(text: &str, prefix: &Path) -> Result<ZeekctlOptions, ZeekctlOptionError> {
         let set = assignments(text);
         let get = |name: &str| set.get(name).copied();

@@ -11,9 +11,9 @@ use bytes::Bytes;
 
 use crate::wire::log_batch::{BatchWriter, EncodeError, Field, Header, LogValue, TypeTag, WRITER_ASCII};
 
-/// `Log::write_buffer_size`.
+/// `Log::write_buffer_size`: records of a batch; Zeek's default.
 pub const WRITE_BUFFER_SIZE: usize = 1000;
-/// `Log::flush_interval`.
+/// `Log::flush_interval`: how old a batch gets; Zeek's default.
 pub const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
 /// A batch leaves before it grows beyond this, so that one message stays far below `Log::max_log_record_size`.
 const MAX_BATCH_BYTES: usize = 4 << 20;
@@ -61,6 +61,9 @@ pub struct LogRecord {
 
 impl LogRecord {
     /// A batch of this record alone.
+    ///
+    /// # Errors
+    /// [`EncodeError`] when the values do not fit the columns of the stream.
     pub fn encode(&self) -> Result<Vec<u8>, EncodeError> {
         let mut batch = BatchWriter::new(self.stream.header(), &self.stream.fields)?;
         batch.push(&self.values)?;
@@ -112,6 +115,9 @@ impl Batcher {
     }
 
     /// Takes a record; gives the batch that it completed, if it did.
+    ///
+    /// # Errors
+    /// [`EncodeError`] when the values do not fit the columns of the stream; the batch stays as it was.
     pub fn push(&mut self, record: &LogRecord, now: Instant) -> Result<Option<Bytes>, EncodeError> {
         if !self.open.contains_key(&record.stream) {
             let batch = BatchWriter::new(record.stream.header(), &record.stream.fields)?;

@@ -31,6 +31,23 @@ const RETRY: Duration = Duration::from_secs(1);
 /// Order: batches that one caller brings one after the other are written in that order.
 /// Back-pressure: bringing a batch waits while [`LoggerOptions::queue_bytes`] wait already, or while a file that cannot be
 /// written has too much waiting for it.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// use zeek_cluster::logs::{Logger, LoggerOptions, cluster_log_record};
+///
+/// let logs = folder.path().join("logs");
+/// let mut options = LoggerOptions::new("logger", logs.join("current/logger"), &logs);
+/// options.ascii.use_json = true;
+/// let logger = Logger::start(options)?;
+/// logger.write_record(&cluster_log_record(1.5, "worker-1", "hello"))?;
+/// logger.close();
+/// let counters = logger.counters();
+/// assert_eq!((counters.records, counters.archived_files), (1, 1));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Logger {
     node: String,
@@ -99,6 +116,9 @@ impl Weight for Received {
 
 impl Logger {
     /// Makes the folders, moves what an earlier run left open into the archive's queue, and starts the threads.
+    ///
+    /// # Errors
+    /// When a folder cannot be made or read, or a thread cannot be started.
     pub fn start(options: LoggerOptions) -> io::Result<Logger> {
         fs::create_dir_all(&options.current_dir)?;
         fs::create_dir_all(&options.archive_dir)?;
@@ -129,22 +149,35 @@ impl Logger {
     }
 
     /// Brings a batch; blocks while the queue is full. `sender` is the node id that the frame came with.
+    ///
+    /// # Errors
+    /// [`LoggerClosed`] when [`Logger::close`] was called; the batch was not taken. What is wrong with the batch is
+    /// reported later.
     pub fn write_batch(&self, sender: Bytes, payload: Bytes) -> Result<(), LoggerClosed> {
         self.queue.push(Received { sender, payload }).map_err(closed)
     }
 
     /// Brings a batch; waits while the queue is full. A dropped future leaves the batch out.
+    ///
+    /// # Errors
+    /// As [`Logger::write_batch`].
     pub async fn write_batch_async(&self, sender: Bytes, payload: Bytes) -> Result<(), LoggerClosed> {
         self.queue.push_async(Received { sender, payload }).await.map_err(closed)
     }
 
     /// Brings a frame as it was received: like [`write_batch`](Self::write_batch), but a frame of another format than
     /// `zeek-bin-serializer` is refused and reported.
+    ///
+    /// # Errors
+    /// As [`Logger::write_batch`]; a frame of another format is no error here.
     pub fn write_frame(&self, sender: Bytes, format: &[u8], payload: Bytes) -> Result<(), LoggerClosed> {
         if format == FORMAT.as_bytes() { self.write_batch(sender, payload) } else { self.refuse(sender, format) }
     }
 
     /// The same for async callers.
+    ///
+    /// # Errors
+    /// As [`Logger::write_frame`].
     pub async fn write_frame_async(&self, sender: Bytes, format: &[u8], payload: Bytes) -> Result<(), LoggerClosed> {
         if format == FORMAT.as_bytes() {
             self.write_batch_async(sender, payload).await
@@ -155,12 +188,19 @@ impl Logger {
 
     /// Writes a record of the logger's own node, such as
     /// [`cluster_log_record`](super::cluster_log_record); blocks while the queue is full.
+    ///
+    /// # Errors
+    /// [`RecordError::Encode`] when the values do not fit the columns, [`RecordError::Closed`] when [`Logger::close`]
+    /// was called.
     pub fn write_record(&self, record: &LogRecord) -> Result<(), RecordError> {
         let payload = record.encode()?.into();
         Ok(self.write_batch(Bytes::copy_from_slice(self.node.as_bytes()), payload)?)
     }
 
     /// The same for async callers.
+    ///
+    /// # Errors
+    /// As [`Logger::write_record`].
     pub async fn write_record_async(&self, record: &LogRecord) -> Result<(), RecordError> {
         let payload = record.encode()?.into();
         Ok(self.write_batch_async(Bytes::copy_from_slice(self.node.as_bytes()), payload).await?)

@@ -84,6 +84,9 @@ impl LoggerOptions {
     }
 
     /// What a node's configuration says: `logging`, and the options `LogAscii::…` and `Log::…`, which win over it.
+    ///
+    /// # Errors
+    /// [`OptionError`] as from [`LoggerOptions::redef`].
     pub fn from_config(config: &NodeConfig, dir: &ClusterDir) -> Result<LoggerOptions, OptionError> {
         let logging = &config.logging;
         let mut options = LoggerOptions::new(&config.name, dir.logs_current(&config.name), dir.logs());
@@ -98,6 +101,10 @@ impl LoggerOptions {
 
     /// Takes the options that concern logs from a table of redefinitions; the others are left alone.
     /// `LogAscii::enable_leftover_log_rotation` is always on, whatever it says.
+    ///
+    /// # Errors
+    /// [`OptionError`] for the first option whose value is of another type, or out of its range. Options that came
+    /// before it have been taken.
     pub fn redef(&mut self, options: &BTreeMap<String, OptionValue>) -> Result<(), OptionError> {
         options.iter().try_for_each(|(name, value)| self.redef_one(name, value))
     }

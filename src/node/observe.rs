@@ -65,6 +65,9 @@ impl ObservedEvent {
 }
 
 /// The value that a text of `broker-json-v1` holds; else what is wrong with it.
+///
+/// # Errors
+/// Why [`broker_json::decode`] refuses it, in words.
 pub fn value_from_json(text: &str) -> Result<Data, String> {
     broker_json::decode(text.as_bytes()).map_err(|error| error.to_string())
 }
@@ -164,6 +167,10 @@ impl Observer {
 
     /// Waits until everything asked of the hub so far has come into effect: subscriptions are known, and so is who
     /// subscribed to what, so that a publication made now arrives.
+    ///
+    /// # Errors
+    /// [`NodeError::Transport`] when the hub refuses us, does not answer in time, or the transport has ended or has no
+    /// room.
     pub async fn ready(&mut self, within: Duration) -> Result<(), NodeError> {
         let mut deadline = Instant::now() + within;
         self.probes += 1;
@@ -189,6 +196,10 @@ impl Observer {
     }
 
     /// Publishes an event; call [`Observer::ready`] first.
+    ///
+    /// # Errors
+    /// [`NodeError::Transport`] when the queue to the sockets is full or the transport has ended; the event was not
+    /// sent.
     pub fn publish(&self, topic: &[u8], event: &Event) -> Result<(), NodeError> {
         let payload = match self.serializer {
             EventSerializer::BrokerBinV1 => broker_bin::encode_event(event).into(),

@@ -93,6 +93,9 @@ pub enum NoRun {
 }
 
 /// Reads the histories.
+///
+/// # Errors
+/// When this machine's history cannot be read. Hosts that give no answer are named in the report.
 pub async fn history(layout: &Layout, sources: Sources, settings: &Settings) -> Result<HistoryReport, JournalError> {
     let records = journal::read(&layout.name)?;
     let (mut entries, mut silent) = (Vec::new(), Vec::new());
@@ -120,6 +123,9 @@ pub fn runs_here(cluster: &str) -> Vec<RunRow> {
 
 impl HistoryReport {
     /// The run that `beginning` is the beginning of; `last` is the newest.
+    ///
+    /// # Errors
+    /// [`NoRun::Unknown`] when no run begins so, [`NoRun::Several`] when more than one does.
     pub fn find(&self, beginning: &str) -> Result<&RunRow, NoRun> {
         if beginning == "last"
             && let Some(newest) = self.runs.first()

@@ -30,6 +30,9 @@ const QUEUE: usize = 1024;
 
 /// Hands each line to `line`, earliest first. Returns the hosts that gave no answer, or broke off; an error of `line` ends
 /// it.
+///
+/// # Errors
+/// The first error of `line`, and nothing else.
 pub async fn log<E>(
     layout: &Layout,
     settings: &Settings,
@@ -47,7 +50,6 @@ pub async fn log<E>(
     }
 }
 
-/// Nodes that write logs.
 /// The nodes that write log files.
 pub fn log_writers(layout: &Layout) -> Vec<&Node> {
     let writes = |node: &&Node| {

@@ -13,6 +13,9 @@ pub use crate::agent::client::OutputStream;
 /// Hands the last `lines` lines of each node to `line` (with the node's name), node after node in the order of the layout;
 /// with `follow` it goes on with what is written from then on, which is meant for one node. Hosts that gave no answer are
 /// returned; an error of `line` ends it.
+///
+/// # Errors
+/// The first error of `line`, and nothing else.
 pub async fn output<E>(
     layout: &Layout,
     nodes: &[&Node],

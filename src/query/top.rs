@@ -42,9 +42,9 @@ pub struct HostLoad {
     pub host: String,
     /// Processors that its agent may use.
     pub cpus: u64,
-    /// Load average of the last minute.
+    /// Load average of the last minute, in processes.
     pub load_1m: f64,
-    /// Its memory.
+    /// Its memory, bytes.
     pub memory_bytes: u64,
     /// What of it is there for new processes.
     pub memory_available_bytes: u64,
@@ -68,7 +68,7 @@ pub struct TopRow {
     pub cpu_percent: Option<f64>,
     /// Processor time since the start, seconds.
     pub cpu_s: Option<f64>,
-    /// Resident memory.
+    /// Resident memory, bytes.
     pub rss_bytes: Option<u64>,
     /// Threads.
     pub threads: Option<u64>,
@@ -97,6 +97,9 @@ pub async fn top(layout: &Layout, nodes: &[&Node], settings: &Settings) -> TopRe
 }
 
 /// Asks again and again through the same sessions: `show` hears a report every `pause`, `times` times or until it fails.
+///
+/// # Errors
+/// The first error of `show`, and nothing else.
 pub async fn follow_top<E>(
     layout: &Layout,
     nodes: &[&Node],

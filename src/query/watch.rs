@@ -70,6 +70,9 @@ async fn follow_once(host: &dyn Host, news: &mpsc::Sender<News>) -> Option<Silen
 }
 
 /// Shows the status now and at each change, until `show` fails; never returns otherwise.
+///
+/// # Errors
+/// The first error of `show`, and nothing else.
 pub async fn watch<E>(
     layout: &Layout,
     nodes: &[&Node],

@@ -13,7 +13,10 @@ use crate::api::config::{NodeEntry, WebSocketTlsConfig};
 use crate::data::NodeType;
 use crate::layout::{Layout, WebSocket};
 
-/// The layout as Zeek script. Fails when a node's address is not known.
+/// The layout as Zeek script.
+///
+/// # Errors
+/// [`RenderError::Unresolved`] when a node's address is not known.
 pub fn layout_zeek(layout: &Layout) -> Result<String, RenderError> {
     let mut text = String::from("# Automatically generated. Do not edit.\n");
     let manager_is_logger = if layout.manager_is_logger { "T" } else { "F" };

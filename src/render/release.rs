@@ -81,6 +81,11 @@ const SECRET: u32 = 0o600;
 const PUBLIC: u32 = 0o644;
 
 /// The files and manifests of all hosts.
+///
+/// # Errors
+/// [`RenderError::Unresolved`] when a node's address is not known, [`RenderError::NoKeys`] when the layout is encrypted
+/// and `input` has no keys, [`RenderError::NoManager`] for a layout that was not checked, [`RenderError::Write`] for
+/// what YAML cannot hold.
 pub fn release(layout: &Layout, input: &ReleaseInput<'_>) -> Result<Release, RenderError> {
     let shared = shared_files(layout, input)?;
     let hosts = layout.hosts.iter().map(|host| host_release(layout, host, &shared, input));

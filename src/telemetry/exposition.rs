@@ -45,6 +45,15 @@ impl Format {
 }
 
 /// The whole page. Families of one name must stand together, as they do when each is given once.
+///
+/// ```
+/// use zeek_cluster::telemetry::{Format, Registry, write};
+///
+/// let mut registry = Registry::new("endpoint", "worker-1");
+/// registry.add(|families| families.counter("my_packets_total", "Packets seen", 7));
+/// let page = write(&registry.gather(|_| ()), Format::Text);
+/// assert!(page.ends_with("my_packets_total{endpoint=\"worker-1\"} 7\n"), "{page}");
+/// ```
 pub fn write(families: &[MetricFamily], format: Format) -> String {
     let mut page = Page { text: String::new(), format };
     for family in families {

@@ -130,6 +130,9 @@ impl Server {
     }
 
     /// Answers until told to stop. `within` is how long the source may take.
+    ///
+    /// # Errors
+    /// Only what axum gives, and version 0.8 gives none.
     pub async fn serve(self, source: impl Source, within: Duration, stop: CancellationToken) -> io::Result<()> {
         let Server { listener, address, figures } = self;
         let gate = Gate { listener, address, open: VecDeque::new(), lifetime: LIFETIME + within, stop: stop.clone() };

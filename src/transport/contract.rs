@@ -109,15 +109,28 @@ pub struct Counters {
 pub trait Transport: Send + Sync + 'static {
     /// Subscribes to a topic prefix. Must be called at most once per topic while it is subscribed: the hub counts
     /// references (`zeromq.md` 3.6).
+    ///
+    /// # Errors
+    /// [`SendError::Full`] when the queue to the sockets has no room, [`SendError::Closed`] after [`Transport::close`].
     fn subscribe(&self, topic: &[u8]) -> Result<(), SendError>;
 
     /// Takes back a subscription.
+    ///
+    /// # Errors
+    /// As [`Transport::subscribe`].
     fn unsubscribe(&self, topic: &[u8]) -> Result<(), SendError>;
 
     /// Publishes an event. `Ok` means queued, never delivered.
+    ///
+    /// # Errors
+    /// As [`Transport::subscribe`]; the event is then lost, and counted in [`Counters::queue_drops`] when the queue was
+    /// full.
     fn publish(&self, frame: EventFrame) -> Result<(), SendError>;
 
     /// Sends a batch to one of the loggers.
+    ///
+    /// # Errors
+    /// As [`Transport::publish`].
     fn push_log(&self, frame: LogFrame) -> Result<(), SendError>;
 
     /// Figures so far.

@@ -15,9 +15,9 @@ const MAX_EVENT_QUEUE_SIZE: usize = 65_536;
 /// `Cluster::WebSocketServerOptions`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebSocketServerOptions {
-    /// `listen_addr`.
+    /// `listen_addr`: the address of this machine to listen on.
     pub listen_addr: IpAddr,
-    /// `listen_port`; 0: one that the system chooses.
+    /// `listen_port`, TCP; 0: one that the system chooses.
     pub listen_port: u16,
     /// `max_event_queue_size`: events of all clients that may wait for the node before the clients have to, default 32;
     /// 0: 65,536, which is also the most.
@@ -25,7 +25,7 @@ pub struct WebSocketServerOptions {
     /// `ping_interval`: after so long without a pong a client is dropped, default 5 s; truncated to whole seconds, below
     /// one second nobody is pinged.
     pub ping_interval: Duration,
-    /// `tls_options`.
+    /// `tls_options`; without a certificate there is no TLS.
     pub tls_options: WebSocketTLSOptions,
 }
 

@@ -46,6 +46,22 @@ pub fn encode(value: &Data) -> Vec<u8> {
 }
 
 /// The one value that `octets` hold; nothing may follow it.
+///
+/// # Errors
+/// [`Fault`] says which: the input ends too early or announces more than it holds, a type tag or a protocol that there
+/// is not, a length of more than five octets, nesting beyond [`MAX_DEPTH`], an element or a key that occurs twice,
+/// octets after the value.
+///
+/// ```
+/// use zeek_cluster::Data;
+/// use zeek_cluster::wire::broker_bin;
+///
+/// let octets = broker_bin::encode(&Data::from("hi"));
+/// assert_eq!(octets, [5, 2, b'h', b'i']);
+/// assert_eq!(broker_bin::decode(&octets), Ok(Data::from("hi")));
+/// let refused = broker_bin::decode(&octets[..3]).unwrap_err();
+/// assert_eq!(refused.to_string(), "decode octet 2: a string needs 2 octets, 1 are left");
+/// ```
 pub fn decode(octets: &[u8]) -> Result<Data, DecodeError> {
     let mut cursor = Cursor::new(octets, MAX_DEPTH);
     let value = get(&mut cursor)?;
@@ -74,6 +90,10 @@ pub fn encode_event(event: &Event) -> Vec<u8> {
 }
 
 /// The event that `octets` hold. Version and type have to be 1; surplus elements of the envelope are ignored.
+///
+/// # Errors
+/// As [`decode`]; and [`Fault::Unknown`] for another version or type, [`Fault::Expected`] for an envelope that is not
+/// made of the vectors, the name and the metadata of an event. The latter two are told at offset 0.
 pub fn decode_event(octets: &[u8]) -> Result<Event, DecodeError> {
     envelope::open(decode(octets)?)
 }

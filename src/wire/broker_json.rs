@@ -35,6 +35,10 @@ pub fn encode(value: &Data) -> String {
 }
 
 /// The one value that `text` holds. Members other than `@data-type` and `data` are ignored, as in a WebSocket message.
+///
+/// # Errors
+/// [`Fault::Expected`](super::codec::Fault::Expected) for text that is not of the grammar, `TooDeep` for nesting beyond
+/// [`MAX_DEPTH`], `Duplicate` for an element or a key that occurs twice, `Trailing` for text after the value.
 pub fn decode(text: &[u8]) -> Result<Data, DecodeError> {
     read::value(text)
 }
@@ -54,6 +58,11 @@ pub fn encode_event_octets(event: &Event) -> Vec<u8> {
 }
 
 /// The event that `text` holds. Version and type have to be 1; surplus elements of the envelope are ignored.
+///
+/// # Errors
+/// As [`decode`]; and [`Fault::Unknown`](super::codec::Fault::Unknown) for another version or type, `Expected` for an
+/// envelope that is not made of the vectors, the name and the metadata of an event. The latter two are told at offset
+/// 0.
 pub fn decode_event(text: &[u8]) -> Result<Event, DecodeError> {
     envelope::open(decode(text)?)
 }
@@ -69,6 +78,9 @@ pub struct DataMessage {
 
 impl DataMessage {
     /// The event in its value, checked as by [`decode_event`].
+    ///
+    /// # Errors
+    /// [`Fault::Unknown`](super::codec::Fault::Unknown) or `Expected` when the value is no event, at offset 0.
     pub fn into_event(self) -> Result<Event, DecodeError> {
         envelope::open(self.value)
     }
@@ -76,6 +88,19 @@ impl DataMessage {
 
 /// The data message that `text` holds. A missing topic is no error here: Zeek checks the value first and answers with
 /// another message.
+///
+/// # Errors
+/// As [`decode`].
+///
+/// ```
+/// use zeek_cluster::Data;
+/// use zeek_cluster::wire::broker_json::decode_data_message;
+///
+/// let text = r#"{"type": "data-message", "topic": "my.topic", "@data-type": "count", "data": 3}"#;
+/// let message = decode_data_message(text.as_bytes()).unwrap();
+/// assert_eq!(message.topic.as_deref(), Some(&b"my.topic"[..]));
+/// assert_eq!(message.value, Data::Count(3));
+/// ```
 pub fn decode_data_message(text: &[u8]) -> Result<DataMessage, DecodeError> {
     let value = decode(text)?;
     Ok(DataMessage { topic: read::string_member(text, b"topic"), value })

@@ -98,7 +98,10 @@ impl<'a> Cursor<'a> {
         DecodeError { offset: self.at, fault }
     }
 
-    /// The next `count` octets, borrowed from the input. `Fault::Short` when fewer are left.
+    /// The next `count` octets, borrowed from the input.
+    ///
+    /// # Errors
+    /// [`Fault::Short`] when fewer octets are left.
     pub fn take(&mut self, count: usize, what: &'static str) -> Result<&'a [u8], DecodeError> {
         let Some(octets) = self.input.get(self.at..).and_then(|rest| rest.get(..count)) else {
             return Err(self.error(Fault::Short { what, needed: count as u64, left: self.left() }));
@@ -107,7 +110,10 @@ impl<'a> Cursor<'a> {
         Ok(octets)
     }
 
-    /// The next `N` octets. `Fault::Short` when fewer are left.
+    /// The next `N` octets.
+    ///
+    /// # Errors
+    /// [`Fault::Short`] when fewer octets are left.
     pub fn array<const N: usize>(&mut self, what: &'static str) -> Result<[u8; N], DecodeError> {
         let Some(octets) = self.input.get(self.at..).and_then(|rest| rest.first_chunk::<N>()) else {
             return Err(self.error(Fault::Short { what, needed: N as u64, left: self.left() }));
@@ -117,41 +123,65 @@ impl<'a> Cursor<'a> {
     }
 
     /// One octet.
+    ///
+    /// # Errors
+    /// [`Fault::Short`] at the end of the input.
     pub fn u8(&mut self, what: &'static str) -> Result<u8, DecodeError> {
         Ok(u8::from_be_bytes(self.array(what)?))
     }
 
     /// Two octets.
+    ///
+    /// # Errors
+    /// [`Fault::Short`] when fewer octets are left.
     pub fn u16(&mut self, what: &'static str) -> Result<u16, DecodeError> {
         Ok(u16::from_be_bytes(self.array(what)?))
     }
 
     /// Four octets.
+    ///
+    /// # Errors
+    /// [`Fault::Short`] when fewer octets are left.
     pub fn u32(&mut self, what: &'static str) -> Result<u32, DecodeError> {
         Ok(u32::from_be_bytes(self.array(what)?))
     }
 
     /// Four octets, two's complement.
+    ///
+    /// # Errors
+    /// [`Fault::Short`] when fewer octets are left.
     pub fn i32(&mut self, what: &'static str) -> Result<i32, DecodeError> {
         Ok(i32::from_be_bytes(self.array(what)?))
     }
 
     /// Eight octets.
+    ///
+    /// # Errors
+    /// [`Fault::Short`] when fewer octets are left.
     pub fn u64(&mut self, what: &'static str) -> Result<u64, DecodeError> {
         Ok(u64::from_be_bytes(self.array(what)?))
     }
 
     /// Eight octets, two's complement.
+    ///
+    /// # Errors
+    /// [`Fault::Short`] when fewer octets are left.
     pub fn i64(&mut self, what: &'static str) -> Result<i64, DecodeError> {
         Ok(i64::from_be_bytes(self.array(what)?))
     }
 
     /// Eight octets, IEEE 754 binary64.
+    ///
+    /// # Errors
+    /// [`Fault::Short`] when fewer octets are left.
     pub fn f64(&mut self, what: &'static str) -> Result<f64, DecodeError> {
         Ok(f64::from_be_bytes(self.array(what)?))
     }
 
     /// A Broker *varbyte*: LEB128, at most five octets. Source: `formats.md` 2.1.
+    ///
+    /// # Errors
+    /// [`Fault::Short`] when the input ends within it, [`Fault::Expected`] when the fifth octet is not its last.
     pub fn varbyte(&mut self, what: &'static str) -> Result<u64, DecodeError> {
         let start = self.at;
         let mut value = 0u64;
@@ -168,7 +198,8 @@ impl<'a> Cursor<'a> {
     /// Promises `count` elements of at least `each` octets to a container that now opens, and returns `count`: as many
     /// elements may be reserved. Before reading each of them, call [`Cursor::redeem`] with the same `each`.
     ///
-    /// `Fault::Short` when they cannot all be there, counting what was promised to the containers around this one.
+    /// # Errors
+    /// [`Fault::Short`] when they cannot all be there, counting what was promised to the containers around this one.
     pub fn claim(&mut self, count: u64, each: usize, what: &'static str) -> Result<usize, DecodeError> {
         let free = self.left() - self.promised.min(self.left());
         let needed = count.saturating_mul(each as u64);
@@ -185,13 +216,19 @@ impl<'a> Cursor<'a> {
     }
 
     /// A run of `length` octets, such as a string, checked against what is left and not promised.
+    ///
+    /// # Errors
+    /// [`Fault::Short`] when fewer octets are left and not promised.
     pub fn octets(&mut self, length: u64, what: &'static str) -> Result<&'a [u8], DecodeError> {
         let count = self.claim(length, 1, what)?;
         self.redeem(count);
         self.take(count, what)
     }
 
-    /// Enters one level of nesting; [`Cursor::ascend`] leaves it. `Fault::TooDeep` at the limit.
+    /// Enters one level of nesting; [`Cursor::ascend`] leaves it.
+    ///
+    /// # Errors
+    /// [`Fault::TooDeep`] at the limit.
     pub fn descend(&mut self) -> Result<(), DecodeError> {
         if self.depth >= self.max_depth {
             return Err(self.error(Fault::TooDeep { limit: self.max_depth }));
@@ -206,6 +243,9 @@ impl<'a> Cursor<'a> {
     }
 
     /// Refuses what follows the message.
+    ///
+    /// # Errors
+    /// [`Fault::Trailing`] when octets are left.
     pub fn finish(&self) -> Result<(), DecodeError> {
         match self.left() {
             0 => Ok(()),

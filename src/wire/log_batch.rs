@@ -407,6 +407,26 @@ pub enum EncodeError {
 }
 
 /// One batch, owned. All records share stream, writer, filter, path and columns.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use zeek_cluster::wire::log_batch::{BatchError, Field, LogBatch, LogValue, TypeTag, WRITER_ASCII};
+///
+/// let batch = LogBatch {
+///     stream: "Conn::LOG".into(),
+///     writer: WRITER_ASCII.into(),
+///     filter: "default".into(),
+///     path: "conn".into(),
+///     fields: vec![Field::new("ts", TypeTag::Time), Field::new("uid", TypeTag::String)],
+///     records: vec![vec![LogValue::Time(1.5), LogValue::String("C1".into())]],
+/// };
+/// let payload = batch.encode()?;
+/// assert_eq!(LogBatch::decode(&payload)?, batch);
+/// let cut = &payload[..payload.len() - 1];
+/// assert_eq!(LogBatch::decode(cut), Err(BatchError::Value { record: 0, field: 1 }));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct LogBatch {
     /// Enumerator of `Log::ID`, such as `Conn::LOG`.
@@ -430,6 +450,9 @@ pub const WRITER_NONE: &str = "Log::WRITER_NONE";
 
 impl LogBatch {
     /// Reads a payload.
+    ///
+    /// # Errors
+    /// Any [`BatchError`]: those of [`BatchReader::new`], [`BatchReader::record`] and [`BatchReader::finish`].
     pub fn decode(payload: &[u8]) -> Result<LogBatch, BatchError> {
         let mut reader = BatchReader::new(payload)?;
         let fields: Vec<Field> = reader.fields().map(|field| field.to_owned()).collect();
@@ -453,6 +476,9 @@ impl LogBatch {
     }
 
     /// Writes a payload.
+    ///
+    /// # Errors
+    /// Those of [`BatchWriter::new`] and [`BatchWriter::push`].
     pub fn encode(&self) -> Result<Vec<u8>, EncodeError> {
         let header = Header { stream: &self.stream, writer: &self.writer, filter: &self.filter, path: &self.path };
         let mut writer = BatchWriter::new(header, &self.fields)?;
@@ -493,6 +519,11 @@ pub struct BatchReader<'a> {
 
 impl<'a> BatchReader<'a> {
     /// Reads header and schema.
+    ///
+    /// # Errors
+    /// [`BatchError::Header`], [`BatchError::FieldCount`], [`BatchError::Field`] or [`BatchError::RecordCount`] when
+    /// that part is cut short or announces more than the octets that are left can hold; [`BatchError::FieldType`] for a
+    /// type that cannot be logged.
     pub fn new(payload: &'a [u8]) -> Result<BatchReader<'a>, BatchError> {
         let mut rest = Cursor(payload);
         let header = Header {
@@ -537,6 +568,10 @@ impl<'a> BatchReader<'a> {
 
     /// Reads the next record and shows its values in the order of `columns`, which must be those of
     /// [`fields`](Self::fields). After an error the values seen so far are void, as is the whole batch.
+    ///
+    /// # Errors
+    /// [`BatchError::Value`] when a value is cut short or malformed, [`BatchError::ValueType`] when its type is not
+    /// that of its column.
     #[inline]
     pub fn record(&mut self, columns: &[Column], mut each: impl FnMut(usize, ValueRef<'a>)) -> Result<(), BatchError> {
         let record = self.record;
@@ -549,6 +584,9 @@ impl<'a> BatchReader<'a> {
     }
 
     /// Refuses octets after the last record.
+    ///
+    /// # Errors
+    /// [`BatchError::Trailing`] when there are any.
     pub fn finish(self) -> Result<(), BatchError> {
         if self.rest.0.is_empty() { Ok(()) } else { Err(BatchError::Trailing(self.rest.0.len())) }
     }
@@ -566,6 +604,9 @@ pub struct BatchWriter {
 
 impl BatchWriter {
     /// A batch without records.
+    ///
+    /// # Errors
+    /// [`EncodeError::TooLong`] for a text of more than 2^31-1 octets or more than 2^32-1 columns.
     pub fn new(header: Header<'_>, fields: &[Field]) -> Result<BatchWriter, EncodeError> {
         let mut payload = Vec::with_capacity(1024);
         for text in [header.stream, header.writer, header.filter, header.path] {
@@ -583,6 +624,11 @@ impl BatchWriter {
     }
 
     /// Adds a record; after an error the batch is as before.
+    ///
+    /// # Errors
+    /// [`EncodeError::Width`] when values and columns are not equally many, [`EncodeError::Type`] when a value is not
+    /// of its column's type, [`EncodeError::TooLong`] for a text of more than 2^31-1 octets and for the record after
+    /// the 2^32-1st.
     pub fn push(&mut self, record: &[LogValue]) -> Result<(), EncodeError> {
         let before = self.payload.len();
         let put = self.put_record(record);

@@ -18,7 +18,7 @@ pub struct BackendOptions {
     pub sqlite: SqliteOptions,
 }
 
-/// `Cluster::StoreInfo`.
+/// `Cluster::StoreInfo`: a store as this node has it.
 #[derive(Clone, Debug)]
 pub struct StoreInfo {
     /// The store's name.
@@ -33,11 +33,11 @@ pub struct StoreInfo {
     pub backend: BackendType,
     /// How it keeps them.
     pub options: BackendOptions,
-    /// How often a clone that hears of no master looks for it.
+    /// `clone_resync_interval`: how often a clone that hears of no master looks for it.
     pub clone_resync_interval: Duration,
-    /// After how long without master a clone's reads fail; none for never (in Zeek a negative interval).
+    /// `clone_stale_interval`: after how long without master a clone's reads fail; none for never (in Zeek a negative interval).
     pub clone_stale_interval: Option<Duration>,
-    /// How long a clone without master keeps writes; zero for not at all.
+    /// `clone_mutation_buffer_interval`: how long a clone without master keeps writes; zero for not at all.
     pub clone_mutation_buffer_interval: Duration,
 }
 

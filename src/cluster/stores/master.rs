@@ -98,7 +98,7 @@ impl Master {
         }
     }
 
-    /// When it began, and the number of its last update.
+    /// When it began (nanoseconds since the epoch), and the number of its last update.
     pub fn position(&self) -> (u64, u64) {
         (self.epoch, self.seq)
     }

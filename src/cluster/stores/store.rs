@@ -18,10 +18,10 @@ use crate::data::Data;
 /// Requests that wait for the store.
 const MAILBOX: usize = 1024;
 
-/// The largest write, key and value encoded.
+/// The largest write in octets, key and value encoded.
 pub const MAX_WRITE: usize = 8 << 20;
 
-/// What waits may weigh, in units of [`UNIT`].
+/// What waits may weigh, in octets.
 pub const MAX_WAITING: usize = 64 << 20;
 
 /// Every write weighs at least so much.
@@ -82,6 +82,35 @@ pub type Mailbox = mpsc::Receiver<Asked>;
 ///
 /// An expiry of none or zero is none. An operation without one removes the one that was there. (Broker's documentation says
 /// otherwise, Broker does the same.)
+///
+/// ```
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let hub = zeek_cluster::api::config::ZeromqEndpoints {
+/// #     connect_xpub_endpoint: "tcp://127.0.0.1:9".into(),
+/// #     connect_xsub_endpoint: "tcp://127.0.0.1:9".into(),
+/// #     connect_log_endpoints: Vec::new(),
+/// #     run_proxy_thread: false,
+/// #     listen_xpub_endpoint: None,
+/// #     listen_xsub_endpoint: None,
+/// #     listen_log_endpoint: None,
+/// #     ipv6: false,
+/// # };
+/// use std::time::Duration;
+/// use zeek_cluster::{Cluster, Data, Persistence};
+///
+/// // Without a layout there is no other master: the store is here, in memory.
+/// let (cluster, _events) = Cluster::builder_at(hub).connect_timeout(Duration::ZERO).init().await?;
+/// let info = cluster.create_store("seen", Persistence::Any).await?;
+/// let store = info.store.ok_or("it was not created")?;
+/// store.increment("192.0.2.7", 2u64, None).await?;
+/// store.put("mode", "strict", Some(Duration::from_secs(60))).await?;
+/// assert_eq!(store.get("192.0.2.7").await?, Data::Count(2));
+/// assert_eq!(store.size().await?, 2);
+/// cluster.close().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Store {
     name: Arc<str>,
@@ -110,7 +139,9 @@ impl Store {
     /// Performs any operation.
     ///
     /// # Errors
-    /// [`StoreError`].
+    /// [`StoreError::TooLarge`] beyond 8 MiB, [`StoreError::Refused`] when it does not go with the value that is
+    /// there, [`StoreError::NoMaster`] at a clone that finds none in time, [`StoreError::SecondMaster`],
+    /// [`StoreError::Backend`], [`StoreError::Closed`].
     pub async fn perform(&self, operation: Operation) -> Result<Answer, StoreError> {
         let size = operation.weight();
         if size > MAX_WRITE {

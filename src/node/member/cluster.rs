@@ -30,22 +30,32 @@ use crate::websocket::{ListenError, WebSocketServerOptions, WebSocketServers};
 /// [`Ended`] when the member has ended. Each is cancel-safe in this sense: a request that was handed over is performed, and
 /// whoever stops waiting only loses the answer.
 ///
-/// ```no_run
-/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-/// use zeek_cluster::{Cluster, ClusterEvent, read_layout};
+/// ```
+/// # use std::net::TcpListener;
+/// # fn is_free(port: u16) -> bool { (port..port + 4).all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok()) }
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let first = (std::process::id() % 1000) as u16;
+/// # let port = (0..1000).map(|n| 20_000 + (first + n) % 1000 * 8).find(|port| is_free(*port)).ok_or("no ports")?;
+/// use zeek_cluster::{Cluster, ClusterEvent, Logs, parse_layout};
 ///
-/// let layout = read_layout("cluster.yaml")?;
-/// let (cluster, mut events) = Cluster::builder(&layout, "worker-1").init().await?;
-/// cluster.subscribe("my.topic").await?;
-/// cluster.publish("zeek.cluster.manager", Cluster::make_event("My::hello", vec!["world".into()])).await?;
-/// while let Some(event) = events.next().await {
-///     match event {
-///         ClusterEvent::NodeUp { name, .. } => eprintln!("{name} is there"),
-///         ClusterEvent::Remote { event, .. } => eprintln!("{event}"),
-///         _ => {}
+/// let text = format!("port: {port}\nnodes:\n  manager: {{ type: manager }}\n  worker: {{ type: worker }}\n");
+/// let layout = parse_layout(&text, "cluster.yaml")?;
+/// let (manager, mut at_manager) = Cluster::builder(&layout, "manager").logs(Logs::discarded()).init().await?;
+/// let (worker, mut at_worker) = Cluster::builder(&layout, "worker").init().await?;
+/// at_worker.node_up("manager").await.ok_or("the worker has ended")?;
+/// at_manager.node_up("worker").await.ok_or("the manager has ended")?;
+///
+/// let event = Cluster::make_event("My::hello", vec!["world".into()]);
+/// manager.publish(&manager.node_topic("worker"), event).await?;
+/// let heard = loop {
+///     if let ClusterEvent::Remote { event, .. } = at_worker.next().await.ok_or("the worker has ended")? {
+///         break event;
 ///     }
-/// }
-/// cluster.close().await?;
+/// };
+/// assert_eq!(heard.to_string(), "My::hello(world)");
+/// worker.close().await?;
+/// manager.close().await?;
 /// # Ok(())
 /// # }
 /// ```
@@ -282,7 +292,8 @@ impl Cluster {
     /// exists already is given back as it is. Every node has the stores that the layout names from the start.
     ///
     /// # Errors
-    /// A name that is none, a master node that the layout does not have, a file that cannot be opened.
+    /// [`CreateError::Name`] for a name that is none, [`CreateError::NoMasterNode`] or [`CreateError::UnknownMasterNode`] for a
+    /// master that the layout does not have, [`CreateError::Open`] for a file that cannot be opened, [`CreateError::Start`].
     pub async fn create_store(&self, name: &str, persistent: Persistence) -> Result<StoreInfo, CreateError> {
         let (stores, name) = (self.member.stores.clone(), name.to_owned());
         let store = name.clone();
@@ -296,7 +307,38 @@ impl Cluster {
     /// [`ClusterEvent::WebsocketClientAdded`](crate::cluster::ClusterEvent::WebsocketClientAdded) and its counterpart.
     ///
     /// # Errors
-    /// Wrong options, files that cannot be used, an address that cannot be bound, another server on that address.
+    /// [`ListenError::NoKeyFile`], [`ListenError::NoCertFile`], [`ListenError::File`], [`ListenError::Mismatch`] and
+    /// [`ListenError::Ciphers`] for TLS options that cannot be used, [`ListenError::Bind`] for an address that cannot be had,
+    /// [`ListenError::AlreadyListening`] for another server on that address, [`ListenError::Ended`].
+    ///
+    /// ```
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let hub = zeek_cluster::api::config::ZeromqEndpoints {
+    /// #     connect_xpub_endpoint: "tcp://127.0.0.1:9".into(),
+    /// #     connect_xsub_endpoint: "tcp://127.0.0.1:9".into(),
+    /// #     connect_log_endpoints: Vec::new(),
+    /// #     run_proxy_thread: false,
+    /// #     listen_xpub_endpoint: None,
+    /// #     listen_xsub_endpoint: None,
+    /// #     listen_log_endpoint: None,
+    /// #     ipv6: false,
+    /// # };
+    /// use std::net::Ipv4Addr;
+    /// use std::time::Duration;
+    /// use zeek_cluster::{Cluster, WebSocketServerOptions};
+    ///
+    /// let (cluster, _events) = Cluster::builder_at(hub).connect_timeout(Duration::ZERO).init().await?;
+    /// let mut options = WebSocketServerOptions::new(Ipv4Addr::LOCALHOST.into(), 0);
+    /// let address = cluster.listen_websocket(options.clone())?;
+    /// assert_ne!(address.port(), 0);
+    /// // A certificate without its key is refused at once.
+    /// options.tls_options.cert_file = Some("server.pem".into());
+    /// assert!(cluster.listen_websocket(options).is_err());
+    /// cluster.close().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn listen_websocket(&self, options: WebSocketServerOptions) -> Result<SocketAddr, ListenError> {
         self.member.websockets.listen_websocket(options)
     }

@@ -27,6 +27,11 @@ pub struct ArchiveRequest {
 }
 
 /// Compresses and moves one rotated log, by the rules of the node's configuration.
+///
+/// # Errors
+/// [`NodeError::Config`], [`NodeError::ConfigSyntax`] or [`NodeError::NotInLayout`] when the node's configuration
+/// cannot be read, [`NodeError::LogOption`] when an option of it is wrong, [`ZeekError::Archive`] for times that are
+/// none and for a file that cannot be moved; the log then stays where it is.
 pub fn archive_log(request: &ArchiveRequest) -> Result<(), NodeError> {
     let config = config::read(&request.dir, &request.node)?;
     let options = logger_options(&config, &request.dir)?;

@@ -116,6 +116,10 @@ pub struct Hub {
 
 impl Hub {
     /// Binds both sockets and starts the thread `zmq-hub`. What it has to report goes to `notify` too, from that thread.
+    ///
+    /// # Errors
+    /// [`StartError::Bind`] when a port cannot be had, [`StartError::Key`] or [`StartError::NoServerKey`] for keys that
+    /// are none or are missing, [`StartError::System`] when the system has no more threads, sockets or descriptors.
     pub fn start(options: HubOptions, notify: impl Fn(LinkEvent) + Send + 'static) -> Result<Hub, StartError> {
         let shared = Arc::new(Shared {
             counters: Atomics::default(),

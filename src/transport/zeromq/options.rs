@@ -22,26 +22,26 @@ pub struct Options {
     pub hub: Option<HubOptions>,
     /// The cluster's CURVE keys; none for plain text.
     pub keys: Option<Keys>,
-    /// `ipv6`.
+    /// `ipv6`: whether sockets also speak IPv6 (`ZMQ_IPV6`).
     pub ipv6: bool,
     /// `linger_ms`: how long closing waits for what is queued. Negative is no option here: closing always ends.
     pub linger: Duration,
     /// `xpub_sndhwm`: events that wait for the connection before further ones are dropped; 0 for no limit.
     pub xpub_sndhwm: i32,
-    /// `xpub_sndbuf`: -1 for the kernel's choice.
+    /// `xpub_sndbuf` in octets (`ZMQ_SNDBUF`); -1 for the kernel's choice.
     pub xpub_sndbuf: i32,
-    /// `xsub_rcvhwm`.
+    /// `xsub_rcvhwm`: events that wait to be read before TCP holds the hub back; 0 for no limit.
     pub xsub_rcvhwm: i32,
-    /// `xsub_rcvbuf`: -1 for the kernel's choice.
+    /// `xsub_rcvbuf` in octets (`ZMQ_RCVBUF`); -1 for the kernel's choice.
     pub xsub_rcvbuf: i32,
     /// `onloop_queue_hwm`: events are dropped while so many things wait in the inbox. 0 means a million, never
     /// "no limit".
     pub onloop_queue_hwm: usize,
-    /// `log_immediate`.
+    /// `log_immediate`: batches are queued only for loggers that are connected (`ZMQ_IMMEDIATE`).
     pub log_immediate: bool,
     /// `log_sndhwm`, batches per logger.
     pub log_sndhwm: i32,
-    /// `log_sndbuf`: -1 for the kernel's choice.
+    /// `log_sndbuf` in octets; -1 for the kernel's choice.
     pub log_sndbuf: i32,
     /// `log_rcvhwm`, batches per sender; lowered by itself where batches are so large that more than
     /// [`log_queue_bytes`](Options::log_queue_bytes) would wait.
@@ -49,7 +49,7 @@ pub struct Options {
     /// Octets of batches that a logger holds: once as read and not yet written, once in libzmq. While so many wait, senders
     /// do. Zeek knows no such bound.
     pub log_queue_bytes: usize,
-    /// `log_rcvbuf`: -1 for the kernel's choice.
+    /// `log_rcvbuf` in octets; -1 for the kernel's choice.
     pub log_rcvbuf: i32,
     /// `connect_xpub_nodrop`: false turns the count of drops off.
     pub connect_xpub_nodrop: bool,
@@ -102,7 +102,7 @@ pub struct HubOptions {
     pub listen_xpub_endpoint: String,
     /// `listen_xsub_endpoint`: where events come in.
     pub listen_xsub_endpoint: String,
-    /// `proxy_io_threads`.
+    /// `proxy_io_threads`: libzmq's I/O threads of the hub (`ZMQ_IO_THREADS`).
     pub io_threads: i32,
     /// `listen_xpub_nodrop`: false drops for a full subscriber at once, and counts nothing.
     pub xpub_nodrop: bool,
