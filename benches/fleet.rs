@@ -4,7 +4,9 @@
 //! - `deploy` of an unchanged layout to 32 hosts: at most 1.5 times 32 parallel `ssh -o KexAlgorithms=curve25519-sha256
 //!   host true`. Without that option ssh has a handicap of 117 ms of CPU per host.
 //! - The first `deploy`, upload included: at most 32 parallel `rsync` of the program through such an ssh. A deploy starts a
-//!   node on each host besides; `install`, which does not, is told as well.
+//!   node on each host besides; `install`, which does not, is told as well. Hosts have disks of their own, and these share
+//!   one: it is measured in memory, as if no disk were slower than the network, and on this machine's disk, where all wait
+//!   for it (a deploy syncs what it brings; there `rsync --fsync` is told as well).
 //! - Client CPU of `status`: at most 4 ms per host.
 //! - `status` of 100 nodes on 10 hosts: at most 2 bare logins (`ssh host true`).
 //! - Ten hosts of which one swallows packets: the rows of the nine within 0.5 s.
@@ -39,8 +41,8 @@ struct Cost {
 }
 
 struct Bench {
-    folder: tempfile::TempDir,
     machines: Machines,
+    folder: tempfile::TempDir,
 }
 
 fn main() {
@@ -49,15 +51,17 @@ fn main() {
         return;
     }
     let count = std::env::args().find_map(|argument| argument.parse().ok()).unwrap_or(HOSTS);
-    let folder = tempfile::Builder::new().prefix("zc-fleet-").tempdir_in("/tmp").expect("a folder");
-    fs::create_dir(folder.path().join("base")).expect("the base folder");
-    fs::create_dir(folder.path().join("home")).expect("a home folder");
-    let machines = Machines::start(folder.path(), &folder.path().join("base"), count);
-    let bench = Bench { folder, machines };
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     println!("{count} hosts; load average before: {}", load.trim());
+    let on_disk = Bench::start("/var/tmp", count);
+    let ours = on_disk.layout("campus", count, 1);
+    on_disk.first_deploy(&ours, count, "on one disk", &["-W"]);
+    on_disk.first_deploy(&ours, count, "on one disk, rsync syncs too", &["-W", "--fsync"]);
+    on_disk.run(&ours, &["remove", "--all", "--yes"]);
+    drop(on_disk);
+    let bench = Bench::start("/dev/shm", count);
     let ours = bench.layout("campus", count, 1);
-    bench.first_deploy(&ours, count);
+    bench.first_deploy(&ours, count, "in memory", &["-W"]);
     bench.unchanged_deploy(&ours, count);
     bench.status(&ours, count);
     bench.run(&ours, &["remove", "--all", "--yes"]);
@@ -66,6 +70,15 @@ fn main() {
 }
 
 impl Bench {
+    /// So many machines whose disks are in a folder of `place`.
+    fn start(place: &str, count: usize) -> Bench {
+        let folder = tempfile::Builder::new().prefix("zc-fleet-").tempdir_in(place).expect("a folder");
+        fs::create_dir(folder.path().join("base")).expect("the base folder");
+        fs::create_dir(folder.path().join("home")).expect("a home folder");
+        let machines = Machines::start(folder.path(), &folder.path().join("base"), count);
+        Bench { machines, folder }
+    }
+
     /// A layout of `hosts` hosts with so many workers on each; manager and logger are on the first.
     fn layout(&self, name: &str, hosts: usize, workers: usize) -> PathBuf {
         let names: Vec<String> = (0..hosts).map(Machines::name).collect();
@@ -82,27 +95,45 @@ impl Bench {
         path
     }
 
-    fn first_deploy(&self, layout: &Path, count: usize) {
-        let install = self.run(layout, &["install"]);
-        self.run(layout, &["remove", "--all", "--yes"]);
+    /// Leaves the cluster deployed.
+    fn first_deploy(&self, layout: &Path, count: usize, place: &str, options: &[&str]) {
+        let (mut installs, mut deploys, mut rsyncs) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..3 {
+            self.remove(layout);
+            rsyncs.push(self.rsync(count, options));
+            self.remove(layout);
+            installs.push(self.run(layout, &["install"]).wall);
+            self.remove(layout);
+            deploys.push(self.run(layout, &["deploy"]).wall);
+        }
+        let (install, deploy, rsync) = (median(installs), median(deploys), median(rsyncs));
+        let size = fs::metadata(env!("CARGO_BIN_EXE_zeek-cluster")).expect("the program").len() as f64 / 1e6;
+        println!(
+            "first deploy, {size:.1} MB to each, {place}: {:.2} s ({:.2} s without starting nodes); rsync: {:.2} s; {:.2} x, without nodes {:.2} x",
+            s(deploy),
+            s(install),
+            s(rsync),
+            ratio(deploy, rsync),
+            ratio(install, rsync),
+        );
+    }
+
+    fn remove(&self, layout: &Path) {
+        // Status 1: there may be nothing.
+        let _ =
+            measured(self.command(layout, &["remove", "--all", "--yes"]).stdout(Stdio::null()).stderr(Stdio::null()));
         self.forget();
-        let deploy = self.run(layout, &["deploy"]);
-        let program = env!("CARGO_BIN_EXE_zeek-cluster");
-        let rsync = self.parallel(count, |index| {
+    }
+
+    /// The program to all machines at once.
+    fn rsync(&self, count: usize, options: &[&str]) -> Duration {
+        self.parallel(count, |index| {
             let mut rsync = Command::new("rsync");
-            rsync.arg("-W").arg("-e").arg(format!("ssh {}", self.ssh_options().join(" "))).arg(program);
+            rsync.args(options).arg("-e").arg(format!("ssh {}", self.ssh_options().join(" ")));
+            rsync.arg(env!("CARGO_BIN_EXE_zeek-cluster"));
             rsync.arg(format!("root@{}:{}", self.machines.address(index), self.folder.path().join("base").display()));
             rsync
-        });
-        let size = fs::metadata(program).expect("the program").len() as f64 / 1e6;
-        println!(
-            "first deploy, {size:.1} MB to each: {:.2} s ({:.2} s without starting nodes); rsync: {:.2} s; {:.2} x, without nodes {:.2} x",
-            s(deploy.wall),
-            s(install.wall),
-            s(rsync),
-            ratio(deploy.wall, rsync),
-            ratio(install.wall, rsync),
-        );
+        })
     }
 
     /// Takes away everything on the machines' disks.

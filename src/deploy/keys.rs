@@ -9,6 +9,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+
 use crate::api::keys::{CurveKeys, KEY_FILES, KeyError, Z85Key};
 
 /// Names another folder than the default one for the keys of all clusters.
@@ -187,22 +189,15 @@ impl NextKeys {
         &self.keys
     }
 
-    /// Puts them in force; the old ones are deleted. In the moment between the two renames the old ones are in
-    /// `CLUSTER.old`.
+    /// Puts them in force, in one step, and deletes the old ones.
     ///
     /// # Errors
-    /// [`KeyStoreError::Io`] when a folder cannot be renamed or removed. When the second renaming fails, no keys are in
-    /// force and the old ones are in `CLUSTER.old`.
+    /// [`KeyStoreError::Io`] when the folders cannot be exchanged: then the old keys stay in force; or when the old ones
+    /// cannot be removed afterwards.
     pub fn take_over(self) -> Result<(), KeyStoreError> {
-        let current = &self.store.folder;
-        let old = current.with_extension("old");
-        let rename = |from: &Path, to: &Path| {
-            fs::rename(from, to).map_err(|source| KeyStoreError::Io { verb: "rename", path: from.to_owned(), source })
-        };
-        remove_folder(&old)?;
-        rename(current, &old)?;
-        rename(&self.folder, current)?;
-        remove_folder(&old)
+        renameat_with(CWD, &self.folder, CWD, &self.store.folder, RenameFlags::EXCHANGE)
+            .map_err(|error| KeyStoreError::Io { verb: "rename", path: self.folder.clone(), source: error.into() })?;
+        remove_folder(&self.folder)
     }
 
     /// Deletes them; the old ones stay in force.

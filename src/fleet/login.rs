@@ -179,6 +179,9 @@ fn handshake(hop: &Hop, known: &KnownHosts, progress: &Progress, stream: Stream)
     let mut session = Session::new().map_err(|e| broken(&e))?;
     session.set_timeout(millis(progress.remaining()));
     session.method_pref(MethodType::HostKey, &host_key_preference(hop, known)).map_err(|e| broken(&e))?;
+    for direction in [MethodType::CryptCs, MethodType::CryptSc] {
+        session.method_pref(direction, cipher_preference()).map_err(|e| broken(&e))?;
+    }
     let socket = match stream {
         Stream::Tcp(stream) => {
             let copy = stream.as_fd().try_clone_to_owned();
@@ -225,6 +228,22 @@ fn handshake_fault(session: &Session, error: &Error, progress: &Progress) -> (Fa
     }
     let hint = "what it offers and what is wanted: ssh -vv to the same host; zeek-cluster doctor";
     (Fault::failed(step, error.message()).hint(hint), Retry::No)
+}
+
+/// The ciphers that OpenSSH's client offers. What the processor has instructions for comes first: libssh2 would take ChaCha20,
+/// which it computes without any.
+fn cipher_preference() -> &'static str {
+    #[cfg(target_arch = "x86_64")]
+    let has_aes = std::is_x86_feature_detected!("aes");
+    #[cfg(target_arch = "aarch64")]
+    let has_aes = std::arch::is_aarch64_feature_detected!("aes");
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    let has_aes = false;
+    if has_aes {
+        "aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com,aes128-ctr,aes192-ctr,aes256-ctr"
+    } else {
+        "chacha20-poly1305@openssh.com,aes128-gcm@openssh.com,aes256-gcm@openssh.com,aes128-ctr,aes192-ctr,aes256-ctr"
+    }
 }
 
 /// The types known for this host first, so that the server shows a key that can be compared.
