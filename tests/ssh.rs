@@ -125,6 +125,31 @@ fn a_machine_with_another_key_is_refused_and_costs_only_its_own_nodes() {
     );
 }
 
+/// PAM asks, the operator answers on a terminal, and nobody else does: whichever client speaks SSH.
+#[test]
+fn questions_of_pam_are_asked_on_a_terminal_alone() {
+    let Some((sandbox, mut machines)) = start() else { return };
+    machines.ask_through_pam(1, "open says me");
+    for client in ["builtin", "system"] {
+        let command = ["exec", "sensor-1", "--ssh", client, "--", "echo", "got in"];
+        let said = sandbox.on_a_terminal(&command, &[("assword: ", "open says me")]);
+        assert!(said.contains("got in") && !said.contains("open says me"), "{client}: {said}");
+        assert_eq!(said.matches("Password: ").count(), 1, "{client}: {said}");
+        assert!(said.contains(&format!("root@{}", machines.address(1))), "{client}: {said}");
+        let wrong = sandbox.on_a_terminal(&command, &[("assword: ", "close says me")]);
+        assert!(!wrong.contains("got in") && wrong.contains("login as root refused"), "{client}: {wrong}");
+
+        let alone = sandbox.expect(1, &command);
+        let what =
+            "login as root refused: the server asks for keyboard-interactive, and there is no terminal to ask on";
+        assert!(alone.stderr.contains(what) && alone.stderr.contains("ssh-copy-id"), "{client}: {alone:#?}");
+    }
+    // Nothing of it was kept.
+    let kept = std::process::Command::new("grep").args(["-r", "says me"]).arg(sandbox.home()).output().expect("grep");
+    assert_eq!(String::from_utf8_lossy(&kept.stdout), "");
+    std::fs::remove_file(sandbox.layout()).expect("nothing was deployed");
+}
+
 fn kill(pid: i64) {
     let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw).expect("a process id");
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("the process is there");

@@ -219,6 +219,27 @@ impl Machines {
         assert!(done.expect("mount").success());
     }
 
+    /// Makes the sshd of a machine let nobody in but through PAM, which asks for this password. Its `/etc/pam.d` and
+    /// `/etc/shadow` are its own.
+    pub fn ask_through_pam(&mut self, index: usize, password: &str) {
+        self.stop_sshd(index);
+        self.set_password(index, password);
+        let folder = self.host_folder(index);
+        let pam = folder.join("pam.d");
+        fs::create_dir_all(&pam).expect("a folder");
+        // sshd looks for the name that it was started by.
+        let rules = "auth required pam_unix.so\naccount required pam_permit.so\n\
+                     session required pam_permit.so\n";
+        fs::write(pam.join("sshd"), rules).expect("a file");
+        let done = self.inside(index, "mount").arg("--bind").arg(pam).arg("/etc/pam.d").status();
+        assert!(done.expect("mount").success());
+        let config = folder.join("sshd_config");
+        let text = fs::read_to_string(&config).expect("sshd_config").replace("UsePAM no", "UsePAM yes");
+        let more = "KbdInteractiveAuthentication yes\nPasswordAuthentication no\nPubkeyAuthentication no\n";
+        fs::write(&config, text + more).expect("sshd_config");
+        self.start_sshd(index);
+    }
+
     /// Everything as it was after the start: no processes but sshd, empty disks, no faults, the keys that are known.
     pub fn reset(&mut self) {
         for index in 0..self.machines.len() {
