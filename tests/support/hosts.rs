@@ -177,8 +177,18 @@ impl Machines {
 
     /// Makes a machine swallow every packet from this one, or answer again: no refusal, no sign of life.
     pub fn set_black_hole(&self, index: usize, on: bool) {
-        let (here, change) = (format!("{}.254/32", self.subnet), if on { "replace" } else { "del" });
-        let args = ["-n", &self.namespace(index), "route", change, "blackhole", &here];
+        self.set_hole(index, &format!("{}.254/32", self.subnet), on);
+    }
+
+    /// The same between two machines.
+    pub fn set_black_hole_between(&self, one: usize, other: usize, on: bool) {
+        self.set_hole(one, &format!("{}/32", self.address(other)), on);
+        self.set_hole(other, &format!("{}/32", self.address(one)), on);
+    }
+
+    fn set_hole(&self, index: usize, from: &str, on: bool) {
+        let change = if on { "replace" } else { "del" };
+        let args = ["-n", &self.namespace(index), "route", change, "blackhole", from];
         // Taking away what is not there is no mistake.
         assert!(run_quietly("ip", &args) || !on, "ip {}", args.join(" "));
     }
