@@ -137,6 +137,18 @@ mod tests {
     }
 
     #[test]
+    fn the_key_of_a_token_is_known_by_its_public_half() {
+        let of = |kind: &str| {
+            let name = [&(kind.len() as u32).to_be_bytes(), kind.as_bytes()].concat();
+            KeyFile { path: "/k".into(), encrypted: false, public: Some(name), certificate: None }
+        };
+        assert!(
+            of("sk-ssh-ed25519@openssh.com").is_of_token() && of("sk-ecdsa-sha2-nistp256@openssh.com").is_of_token()
+        );
+        assert!(!of("ssh-ed25519").is_of_token());
+    }
+
+    #[test]
     fn what_is_not_a_key_is_named() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x");

@@ -52,9 +52,17 @@ impl fmt::Debug for Gates {
     }
 }
 
-/// A jump host: held by the sessions that go through it; and when and why the last login failed.
+/// A jump host.
 #[derive(Default)]
-struct Gate(tokio::sync::Mutex<(Weak<Master>, Option<(Instant, Lost)>)>);
+struct Gate(tokio::sync::Mutex<GateState>);
+
+#[derive(Default)]
+struct GateState {
+    /// Held by the sessions that go through it.
+    open: Weak<Master>,
+    /// When and why the last login failed.
+    failed: Option<(Instant, Lost)>,
+}
 
 impl Way {
     /// A master for the last of the machines, through those before it.
@@ -99,11 +107,11 @@ impl Way {
         };
         let asked = Instant::now();
         let mut state = gate.0.lock().await;
-        if let Some(master) = state.0.upgrade().filter(|master| master.lives()) {
+        if let Some(master) = state.open.upgrade().filter(|master| master.lives()) {
             return Ok(master);
         }
         // Whoever waited for it meanwhile is not made to wait for another one.
-        if let Some((at, lost)) = &state.1
+        if let Some((at, lost)) = &state.failed
             && *at >= asked
         {
             return Err(lost.clone());
@@ -111,11 +119,11 @@ impl Way {
         match self.open_up_to(stops.len(), true).await {
             Ok(master) => {
                 let master = Arc::new(master);
-                *state = (Arc::downgrade(&master), None);
+                *state = GateState { open: Arc::downgrade(&master), failed: None };
                 Ok(master)
             }
             Err(lost) => {
-                state.1 = Some((Instant::now(), lost.clone()));
+                state.failed = Some((Instant::now(), lost.clone()));
                 Err(lost)
             }
         }

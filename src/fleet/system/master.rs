@@ -97,7 +97,8 @@ impl Master {
         let through = opening.gate.as_ref().map(|gate| (gate.control.as_path(), gate.name.as_str()));
         let mut command = Command::new("ssh");
         command.args(arguments::of_master(opening.to, opening.settings, &control, through));
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        // Ctrl-C is for this process, which finishes its step through the others.
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).process_group(0);
         match &opening.settings.ssh_agent {
             Some(agent) => command.env("SSH_AUTH_SOCK", agent),
             None => command.env_remove("SSH_AUTH_SOCK"),
@@ -135,7 +136,8 @@ impl Master {
     pub fn client(&self, remote: &str) -> Command {
         let mut command = Command::new("ssh");
         command.args(arguments::of_client(&self.control, &["--", &self.name, remote]));
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.kill_on_drop(true).process_group(0);
         command
     }
 
