@@ -188,7 +188,7 @@ _zeek__cluster() {
 
     case "${cmd}" in
         zeek__cluster)
-            opts="-l -o -q -v -h -V --layout --output --quiet --verbose --parallel --timeout --yes --help --version plan deploy check install start stop restart rollback unlock remove status wait nodes count peers log doctor output top df metrics releases history subscribe publish exec store layout keys agent node completions man help"
+            opts="-l -o -q -v -h -V --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help --version plan deploy check install start stop restart rollback unlock remove status wait nodes count peers log doctor output top df metrics releases history subscribe publish exec store layout keys agent node completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -236,6 +236,10 @@ _zeek__cluster() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --ssh)
+                    COMPREPLY=($(compgen -W "builtin system" -- "${cur}"))
+                    return 0
+                    ;;
                 --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -248,7 +252,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__agent)
-            opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --timeout --yes --help run connect status"
+            opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help run connect status"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -294,6 +298,10 @@ _zeek__cluster() {
                     ;;
                 --parallel)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ssh)
+                    COMPREPLY=($(compgen -W "builtin system" -- "${cur}"))
                     return 0
                     ;;
                 --timeout)
@@ -308,7 +316,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__agent__subcmd__connect)
-            opts="-l -o -q -v -h --dir --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            opts="-l -o -q -v -h --dir --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -361,6 +369,10 @@ _zeek__cluster() {
                     ;;
                 --parallel)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ssh)
+                    COMPREPLY=($(compgen -W "builtin system" -- "${cur}"))
                     return 0
                     ;;
                 --timeout)
@@ -375,7 +387,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__agent__subcmd__run)
-            opts="-l -o -q -v -h --dir --detach --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            opts="-l -o -q -v -h --dir --detach --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -430,6 +442,10 @@ _zeek__cluster() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --ssh)
+                    COMPREPLY=($(compgen -W "builtin system" -- "${cur}"))
+                    return 0
+                    ;;
                 --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -442,7 +458,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__agent__subcmd__status)
-            opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -490,6 +506,10 @@ _zeek__cluster() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --ssh)
+                    COMPREPLY=($(compgen -W "builtin system" -- "${cur}"))
+                    return 0
+                    ;;
                 --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -502,7 +522,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__check)
-            opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -548,6 +568,10 @@ _zeek__cluster() {
                     ;;
                 --parallel)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ssh)
+                    COMPREPLY=($(compgen -W "builtin system" -- "${cur}"))
                     return 0
                     ;;
                 --timeout)
@@ -562,7 +586,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__completions)
-            opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --timeout --yes --help bash elvish fish powershell zsh"
+            opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help bash elvish fish powershell zsh"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -610,6 +634,10 @@ _zeek__cluster() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --ssh)
+                    COMPREPLY=($(compgen -W "builtin system" -- "${cur}"))
+                    return 0
+                    ;;
                 --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -622,7 +650,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__count)
-            opts="-n -a -d -e -l -o -q -v -h --type --active --defined --expect --connect --keys --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            opts="-n -a -d -e -l -o -q -v -h --type --active --defined --expect --connect --keys --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -697,6 +725,10 @@ _zeek__cluster() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --ssh)
+                    COMPREPLY=($(compgen -W "builtin system" -- "${cur}"))
+                    return 0
+                    ;;
                 --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -709,7 +741,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__deploy)
-            opts="-l -o -q -v -h --plan --max-unavailable --gate-timeout --pause --on-failure --allow-partial --wait --no-lock --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            opts="-l -o -q -v -h --plan --max-unavailable --gate-timeout --pause --on-failure --allow-partial --wait --no-lock --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -792,6 +824,10 @@ _zeek__cluster() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --ssh)
+                    COMPREPLY=($(compgen -W "builtin system" -- "${cur}"))
+                    return 0
+                    ;;
                 --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -804,7 +840,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__df)
-            opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -850,6 +886,10 @@ _zeek__cluster() {
                     ;;
                 --parallel)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ssh)
+                    COMPREPLY=($(compgen -W "builtin system" -- "${cur}"))
                     return 0
                     ;;
                 --timeout)
@@ -864,7 +904,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__doctor)
-            opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -912,6 +952,10 @@ _zeek__cluster() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --ssh)
+                    COMPREPLY=($(compgen -W "builtin system" -- "${cur}"))
+                    return 0
+                    ;;
                 --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -924,7 +968,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__exec)
-            opts="-l -o -q -v -h --shell --stream --diff --outdir --max-rc --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            opts="-l -o -q -v -h --shell --stream --diff --outdir --max-rc --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -979,6 +1023,10 @@ _zeek__cluster() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --ssh)
+                    COMPREPLY=($(compgen -W "builtin system" -- "${cur}"))
+                    return 0
+                    ;;
                 --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -991,7 +1039,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__help)
-            opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1039,6 +1087,10 @@ _zeek__cluster() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --ssh)
+                    COMPREPLY=($(compgen -W "builtin system" -- "${cur}"))
+                    return 0
+                    ;;
                 --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1051,7 +1103,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__history)
-            opts="-n -l -o -q -v -h --here --lines --layout --output --quiet --verbose --parallel --timeout --yes --help show"
+            opts="-n -l -o -q -v -h --here --lines --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help show"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1107,6 +1159,10 @@ _zeek__cluster() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --ssh)
+                    COMPREPLY=($(compgen -W "builtin system" -- "${cur}"))
+                    return 0
+                    ;;
                 --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1119,7 +1175,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__history__subcmd__show)
-            opts="-l -o -q -v -h --here --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            opts="-l -o -q -v -h --here --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1165,6 +1221,10 @@ _zeek__cluster() {
                     ;;
                 --parallel)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ssh)
+                    COMPREPLY=($(compgen -W "builtin system" -- "${cur}"))
                     return 0
                     ;;
                 --timeout)
@@ -1179,7 +1239,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__install)
-            opts="-l -o -q -v -h --wait --no-lock --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            opts="-l -o -q -v -h --wait --no-lock --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1229,6 +1289,10 @@ _zeek__cluster() {
                     ;;
                 --parallel)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ssh)
+                    COMPREPLY=($(compgen -W "builtin system" -- "${cur}"))
                     return 0
                     ;;
                 --timeout)
@@ -1243,7 +1307,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__keys)
-            opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --timeout --yes --help generate rotate show-public"
+            opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help generate rotate show-public"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1291,6 +1355,10 @@ _zeek__cluster() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --ssh)
+                    COMPREPLY=($(compgen -W "builtin system" -- "${cur}"))
+                    return 0
+                    ;;
                 --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1303,7 +1371,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__keys__subcmd__generate)
-            opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1351,6 +1419,10 @@ _zeek__cluster() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --ssh)
+                    COMPREPLY=($(compgen -W "builtin system" -- "${cur}"))
+                    return 0
+                    ;;
                 --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1363,7 +1435,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__keys__subcmd__rotate)
-            opts="-l -o -q -v -h --wait --no-lock --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            opts="-l -o -q -v -h --wait --no-lock --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1415,6 +1487,10 @@ _zeek__cluster() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --ssh)
+                    COMPREPLY=($(compgen -W "builtin system" -- "${cur}"))
+                    return 0
+                    ;;
                 --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1427,7 +1503,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__keys__subcmd__show__subcmd__public)
-            opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1475,6 +1551,10 @@ _zeek__cluster() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --ssh)
+                    COMPREPLY=($(compgen -W "builtin system" -- "${cur}"))
+                    return 0
+                    ;;
                 --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1487,7 +1567,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__layout)
-            opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --timeout --yes --help check show schema"
+            opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help check show schema"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1535,6 +1615,10 @@ _zeek__cluster() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --ssh)
+                    COMPREPLY=($(compgen -W "builtin system" -- "${cur}"))
+                    return 0
+                    ;;
                 --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1547,7 +1631,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__layout__subcmd__check)
-            opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1593,6 +1677,10 @@ _zeek__cluster() {
                     ;;
                 --parallel)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ssh)
+                    COMPREPLY=($(compgen -W "builtin system" -- "${cur}"))
                     return 0
                     ;;
                 --timeout)
@@ -1607,7 +1695,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__layout__subcmd__schema)
-            opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1655,6 +1743,10 @@ _zeek__cluster() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --ssh)
+                    COMPREPLY=($(compgen -W "builtin system" -- "${cur}"))
+                    return 0
+                    ;;
                 --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1667,7 +1759,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__layout__subcmd__show)
-            opts="-f -l -o -q -v -h --format --options --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            opts="-f -l -o -q -v -h --format --options --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1723,6 +1815,10 @@ _zeek__cluster() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --ssh)
+                    COMPREPLY=($(compgen -W "builtin system" -- "${cur}"))
+                    return 0
+                    ;;
                 --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1735,7 +1831,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__log)
-            opts="-n -f -l -o -q -v -h --lines --follow --since --until --node --grep --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            opts="-n -f -l -o -q -v -h --lines --follow --since --until --node --grep --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1807,6 +1903,10 @@ _zeek__cluster() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --ssh)
+                    COMPREPLY=($(compgen -W "builtin system" -- "${cur}"))
+                    return 0
+                    ;;
                 --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1819,7 +1919,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__man)
-            opts="-l -o -q -v -h --dir --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            opts="-l -o -q -v -h --dir --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1874,6 +1974,10 @@ _zeek__cluster() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --ssh)
+                    COMPREPLY=($(compgen -W "builtin system" -- "${cur}"))
+                    return 0
+                    ;;
                 --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1886,7 +1990,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__metrics)
-            opts="-l -o -q -v -h --grep --nonzero --prometheus --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            opts="-l -o -q -v -h --grep --nonzero --prometheus --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1938,6 +2042,10 @@ _zeek__cluster() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --ssh)
+                    COMPREPLY=($(compgen -W "builtin system" -- "${cur}"))
+                    return 0
+                    ;;
                 --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1950,7 +2058,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__node)
-            opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --timeout --yes --help run archive-log check"
+            opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help run archive-log check"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1998,6 +2106,10 @@ _zeek__cluster() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --ssh)
+                    COMPREPLY=($(compgen -W "builtin system" -- "${cur}"))
+                    return 0
+                    ;;
                 --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -2010,7 +2122,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__node__subcmd__archive__subcmd__log)
-            opts="-l -o -q -v -h --dir --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            opts="-l -o -q -v -h --dir --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2060,6 +2172,10 @@ _zeek__cluster() {
                     ;;
                 --parallel)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ssh)
+                    COMPREPLY=($(compgen -W "builtin system" -- "${cur}"))
                     return 0
                     ;;
                 --timeout)
@@ -2074,7 +2190,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__node__subcmd__check)
-            opts="-l -o -q -v -h --dir --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            opts="-l -o -q -v -h --dir --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2126,6 +2242,10 @@ _zeek__cluster() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --ssh)
+                    COMPREPLY=($(compgen -W "builtin system" -- "${cur}"))
+                    return 0
+                    ;;
                 --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -2138,7 +2258,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__node__subcmd__run)
-            opts="-l -o -q -v -h --dir --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            opts="-l -o -q -v -h --dir --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2193,6 +2313,10 @@ _zeek__cluster() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --ssh)
+                    COMPREPLY=($(compgen -W "builtin system" -- "${cur}"))
+                    return 0
+                    ;;
                 --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -2205,7 +2329,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__nodes)
-            opts="-l -o -q -v -h --fold --count --connect --keys --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            opts="-l -o -q -v -h --fold --count --connect --keys --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2264,6 +2388,10 @@ _zeek__cluster() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --ssh)
+                    COMPREPLY=($(compgen -W "builtin system" -- "${cur}"))
+                    return 0
+                    ;;
                 --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -2276,7 +2404,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__output)
-            opts="-s -n -f -l -o -q -v -h --stream --lines --follow --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            opts="-s -n -f -l -o -q -v -h --stream --lines --follow --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2340,6 +2468,10 @@ _zeek__cluster() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --ssh)
+                    COMPREPLY=($(compgen -W "builtin system" -- "${cur}"))
+                    return 0
+                    ;;
                 --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -2352,7 +2484,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__peers)
-            opts="-l -o -q -v -h --down --connect --keys --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            opts="-l -o -q -v -h --down --connect --keys --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2409,6 +2541,10 @@ _zeek__cluster() {
                     ;;
                 --parallel)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ssh)
+                    COMPREPLY=($(compgen -W "builtin system" -- "${cur}"))
                     return 0
                     ;;
                 --timeout)
@@ -2423,7 +2559,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__plan)
-            opts="-l -o -q -v -h --allow-partial --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            opts="-l -o -q -v -h --allow-partial --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2471,6 +2607,10 @@ _zeek__cluster() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --ssh)
+                    COMPREPLY=($(compgen -W "builtin system" -- "${cur}"))
+                    return 0
+                    ;;
                 --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -2483,7 +2623,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__publish)
-            opts="-l -o -q -v -h --connect --keys --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            opts="-l -o -q -v -h --connect --keys --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2542,6 +2682,10 @@ _zeek__cluster() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --ssh)
+                    COMPREPLY=($(compgen -W "builtin system" -- "${cur}"))
+                    return 0
+                    ;;
                 --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -2554,7 +2698,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__releases)
-            opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2600,6 +2744,10 @@ _zeek__cluster() {
                     ;;
                 --parallel)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ssh)
+                    COMPREPLY=($(compgen -W "builtin system" -- "${cur}"))
                     return 0
                     ;;
                 --timeout)
@@ -2614,7 +2762,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__remove)
-            opts="-l -o -q -v -h --all --wait --no-lock --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            opts="-l -o -q -v -h --all --wait --no-lock --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2664,6 +2812,10 @@ _zeek__cluster() {
                     ;;
                 --parallel)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ssh)
+                    COMPREPLY=($(compgen -W "builtin system" -- "${cur}"))
                     return 0
                     ;;
                 --timeout)
@@ -2678,7 +2830,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__restart)
-            opts="-l -o -q -v -h --wait --no-lock --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            opts="-l -o -q -v -h --wait --no-lock --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2728,6 +2880,10 @@ _zeek__cluster() {
                     ;;
                 --parallel)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ssh)
+                    COMPREPLY=($(compgen -W "builtin system" -- "${cur}"))
                     return 0
                     ;;
                 --timeout)
@@ -2742,7 +2898,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__rollback)
-            opts="-l -o -q -v -h --wait --no-lock --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            opts="-l -o -q -v -h --wait --no-lock --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2792,6 +2948,10 @@ _zeek__cluster() {
                     ;;
                 --parallel)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ssh)
+                    COMPREPLY=($(compgen -W "builtin system" -- "${cur}"))
                     return 0
                     ;;
                 --timeout)
@@ -2806,7 +2966,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__start)
-            opts="-l -o -q -v -h --wait --no-lock --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            opts="-l -o -q -v -h --wait --no-lock --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2856,6 +3016,10 @@ _zeek__cluster() {
                     ;;
                 --parallel)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ssh)
+                    COMPREPLY=($(compgen -W "builtin system" -- "${cur}"))
                     return 0
                     ;;
                 --timeout)
@@ -2870,7 +3034,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__status)
-            opts="-w -l -o -q -v -h --watch --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            opts="-w -l -o -q -v -h --watch --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2918,6 +3082,10 @@ _zeek__cluster() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --ssh)
+                    COMPREPLY=($(compgen -W "builtin system" -- "${cur}"))
+                    return 0
+                    ;;
                 --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -2930,7 +3098,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__stop)
-            opts="-l -o -q -v -h --wait --no-lock --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            opts="-l -o -q -v -h --wait --no-lock --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2982,6 +3150,10 @@ _zeek__cluster() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --ssh)
+                    COMPREPLY=($(compgen -W "builtin system" -- "${cur}"))
+                    return 0
+                    ;;
                 --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -2994,7 +3166,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__store)
-            opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --timeout --yes --help list get keys size put del clear watch"
+            opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help list get keys size put del clear watch"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3042,6 +3214,10 @@ _zeek__cluster() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --ssh)
+                    COMPREPLY=($(compgen -W "builtin system" -- "${cur}"))
+                    return 0
+                    ;;
                 --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -3054,7 +3230,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__store__subcmd__clear)
-            opts="-l -o -q -v -h --node --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            opts="-l -o -q -v -h --node --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3104,6 +3280,10 @@ _zeek__cluster() {
                     ;;
                 --parallel)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ssh)
+                    COMPREPLY=($(compgen -W "builtin system" -- "${cur}"))
                     return 0
                     ;;
                 --timeout)
@@ -3118,7 +3298,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__store__subcmd__del)
-            opts="-l -o -q -v -h --node --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            opts="-l -o -q -v -h --node --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3168,6 +3348,10 @@ _zeek__cluster() {
                     ;;
                 --parallel)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ssh)
+                    COMPREPLY=($(compgen -W "builtin system" -- "${cur}"))
                     return 0
                     ;;
                 --timeout)
@@ -3182,7 +3366,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__store__subcmd__get)
-            opts="-l -o -q -v -h --node --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            opts="-l -o -q -v -h --node --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3232,6 +3416,10 @@ _zeek__cluster() {
                     ;;
                 --parallel)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ssh)
+                    COMPREPLY=($(compgen -W "builtin system" -- "${cur}"))
                     return 0
                     ;;
                 --timeout)
@@ -3246,7 +3434,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__store__subcmd__keys)
-            opts="-l -o -q -v -h --node --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            opts="-l -o -q -v -h --node --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3298,6 +3486,10 @@ _zeek__cluster() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --ssh)
+                    COMPREPLY=($(compgen -W "builtin system" -- "${cur}"))
+                    return 0
+                    ;;
                 --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -3310,7 +3502,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__store__subcmd__list)
-            opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3358,6 +3550,10 @@ _zeek__cluster() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --ssh)
+                    COMPREPLY=($(compgen -W "builtin system" -- "${cur}"))
+                    return 0
+                    ;;
                 --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -3370,7 +3566,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__store__subcmd__put)
-            opts="-l -o -q -v -h --expiry --node --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            opts="-l -o -q -v -h --expiry --node --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3426,6 +3622,10 @@ _zeek__cluster() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --ssh)
+                    COMPREPLY=($(compgen -W "builtin system" -- "${cur}"))
+                    return 0
+                    ;;
                 --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -3438,7 +3638,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__store__subcmd__size)
-            opts="-l -o -q -v -h --node --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            opts="-l -o -q -v -h --node --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3488,6 +3688,10 @@ _zeek__cluster() {
                     ;;
                 --parallel)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ssh)
+                    COMPREPLY=($(compgen -W "builtin system" -- "${cur}"))
                     return 0
                     ;;
                 --timeout)
@@ -3502,7 +3706,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__store__subcmd__watch)
-            opts="-l -o -q -v -h --node --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            opts="-l -o -q -v -h --node --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3554,6 +3758,10 @@ _zeek__cluster() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --ssh)
+                    COMPREPLY=($(compgen -W "builtin system" -- "${cur}"))
+                    return 0
+                    ;;
                 --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -3566,7 +3774,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__subscribe)
-            opts="-n -l -o -q -v -h --connect --keys --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            opts="-n -l -o -q -v -h --connect --keys --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3629,6 +3837,10 @@ _zeek__cluster() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --ssh)
+                    COMPREPLY=($(compgen -W "builtin system" -- "${cur}"))
+                    return 0
+                    ;;
                 --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -3641,7 +3853,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__top)
-            opts="-n -d -l -o -q -v -h --once --times --delay --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            opts="-n -d -l -o -q -v -h --once --times --delay --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3705,6 +3917,10 @@ _zeek__cluster() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --ssh)
+                    COMPREPLY=($(compgen -W "builtin system" -- "${cur}"))
+                    return 0
+                    ;;
                 --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -3717,7 +3933,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__unlock)
-            opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3765,6 +3981,10 @@ _zeek__cluster() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --ssh)
+                    COMPREPLY=($(compgen -W "builtin system" -- "${cur}"))
+                    return 0
+                    ;;
                 --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -3777,7 +3997,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__wait)
-            opts="-l -o -q -v -h --for --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            opts="-l -o -q -v -h --for --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3827,6 +4047,10 @@ _zeek__cluster() {
                     ;;
                 --parallel)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ssh)
+                    COMPREPLY=($(compgen -W "builtin system" -- "${cur}"))
                     return 0
                     ;;
                 --timeout)

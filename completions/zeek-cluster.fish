@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_zeek_cluster_global_optspecs
-    string join \n l/layout= o/output= q/quiet v/verbose parallel= timeout= yes h/help V/version
+    string join \n l/layout= o/output= q/quiet v/verbose parallel= ssh= timeout= yes h/help V/version
 end
 
 function __fish_zeek_cluster_needs_command
@@ -31,6 +31,8 @@ jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -s q -l quiet -d 'Say less on standard error: errors only'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
@@ -78,6 +80,8 @@ jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand plan" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand plan" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand plan" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand plan" -l allow-partial -d 'Plan to go on without hosts on which staging fails, and to start nodes that moved away from a silent host'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand plan" -s q -l quiet -d 'Say less on standard error: errors only'
@@ -99,6 +103,8 @@ jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand deploy" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand deploy" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand deploy" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand deploy" -l allow-partial -d 'Go on without hosts on which staging fails, and start nodes that moved away from a silent host'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand deploy" -l no-lock -d 'Do not take the cluster\'s lock'
@@ -113,6 +119,8 @@ jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand check" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand check" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand check" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand check" -s q -l quiet -d 'Say less on standard error: errors only'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand check" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
@@ -126,6 +134,8 @@ jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand install" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand install" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand install" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand install" -l no-lock -d 'Do not take the cluster\'s lock'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand install" -s q -l quiet -d 'Say less on standard error: errors only'
@@ -140,6 +150,8 @@ jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand start" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand start" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand start" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand start" -l no-lock -d 'Do not take the cluster\'s lock'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand start" -s q -l quiet -d 'Say less on standard error: errors only'
@@ -154,6 +166,8 @@ jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand stop" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand stop" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand stop" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand stop" -l no-lock -d 'Do not take the cluster\'s lock'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand stop" -s q -l quiet -d 'Say less on standard error: errors only'
@@ -168,6 +182,8 @@ jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand restart" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand restart" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand restart" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand restart" -l no-lock -d 'Do not take the cluster\'s lock'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand restart" -s q -l quiet -d 'Say less on standard error: errors only'
@@ -182,6 +198,8 @@ jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand rollback" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand rollback" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand rollback" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand rollback" -l no-lock -d 'Do not take the cluster\'s lock'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand rollback" -s q -l quiet -d 'Say less on standard error: errors only'
@@ -195,6 +213,8 @@ jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand unlock" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand unlock" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand unlock" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand unlock" -s q -l quiet -d 'Say less on standard error: errors only'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand unlock" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
@@ -208,6 +228,8 @@ jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand remove" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand remove" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand remove" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand remove" -l all -d 'Delete the logs and stores on the hosts too'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand remove" -l no-lock -d 'Do not take the cluster\'s lock'
@@ -222,6 +244,8 @@ jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand status" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand status" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand status" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand status" -s w -l watch -d 'Keep watching: show every change as it happens, until Ctrl-C'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand status" -s q -l quiet -d 'Say less on standard error: errors only'
@@ -236,6 +260,8 @@ jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand wait" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand wait" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand wait" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand wait" -s q -l quiet -d 'Say less on standard error: errors only'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand wait" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
@@ -250,6 +276,8 @@ jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand nodes" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand nodes" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand nodes" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand nodes" -l fold -d 'Print their names as one set, such as worker-[1-8]; asks no host'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand nodes" -l count -d 'Print how many they are; asks no host'
@@ -271,6 +299,8 @@ jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand count" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand count" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand count" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand count" -s a -l active -d 'Print how many are active, as the cluster itself sees it'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand count" -s d -l defined -d 'Print how many the layout defines; asks no host'
@@ -287,6 +317,8 @@ jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand peers" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand peers" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand peers" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand peers" -l down -d 'Show only peers that are not up'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand peers" -s q -l quiet -d 'Say less on standard error: errors only'
@@ -305,6 +337,8 @@ jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand log" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand log" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand log" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand log" -s f -l follow -d 'Keep showing new lines as they are written, until Ctrl-C'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand log" -s q -l quiet -d 'Say less on standard error: errors only'
@@ -318,6 +352,8 @@ jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand doctor" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand doctor" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand doctor" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand doctor" -s q -l quiet -d 'Say less on standard error: errors only'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand doctor" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
@@ -333,6 +369,8 @@ jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand output" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand output" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand output" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand output" -s f -l follow -d 'Keep showing new lines as they are written, until Ctrl-C; for one node'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand output" -s q -l quiet -d 'Say less on standard error: errors only'
@@ -348,6 +386,8 @@ jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand top" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand top" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand top" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand top" -l once -d 'Show it once'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand top" -s q -l quiet -d 'Say less on standard error: errors only'
@@ -361,6 +401,8 @@ jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand df" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand df" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand df" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand df" -s q -l quiet -d 'Say less on standard error: errors only'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand df" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
@@ -374,6 +416,8 @@ jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand metrics" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand metrics" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand metrics" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand metrics" -l nonzero -d 'Leave out figures that are zero'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand metrics" -l prometheus -d 'Print one page of all nodes in Prometheus\' text format, whatever --output says'
@@ -388,6 +432,8 @@ jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand releases" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand releases" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand releases" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand releases" -s q -l quiet -d 'Say less on standard error: errors only'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand releases" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
@@ -401,6 +447,8 @@ jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand history; and not __fish_seen_subcommand_from show" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand history; and not __fish_seen_subcommand_from show" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand history; and not __fish_seen_subcommand_from show" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand history; and not __fish_seen_subcommand_from show" -l here -d 'Ask no host: show what was done from this machine'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand history; and not __fish_seen_subcommand_from show" -s q -l quiet -d 'Say less on standard error: errors only'
@@ -415,6 +463,8 @@ jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand history; and __fish_seen_subcommand_from show" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand history; and __fish_seen_subcommand_from show" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand history; and __fish_seen_subcommand_from show" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand history; and __fish_seen_subcommand_from show" -l here -d 'Ask no host: show what was done from this machine'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand history; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Say less on standard error: errors only'
@@ -431,6 +481,8 @@ jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand subscribe" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand subscribe" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand subscribe" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand subscribe" -s q -l quiet -d 'Say less on standard error: errors only'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand subscribe" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
@@ -445,6 +497,8 @@ jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand publish" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand publish" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand publish" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand publish" -s q -l quiet -d 'Say less on standard error: errors only'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand publish" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
@@ -458,6 +512,8 @@ jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand exec" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand exec" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand exec" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand exec" -l shell -d 'Let /bin/sh on the host read the command as one line of shell'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand exec" -l stream -d 'Show each line as it comes, the host\'s name before it; all of them, however many'
@@ -474,6 +530,8 @@ jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and not __fish_seen_subcommand_from list get keys size put del clear watch" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and not __fish_seen_subcommand_from list get keys size put del clear watch" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and not __fish_seen_subcommand_from list get keys size put del clear watch" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and not __fish_seen_subcommand_from list get keys size put del clear watch" -s q -l quiet -d 'Say less on standard error: errors only'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and not __fish_seen_subcommand_from list get keys size put del clear watch" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
@@ -494,6 +552,8 @@ jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from list" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from list" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from list" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Say less on standard error: errors only'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
@@ -507,6 +567,8 @@ jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from get" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from get" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from get" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from get" -s q -l quiet -d 'Say less on standard error: errors only'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from get" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
@@ -520,6 +582,8 @@ jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from keys" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from keys" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from keys" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from keys" -s q -l quiet -d 'Say less on standard error: errors only'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from keys" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
@@ -533,6 +597,8 @@ jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from size" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from size" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from size" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from size" -s q -l quiet -d 'Say less on standard error: errors only'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from size" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
@@ -547,6 +613,8 @@ jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from put" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from put" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from put" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from put" -s q -l quiet -d 'Say less on standard error: errors only'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from put" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
@@ -560,6 +628,8 @@ jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from del" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from del" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from del" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from del" -s q -l quiet -d 'Say less on standard error: errors only'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from del" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
@@ -573,6 +643,8 @@ jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from clear" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from clear" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from clear" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from clear" -s q -l quiet -d 'Say less on standard error: errors only'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from clear" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
@@ -586,6 +658,8 @@ jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from watch" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from watch" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from watch" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from watch" -s q -l quiet -d 'Say less on standard error: errors only'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from watch" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
@@ -598,6 +672,8 @@ jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and not __fish_seen_subcommand_from check show schema" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and not __fish_seen_subcommand_from check show schema" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and not __fish_seen_subcommand_from check show schema" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and not __fish_seen_subcommand_from check show schema" -s q -l quiet -d 'Say less on standard error: errors only'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and not __fish_seen_subcommand_from check show schema" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
@@ -613,6 +689,8 @@ jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from check" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from check" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from check" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from check" -s q -l quiet -d 'Say less on standard error: errors only'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from check" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
@@ -628,6 +706,8 @@ jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from show" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from show" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from show" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from show" -l options -d 'Print each option\'s value instead, and where it comes from'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Say less on standard error: errors only'
@@ -641,6 +721,8 @@ jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from schema" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from schema" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from schema" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from schema" -s q -l quiet -d 'Say less on standard error: errors only'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from schema" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
@@ -653,6 +735,8 @@ jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and not __fish_seen_subcommand_from generate rotate show-public" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and not __fish_seen_subcommand_from generate rotate show-public" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and not __fish_seen_subcommand_from generate rotate show-public" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and not __fish_seen_subcommand_from generate rotate show-public" -s q -l quiet -d 'Say less on standard error: errors only'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and not __fish_seen_subcommand_from generate rotate show-public" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
@@ -668,6 +752,8 @@ jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from generate" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from generate" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from generate" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from generate" -s q -l quiet -d 'Say less on standard error: errors only'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from generate" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
@@ -681,6 +767,8 @@ jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from rotate" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from rotate" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from rotate" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from rotate" -l no-lock -d 'Do not take the cluster\'s lock'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from rotate" -s q -l quiet -d 'Say less on standard error: errors only'
@@ -694,6 +782,8 @@ jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from show-public" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from show-public" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from show-public" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from show-public" -s q -l quiet -d 'Say less on standard error: errors only'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from show-public" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
@@ -706,6 +796,8 @@ jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and not __fish_seen_subcommand_from run connect status" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and not __fish_seen_subcommand_from run connect status" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and not __fish_seen_subcommand_from run connect status" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and not __fish_seen_subcommand_from run connect status" -s q -l quiet -d 'Say less on standard error: errors only'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and not __fish_seen_subcommand_from run connect status" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
@@ -722,6 +814,8 @@ jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from run" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from run" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from run" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from run" -l detach -d 'Run it in the background, and return when it listens; it writes `run/agent.log` in the folder'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from run" -s q -l quiet -d 'Say less on standard error: errors only'
@@ -736,6 +830,8 @@ jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from connect" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from connect" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from connect" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from connect" -s q -l quiet -d 'Say less on standard error: errors only'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from connect" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
@@ -748,6 +844,8 @@ jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from status" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from status" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from status" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from status" -s q -l quiet -d 'Say less on standard error: errors only'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from status" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
@@ -760,6 +858,8 @@ jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and not __fish_seen_subcommand_from run archive-log check" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and not __fish_seen_subcommand_from run archive-log check" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and not __fish_seen_subcommand_from run archive-log check" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and not __fish_seen_subcommand_from run archive-log check" -s q -l quiet -d 'Say less on standard error: errors only'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and not __fish_seen_subcommand_from run archive-log check" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
@@ -776,6 +876,8 @@ jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from run" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from run" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from run" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from run" -s q -l quiet -d 'Say less on standard error: errors only'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from run" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
@@ -789,6 +891,8 @@ jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from archive-log" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from archive-log" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from archive-log" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from archive-log" -s q -l quiet -d 'Say less on standard error: errors only'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from archive-log" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
@@ -802,6 +906,8 @@ jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from check" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from check" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from check" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from check" -s q -l quiet -d 'Say less on standard error: errors only'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from check" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
@@ -814,6 +920,8 @@ jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand completions" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand completions" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand completions" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand completions" -s q -l quiet -d 'Say less on standard error: errors only'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand completions" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
@@ -827,6 +935,8 @@ jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand man" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand man" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand man" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand man" -s q -l quiet -d 'Say less on standard error: errors only'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand man" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
@@ -839,6 +949,8 @@ jsonl\t'One JSON object a line, as soon as it is known (same schema)'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand help" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand help" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand help" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand help" -s q -l quiet -d 'Say less on standard error: errors only'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand help" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'

@@ -274,38 +274,6 @@ fn the_doctor_finds_what_is_wrong_and_says_what_to_do() {
     assert_eq!((&refused["resolve"]["verdict"], &refused["connect"]["verdict"]), (&"ok".into(), &"failed".into()));
 }
 
-/// Runs the program on a terminal of its own, and answers each prompt that ends with one of these words; tells what it said.
-fn on_a_terminal(fleet: &Taken<'_>, arguments: &[&str], answers: &[(&str, &str)]) -> String {
-    const SCRIPT: &str = r#"
-import json, os, pty, sys
-argv, answers = json.loads(sys.argv[1]), json.loads(sys.argv[2])
-pid, terminal = pty.fork()
-if pid == 0:
-    os.execv(argv[0], argv)
-said, answered = b"", 0
-while True:
-    try:
-        piece = os.read(terminal, 4096)
-    except OSError:
-        break
-    if not piece:
-        break
-    said += piece
-    for word, answer in answers:
-        if said[answered:].endswith(word.encode()):
-            answered = len(said)
-            os.write(terminal, answer.encode() + b"\n")
-sys.stdout.buffer.write(said)
-"#;
-    let program = [env!("CARGO_BIN_EXE_zeek-cluster")];
-    let argv: Vec<&str> = program.iter().chain(arguments).copied().collect();
-    let mut python = std::process::Command::new("python3");
-    python.args(["-c", SCRIPT]).arg(serde_json::json!(argv).to_string()).arg(serde_json::json!(answers).to_string());
-    python.current_dir(fleet.path()).env("HOME", fleet.home()).env_remove("SSH_AUTH_SOCK");
-    let output = python.output().expect("python3 runs");
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
 #[test]
 fn a_terminal_is_asked_once_for_a_key_of_many_hosts_and_for_the_password_of_one() {
     let Some(fleet) = Fleet::shared() else { return };
@@ -321,7 +289,7 @@ fn a_terminal_is_asked_once_for_a_key_of_many_hosts_and_for_the_password_of_one(
             .expect("the layout");
     };
     with_key(&locked);
-    let said = on_a_terminal(&fleet, &["doctor"], &[("locked: ", "sesame")]);
+    let said = fleet.on_a_terminal(&["doctor"], &[("locked: ", "sesame")]);
     assert_eq!(said.matches("passphrase of ").count(), 1, "{said}");
     assert!(said.contains("all is well on head,sensor-[1-7]") && !said.contains("sesame"), "{said}");
     // Without a terminal nobody is asked.
@@ -330,7 +298,7 @@ fn a_terminal_is_asked_once_for_a_key_of_many_hosts_and_for_the_password_of_one(
 
     fleet.machines().set_password(2, "open says me");
     with_key(Path::new("/nonexistent"));
-    let said = on_a_terminal(&fleet, &["doctor", "sensor-2"], &[(".3: ", "open says me")]);
+    let said = fleet.on_a_terminal(&["doctor", "sensor-2"], &[(".3: ", "open says me")]);
     assert!(said.contains("all is well on sensor-2") && !said.contains("open says me"), "{said}");
     let output = fleet.expect(4, &["doctor", "sensor-2"]);
     assert!(output.stdout.contains("login as root refused"), "{output:#?}");

@@ -26,6 +26,7 @@ mod shells;
 mod ssh;
 mod status;
 mod stores;
+mod system_ssh;
 mod tidy;
 mod usage;
 mod websocket;

@@ -1,10 +1,11 @@
 //! A cluster over three machines, each with a network, a disk and a real sshd of its own.
 
-use std::time::Duration;
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::{Machines, Sandbox, can_make_machines};
+use crate::support::{Background, Line, Machines, Sandbox, can_make_machines};
 
 /// Six nodes on three machines.
 fn layout(machines: &Machines) -> String {
@@ -125,7 +126,124 @@ fn a_machine_with_another_key_is_refused_and_costs_only_its_own_nodes() {
     );
 }
 
-fn kill(pid: i64) {
+/// PAM asks, the operator answers on a terminal, and nobody else does: whichever client speaks SSH.
+#[test]
+fn questions_of_pam_are_asked_on_a_terminal_alone() {
+    let Some((sandbox, mut machines)) = start() else { return };
+    machines.ask_through_pam(1, "open says me");
+    for client in ["builtin", "system"] {
+        let command = ["exec", "sensor-1", "--ssh", client, "--", "echo", "got in"];
+        let said = sandbox.on_a_terminal(&command, &[("assword: ", "open says me")]);
+        assert!(said.contains("got in") && !said.contains("open says me"), "{client}: {said}");
+        assert_eq!(said.matches("Password: ").count(), 1, "{client}: {said}");
+        assert!(said.contains(&format!("root@{}", machines.address(1))), "{client}: {said}");
+        let wrong = sandbox.on_a_terminal(&command, &[("assword: ", "close says me")]);
+        assert!(!wrong.contains("got in") && wrong.contains("login as root refused"), "{client}: {wrong}");
+
+        let alone = sandbox.expect(1, &command);
+        let what =
+            "login as root refused: the server asks for keyboard-interactive, and there is no terminal to ask on";
+        assert!(alone.stderr.contains(what) && alone.stderr.contains("ssh-copy-id"), "{client}: {alone:#?}");
+    }
+    // Nothing of it was kept.
+    let kept = std::process::Command::new("grep").args(["-r", "says me"]).arg(sandbox.home()).output().expect("grep");
+    assert_eq!(String::from_utf8_lossy(&kept.stdout), "");
+    std::fs::remove_file(sandbox.layout()).expect("nothing was deployed");
+}
+
+/// The states of a worker as they are shown one after the other.
+fn shows(watching: &Background, limit: Duration, worker: &str, state: &str) -> Value {
+    watching.wait_within(limit, &format!("{worker} {state}"), |line| {
+        let Line::Out(text) = line else { return None };
+        let row: Value = serde_json::from_str(text).ok()?;
+        (row["name"] == worker && row["state"] == state).then_some(row)
+    })
+}
+
+/// Silence is told after 45 s at most (`fleet/tunnel.rs`), and what was lost is picked up again every 5 s.
+#[test]
+fn a_link_that_dies_silently_is_said_in_time_and_picked_up_again() {
+    let Some((sandbox, machines)) = start() else { return };
+    sandbox.expect(0, &["deploy"]);
+    let watching = Background::start(sandbox.command(&["status", "--watch", "-o", "jsonl"]));
+    let following = Background::start(sandbox.command(&["log", "-f", "-n", "1", "-o", "jsonl"]));
+    let by_program = Background::start(sandbox.command(&["status", "--watch", "-o", "jsonl", "--ssh", "system"]));
+    shows(&watching, Duration::from_secs(20), "worker-1", "running");
+    shows(&by_program, Duration::from_secs(20), "worker-1", "running");
+    let mut shown = BTreeSet::from([following.prints()]);
+    machines.set_black_hole(0, true);
+    machines.set_black_hole(1, true);
+    let cut = Instant::now();
+    // And some more for a busy machine.
+    let limit = Duration::from_secs(60);
+    let row = shows(&watching, limit, "worker-1", "unknown");
+    assert!(row["error"].as_str().is_some_and(|error| error.contains("no sign of life for 45 s")), "{row}");
+    following.wait_within(limit, "the logger is lost", |line| match line {
+        Line::Err(said) => (said.contains("head") && said.contains("no sign of life for 45 s")).then_some(()),
+        Line::Out(text) => {
+            assert!(shown.insert(text.clone()), "twice: {text}");
+            None
+        }
+    });
+    let row = shows(&by_program, limit, "worker-1", "unknown");
+    assert!(row["error"].as_str().is_some_and(|error| error.contains("the SSH session broke")), "{row}");
+    assert!(cut.elapsed() > Duration::from_secs(30) && cut.elapsed() < limit, "{:?}", cut.elapsed());
+
+    machines.set_black_hole(0, false);
+    machines.set_black_hole(1, false);
+    shows(&watching, Duration::from_secs(20), "worker-1", "running");
+    shows(&by_program, Duration::from_secs(20), "worker-1", "running");
+    // What is logged from now on is shown, and nothing twice.
+    sandbox.expect(0, &["restart", "worker-3"]);
+    following.wait_within(Duration::from_secs(20), "worker-3 went and came", |line| {
+        let Line::Out(text) = line else { return None };
+        assert!(shown.insert(text.clone()), "twice: {text}");
+        let row: Value = serde_json::from_str(text).ok()?;
+        (row["node"] == "manager" && row["message"] == "node down: worker-3").then_some(())
+    });
+}
+
+/// The holder renews its lease as long as it can; whether its silence is its end the agent cannot know.
+#[test]
+fn the_lock_of_an_operator_whose_link_is_cut_runs_out_and_the_next_one_gets_it() {
+    let Some((sandbox, machines)) = start() else { return };
+    let layout = std::fs::read_to_string(sandbox.layout()).expect("the layout");
+    sandbox.write_layout(&format!("stop_grace: 60s\n{layout}"));
+    sandbox.expect(0, &["deploy"]);
+    // A worker that does not hear keeps `stop` at work for a minute.
+    let pid = sandbox.node("worker-1")["pid"].as_i64().expect("a pid");
+    signal(pid, rustix::process::Signal::STOP);
+    // The first operator sits on another machine, whose way to the lock is cut.
+    let mut command = machines.inside(2, env!("CARGO_BIN_EXE_zeek-cluster"));
+    command.args(["stop", "worker-1"]).env("ZEEK_CLUSTER_LAYOUT", sandbox.layout());
+    command.env("HOME", sandbox.home()).env("LOGNAME", "ana").env_remove("SSH_AUTH_SOCK");
+    let first = Background::start(command);
+    sandbox.until(Duration::from_secs(20), "ana has the lock", |s| {
+        let said = s.run(&["status", "worker-3"]).stderr;
+        if said.contains("`stop worker-1` by ana@") { Ok(()) } else { Err(said) }
+    });
+    machines.set_black_hole_between(0, 2, true);
+    let cut = Instant::now();
+    let refused = sandbox.expect(5, &["restart", "worker-3"]);
+    assert!(refused.stderr.contains("locked by ana@"), "{refused:#?}");
+    let next = sandbox.expect(0, &["restart", "worker-3", "--wait=40s"]);
+    // Ten seconds of silence; the last renewal was up to three before the cut.
+    assert!(cut.elapsed() > Duration::from_secs(6) && cut.elapsed() < Duration::from_secs(35), "{next:#?}");
+    assert!(next.stderr.contains("locked by ana@"), "{next:#?}");
+
+    // When the link is back, the first one hears that it is no longer its turn, and begins nothing more.
+    machines.set_black_hole_between(0, 2, false);
+    let (status, lines) = first.end_within(Duration::from_secs(60));
+    let said = |text: &str| lines.iter().any(|line| matches!(line, Line::Err(said) if said.contains(text)));
+    assert!(status == 1 && said("was not heard for 10 s"), "{status}: {lines:#?}");
+    signal(pid, rustix::process::Signal::CONT);
+}
+
+fn signal(pid: i64, signal: rustix::process::Signal) {
     let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw).expect("a process id");
-    rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("the process is there");
+    rustix::process::kill_process(pid, signal).expect("the process is there");
+}
+
+fn kill(pid: i64) {
+    signal(pid, rustix::process::Signal::KILL);
 }

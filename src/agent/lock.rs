@@ -70,7 +70,9 @@ impl Lock {
                 return false;
             }
             book.serial += 1;
-            book.lost = "another connection of the same run took it".to_owned();
+            // Another run gets it only from one that was silent.
+            let same = book.held.as_ref().is_none_or(|held| held.holder.run == holder.run);
+            book.lost = if same { "another connection of the same run took it".to_owned() } else { self.silent() };
             book.held = Some(Held { holder, renewed: Instant::now() });
             answer = Ok(book.serial);
             true
@@ -128,6 +130,10 @@ impl Lock {
         })
     }
 
+    fn silent(&self) -> String {
+        format!("its holder was not heard for {} s", self.lease.as_secs())
+    }
+
     fn expires(&self) -> Option<Instant> {
         self.book.borrow().held.as_ref().map(|held| held.renewed + self.lease)
     }
@@ -146,8 +152,7 @@ impl Lease {
             }
             let Some(expires) = self.lock.expires() else { continue };
             if Instant::now() >= expires {
-                let silent = self.lock.lease.as_secs();
-                return format!("its holder was not heard for {silent} s");
+                return self.lock.silent();
             }
             tokio::select! {
                 changed = changes.changed() => changed.expect("the lock holds the sender"),
@@ -222,7 +227,7 @@ mod tests {
         assert!(lock.renew("a", None));
         let _next = lock.take_within(holder("b"), Duration::from_secs(60)).await.unwrap();
         assert!(renewed.elapsed() >= length);
-        lease.ended().await;
+        assert_eq!(lease.ended().await, "its holder was not heard for 0 s");
         drop(lease);
         assert_eq!(lock.holder().unwrap().run, "b");
     }

@@ -82,6 +82,10 @@ pub struct Global {
     #[arg(long, global = true, value_name = "N", default_value = "64", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub parallel: u16,
 
+    /// Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]
+    #[arg(long, global = true, value_name = "CLIENT", value_enum)]
+    pub ssh: Option<SshWay>,
+
     /// Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default
     #[arg(long, global = true, value_name = "TIME", value_parser = values::duration)]
     pub timeout: Option<Duration>,
@@ -89,6 +93,15 @@ pub struct Global {
     /// Answer every question with yes
     #[arg(long, global = true)]
     pub yes: bool,
+}
+
+/// Who speaks SSH.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SshWay {
+    /// The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts
+    Builtin,
+    /// The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says
+    System,
 }
 
 /// How an answer is written.

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::args::{Global, HostArgs, NodeArgs};
+use super::args::{Global, HostArgs, NodeArgs, SshWay};
 use super::exit::Status;
 use super::failure::Failure;
 use super::output::{self, Printer, human};
@@ -13,7 +13,7 @@ use crate::api::outcome::Outcome;
 use crate::deploy::keys::{self, KeyStore, KeyStoreError, Made};
 use crate::deploy::{Prompt, Settings};
 use crate::layout::nodeset::{self, LastRun, NodeSetError};
-use crate::layout::{self, Environment, Host, Layout, Node};
+use crate::layout::{self, Environment, Host, Layout, Node, SshClient};
 use crate::node::environment;
 use crate::query::{self, Memory, Remembered};
 
@@ -92,6 +92,12 @@ impl Context {
     pub fn reach(&self) -> Settings {
         let mut settings = Settings::from_env();
         settings.parallel = usize::from(self.global.parallel);
+        settings.client = self.global.ssh.map(|way| match way {
+            SshWay::Builtin => SshClient::Builtin,
+            SshWay::System => SshClient::System,
+        });
+        // Its own file, also when that was replaced since.
+        settings.asker = Some(format!("/proc/{}/exe", std::process::id()).into());
         settings.prompt = self.printer.is_interactive().then(|| Prompt::new(output::ask_secret));
         settings
     }

@@ -21,5 +21,6 @@ mod trace;
 mod values;
 mod zeek_values;
 
+pub use crate::deploy::answer_question as answer_ssh_question;
 pub use complete::answer_completion_request;
 pub use run::{command, parse, report_usage, run};

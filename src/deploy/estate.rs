@@ -92,6 +92,7 @@ fn reach(record: &SshRecord, model: Option<&Ssh>) -> Ssh {
         jump: record.jump.clone(),
         host_key_checking: model.map_or(crate::layout::HostKeyChecking::Strict, |ssh| ssh.host_key_checking),
         connect_timeout: model.map_or_else(Default::default, |ssh| ssh.connect_timeout),
+        client: model.and_then(|ssh| ssh.client),
     }
 }
 

@@ -14,8 +14,8 @@ use futures_util::future::BoxFuture;
 
 use super::fault::Fault;
 use super::login::Hop;
+use super::mailbox::{Dialled, Mailbox, Patience, Request};
 use super::route::{Lost, Route};
-use super::tunnel::{Dialled, Mailbox, Patience, Request};
 
 /// Sessions to one jump host at most; more than one only while hosts behind it give no answer. As many unfinished
 /// handshakes as sshd takes without refusing.

@@ -34,6 +34,8 @@ pub struct Setting {
 /// Where a setting comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
+    /// The command line (`--ssh`).
+    CommandLine,
     /// The layout.
     Layout,
     /// `ssh_config`: file and line, where they were found.
@@ -45,6 +47,7 @@ pub enum Origin {
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Origin::CommandLine => f.write_str("--ssh"),
             Origin::Layout => f.write_str("layout"),
             Origin::SshConfig(Some((file, line))) => write!(f, "{file} line {line}"),
             Origin::SshConfig(None) => f.write_str("ssh_config"),
@@ -75,8 +78,21 @@ pub struct Answer {
     pub answered: SystemTime,
     /// Whether this program can run there.
     pub program: Result<(), ErrorInfo>,
-    /// Whether a stream to a Unix socket can be opened through SSH; unset where none is needed.
-    pub sockets: Option<Result<(), String>>,
+    /// Whether a stream to a Unix socket can be opened through SSH.
+    pub sockets: Sockets,
+}
+
+/// Whether SSH opens streams to Unix sockets over there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sockets {
+    /// There is no SSH in between.
+    NotNeeded,
+    /// It does.
+    Forwarded,
+    /// It does not, and why; a process is started instead.
+    Refused(String),
+    /// It was not asked to: the installed `ssh` starts a process in any case.
+    NotAsked,
 }
 
 /// Where the steps of one login are noted.

@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use super::known_hosts;
 use super::settings::{Secret, Settings};
 
 /// Looked for below `~/.ssh` where nothing else is said, in this order.
@@ -29,6 +30,12 @@ pub(super) struct KeyFile {
 }
 
 impl KeyFile {
+    /// Whether its private half is on a FIDO token (PROTOCOL.u2f of OpenSSH).
+    pub fn is_of_token(&self) -> bool {
+        let kind = self.public.as_deref().and_then(known_hosts::key_type);
+        kind.is_some_and(|kind| kind.starts_with("sk-"))
+    }
+
     /// Reads the file; the error is a fragment for the operator.
     pub fn read(path: &Path) -> Result<KeyFile, String> {
         let say = |what: &dyn std::fmt::Display| format!("{}: {what}", path.display());
@@ -101,7 +108,7 @@ mod tests {
     use std::process::Command;
 
     use super::*;
-    use crate::fleet::{Prompt, known_hosts};
+    use crate::fleet::Prompt;
 
     fn generate(dir: &Path, name: &str, arguments: &[&str]) -> PathBuf {
         let path = dir.join(name);
@@ -127,6 +134,18 @@ mod tests {
             let public = key.public.expect("a .pub file lies beside it");
             assert!(known_hosts::key_type(&public).is_some(), "{name}");
         }
+    }
+
+    #[test]
+    fn the_key_of_a_token_is_known_by_its_public_half() {
+        let of = |kind: &str| {
+            let name = [&(kind.len() as u32).to_be_bytes(), kind.as_bytes()].concat();
+            KeyFile { path: "/k".into(), encrypted: false, public: Some(name), certificate: None }
+        };
+        assert!(
+            of("sk-ssh-ed25519@openssh.com").is_of_token() && of("sk-ecdsa-sha2-nistp256@openssh.com").is_of_token()
+        );
+        assert!(!of("ssh-ed25519").is_of_token());
     }
 
     #[test]

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 
 use super::command::{Ended, Piece, Shell, Source};
 use super::error::{ReachError, Step};
-use super::exam::{Answer, Exam};
+use super::exam::{Answer, Exam, Sockets};
 use super::fault::{Fault, Reached};
 use super::host::{Binary, ExecOutput, Ground, Host, Presence, Session, hash_of};
 use super::presence::{self, Settled, Site};
@@ -99,7 +99,7 @@ impl LocalHost {
         let answered = SystemTime::now();
         output.stdout = probe::after_magic(&output.stdout).unwrap_or_default().to_vec();
         let program = probe::check_program(&probe, Binary::own_path()).await.map_err(|fault| fault.info());
-        Ok(Answer { output, asked, answered, program, sockets: None })
+        Ok(Answer { output, asked, answered, program, sockets: Sockets::NotNeeded })
     }
 }
 

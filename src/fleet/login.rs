@@ -1,25 +1,25 @@
 //! From an address to an authenticated libssh2 session: TCP, banner, key exchange, host key, login. Blocks; runs on the
 //! thread that will own the session. Every wait is bounded by the deadline of [`Progress`].
 
-use std::collections::HashMap;
 use std::fs::{self, OpenOptions};
-use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use ssh2::{Error, ErrorCode, KeyboardInteractivePrompt, MethodType, Session};
 
+use super::admission::{Admission, BANNER_ATTEMPTS, pause_before};
 use super::error::Step;
 use super::fault::{Fault, Progress};
 use super::keys::KeyFile;
 use super::known_hosts::{self, Known, KnownHosts, Verdict};
+use super::reasons;
 use super::settings::{Secret, Settings};
 use crate::layout::HostKeyChecking;
 
@@ -33,15 +33,11 @@ const HOST_KEYS: [&str; 6] = [
     "rsa-sha2-256",
 ];
 
-/// Handshakes under way at one address and port. From 10 unauthenticated connections on, sshd refuses at random
-/// (`MaxStartups 10:30:100`, sshd_config(5)); at 8 none was refused (measured with OpenSSH 9.2).
-const UNFINISHED_HANDSHAKES: usize = 8;
-
-/// How often a server that closed during its banner is tried again.
-const BANNER_ATTEMPTS: u32 = 6;
-
 /// Public keys to offer before giving up: sshd closes after 6 failures (`MaxAuthTries`).
 const KEY_ATTEMPTS: usize = 6;
+
+/// Said of a key that only the installed `ssh` can use.
+const BEYOND: &str = "is the key of a FIDO token, which the builtin client cannot ask";
 
 /// One machine to log in on: a host, or a jump host on the way.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -95,7 +91,7 @@ pub(super) fn login(
         match handshake(hop, &known, progress, stream) {
             Ok(done) => break done,
             Err((fault, Retry::Yes)) if attempt < BANNER_ATTEMPTS => {
-                let pause = jitter(Duration::from_millis(100) * attempt);
+                let pause = pause_before(attempt);
                 if pause >= progress.remaining() {
                     return Err(fault);
                 }
@@ -119,10 +115,7 @@ pub(super) fn dial_tcp(hop: &Hop, progress: &Progress) -> Result<Stream, Fault> 
     let addresses: Vec<SocketAddr> = match resolved {
         Ok(found) => found.collect(),
         Err(error) => {
-            let what = format!("{} does not resolve: {error}", hop.address);
-            return Err(
-                Fault::unreachable(Step::Resolve, what).hint("correct its address in the layout, or the name service")
-            );
+            return Err(reasons::no_address(&hop.address, &error));
         }
     };
     let found: Vec<String> = addresses.iter().map(|address| address.ip().to_string()).collect();
@@ -139,34 +132,13 @@ pub(super) fn dial_tcp(hop: &Hop, progress: &Progress) -> Result<Stream, Fault> 
                 progress.passed(Step::Connect, format!("{address} answers"));
                 return Ok(Stream::Tcp(stream));
             }
-            Err(error) => last = tcp_fault(&error, address, hop),
+            Err(error) => {
+                let other = Some(address.to_string()).filter(|_| address.ip().to_string() != hop.address);
+                last = reasons::no_tcp(error.kind(), &error, other.as_deref());
+            }
         }
     }
     Err(last)
-}
-
-/// Names the address only where it is not the one that every message begins with.
-fn tcp_fault(error: &io::Error, address: &SocketAddr, hop: &Hop) -> Fault {
-    let shown = address.ip().to_string() == hop.address;
-    let (from, of) =
-        if shown { (String::new(), String::new()) } else { (format!(" from {address}"), format!("{address} ")) };
-    match error.kind() {
-        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => {
-            Fault::timed_out(Step::Connect, format!("no answer to TCP{from}"))
-                .hint("is the host up, and does a firewall drop the port?")
-        }
-        io::ErrorKind::ConnectionRefused => Fault::unreachable(Step::Connect, format!("{of}refused the connection"))
-            .hint("is sshd running there, and is this its port?"),
-        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Fault::unreachable(
-            Step::Connect,
-            format!("{of}cannot be reached: {error}"),
-        )
-        .hint(
-            "is the host up, and is there a route to it? a jump host leads into another network: `jump` in the layout",
-        ),
-        _ => Fault::unreachable(Step::Connect, format!("{of}connecting failed: {error}"))
-            .hint("is the host up, and is this its address?"),
-    }
 }
 
 enum Retry {
@@ -215,18 +187,14 @@ fn handshake_fault(session: &Session, error: &Error, progress: &Progress) -> (Fa
     let step = if greeted { Step::Kex } else { Step::Banner };
     progress.enter(step);
     if code(error) == libssh2_sys::LIBSSH2_ERROR_TIMEOUT || progress.is_over() {
-        let what = if greeted { "the key exchange did not end" } else { "took the connection and says nothing" };
-        return (Fault::timed_out(step, what).hint("is it an SSH server, and is it overloaded?"), Retry::No);
+        return (reasons::too_late(step), Retry::No);
     }
     let closed = [libssh2_sys::LIBSSH2_ERROR_SOCKET_RECV, libssh2_sys::LIBSSH2_ERROR_SOCKET_DISCONNECT];
     if closed.contains(&code(error)) {
-        let what =
-            if greeted { "closed the connection during the key exchange" } else { "closed the connection at once" };
-        let hint = "sshd refuses at random above MaxStartups, and punishes addresses that failed to log in; try later";
         let retry = if greeted { Retry::No } else { Retry::Yes };
-        return (Fault::unreachable(step, what).hint(hint), retry);
+        return (reasons::closed_early(step), retry);
     }
-    let hint = "what it offers and what is wanted: ssh -vv to the same host; zeek-cluster doctor";
+    let hint = "the installed ssh may have more in common with it: --ssh system";
     (Fault::failed(step, error.message()).hint(hint), Retry::No)
 }
 
@@ -274,47 +242,30 @@ fn check_host_key(hop: &Hop, known: &KnownHosts, session: &Session) -> Result<St
     let name = known_hosts::name_of(&hop.name, hop.name_port);
     match known.judge(&hop.name, hop.name_port, key) {
         Verdict::Match => Ok(format!("{shown} is known")),
-        Verdict::Revoked(line) => {
-            let what = format!("its key {shown} is revoked by {}", place(&line));
-            Err(Fault::failed(Step::HostKey, what).hint("do not log in there before its keys were replaced"))
-        }
+        Verdict::Revoked(line) => Err(reasons::revoked_key(&shown, &format!(" by {}", place(&line)))),
         Verdict::Mismatch(line) => {
-            let what = format!(
-                "host key changed: {} has {} {}, the server sent {shown}",
-                place(&line),
-                line.key_type,
-                line.fingerprint
-            );
-            let forget = format!("ssh-keygen -f {} -R {}", shell_word(&line.file.to_string_lossy()), shell_word(&name));
-            Err(Fault::failed(Step::HostKey, what).hint(format!("if this is expected: {forget}")))
+            let known = format!("{} has {} {}", place(&line), line.key_type, line.fingerprint);
+            Err(reasons::changed_key(&known, &shown, &line.file.to_string_lossy(), &name))
         }
         Verdict::Unknown { .. } if hop.checking == HostKeyChecking::AcceptNew => {
             remember(hop, key, &shown)?;
             Ok(format!("{shown} is accepted as new"))
         }
         Verdict::Unknown { authority } => {
-            let mut what = format!("host key of {name} is not known: the server sent {shown}");
+            let mut fault = reasons::unknown_key(&name, &shown, &hop.user, &hop.address, hop.port);
             if let Some(line) = authority {
-                what.push_str(&format!("; {} is a certificate authority, which is not supported", place(&line)));
+                let of =
+                    format!("; {} is a certificate authority, which the builtin client does not ask", place(&line));
+                fault.what.push_str(&of);
+                fault.hint = Some("the installed ssh does: --ssh system".to_owned());
             }
-            let port = if hop.port == 22 { String::new() } else { format!("-p {} ", hop.port) };
-            let login = shell_word(&format!("{}@{}", hop.user, hop.address));
-            let hint = format!(
-                "compare the fingerprint and accept it: ssh {port}{login} true (or host_key_checking: accept-new)"
-            );
-            Err(Fault::failed(Step::HostKey, what).hint(hint))
+            Err(fault)
         }
     }
 }
 
 fn place(known: &Known) -> String {
     format!("{} line {}", known.file.display(), known.line)
-}
-
-fn shell_word(word: &str) -> String {
-    // Brackets are patterns of the shell; the rest is for the odd folder name.
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:@%+".contains(c);
-    if word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
 
 /// Writes an accepted key to the operator's known_hosts: one line in one write, so that neither another thread nor
@@ -379,14 +330,17 @@ impl Login<'_> {
         if offers("password") && self.with_password()? == Attempt::In {
             return Ok(());
         }
-        let tried = if self.tried.is_empty() { "no key found".to_owned() } else { self.tried.join(", ") };
-        let what = format!("login as {} refused: {tried} (the server takes {methods})", self.hop.user);
-        let port = if self.hop.port == 22 { String::new() } else { format!("-p {} ", self.hop.port) };
-        let hint = format!(
-            "name the right key with identity_file, or bring one there: ssh-copy-id {port}{}",
-            shell_word(&format!("{}@{}", self.hop.user, self.hop.address))
-        );
-        Err(Fault::failed(Step::Auth, what).hint(hint))
+        let hop = self.hop;
+        if self.tried.is_empty() && self.settings.prompt.is_none() && reasons::takes_answers(&methods) {
+            return Err(reasons::nobody_to_ask(&hop.user, &methods, &hop.address, hop.port));
+        }
+        let mut fault = reasons::login_refused(&hop.user, &self.tried, &methods, &hop.address, hop.port);
+        if self.tried.iter().any(|tried| tried.contains(BEYOND)) {
+            fault.hint = Some("the installed ssh can use it: --ssh system".to_owned());
+        } else if offers("gssapi-with-mic") {
+            fault.hint = fault.hint.map(|hint| format!("{hint}; with Kerberos: --ssh system"));
+        }
+        Err(fault)
     }
 
     /// Keys of the agent and of files: those that need nobody's passphrase first.
@@ -469,6 +423,10 @@ impl Login<'_> {
 
     fn with_file(&mut self, file: &KeyFile) -> Result<Attempt, Fault> {
         let name = file.path.display().to_string();
+        if file.is_of_token() {
+            self.tried.push(format!("{name} {BEYOND}"));
+            return Ok(Attempt::Refused);
+        }
         let secret = match file.encrypted {
             false => None,
             true => match self.progress.paused(|| self.settings.passphrase(&file.path)) {
@@ -541,11 +499,9 @@ impl Login<'_> {
 
     fn fault(&self, error: &Error) -> Fault {
         if code(error) == libssh2_sys::LIBSSH2_ERROR_TIMEOUT || self.progress.is_over() {
-            return Fault::timed_out(Step::Auth, "the login did not end").hint("is its PAM or name service slow?");
+            return reasons::too_late(Step::Auth);
         }
-        let what = format!("the login as {} broke after {}: {}", self.hop.user, self.tried.len(), error.message());
-        Fault::failed(Step::Auth, what)
-            .hint("sshd closes after MaxAuthTries keys: name the right one with identity_file")
+        reasons::login_broke(&self.hop.user, self.tried.len(), &error.message())
     }
 
     fn set_timeout(&self) {
@@ -574,7 +530,9 @@ struct Asker<'a> {
 impl KeyboardInteractivePrompt for Asker<'_> {
     fn prompt<'b>(&mut self, _: &str, _: &str, prompts: &[ssh2::Prompt<'b>]) -> Vec<String> {
         let ask = |question: &ssh2::Prompt<'b>| {
-            let text = format!("{}@{}: {}", self.hop.user, self.hop.name, question.text);
+            // A server words its questions as it likes; a terminal must not take them for orders.
+            let text: String = question.text.chars().filter(|c| !c.is_control()).collect();
+            let text = format!("{}@{}: {text}", self.hop.user, self.hop.name);
             let answer = self.settings.prompt.as_ref().and_then(|prompt| prompt.ask(&text, question.echo));
             answer.map(|Secret(text)| text).unwrap_or_default()
         };
@@ -613,46 +571,4 @@ pub(super) fn code(error: &Error) -> i32 {
 
 pub(super) fn millis(duration: Duration) -> u32 {
     u32::try_from(duration.as_millis()).unwrap_or(u32::MAX).max(1)
-}
-
-/// Between half of a duration and one and a half of it, so that many clients do not come back together.
-fn jitter(duration: Duration) -> Duration {
-    let random = RandomState::new().hash_one(Instant::now()) % 1000;
-    duration / 2 + duration.mul_f64(random as f64 / 1000.0)
-}
-
-/// A place among the [`UNFINISHED_HANDSHAKES`] of one address and port, given back when the login is over.
-struct Admission {
-    address: String,
-}
-
-type Counts = Mutex<HashMap<String, usize>>;
-
-static ADMITTED: std::sync::LazyLock<Arc<(Counts, Condvar)>> = std::sync::LazyLock::new(Arc::default);
-
-impl Admission {
-    /// Waits for a place. Whoever holds one is bound to deadlines, so this ends.
-    fn to(address: String) -> Admission {
-        let (counts, given_back) = &**ADMITTED;
-        let counts = counts.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let full =
-            |counts: &mut HashMap<String, usize>| counts.get(&address).is_some_and(|&n| n >= UNFINISHED_HANDSHAKES);
-        let mut counts = given_back.wait_while(counts, full).unwrap_or_else(|poisoned| poisoned.into_inner());
-        *counts.entry(address.clone()).or_default() += 1;
-        Admission { address }
-    }
-}
-
-impl Drop for Admission {
-    fn drop(&mut self) {
-        let (counts, given_back) = &**ADMITTED;
-        let mut counts = counts.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        if let Some(count) = counts.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.address);
-            }
-        }
-        given_back.notify_all();
-    }
 }

@@ -5,10 +5,13 @@
 //! [`Prompt`].
 //!
 //! Invariants: every step has a deadline; a host that gives no answer costs nothing but its own result; one named thread
-//! owns each SSH session, and only the files that it runs through (`login.rs`, `tunnel.rs`, `upload.rs`) know libssh2;
-//! host keys are judged by [`known_hosts`] alone.
+//! owns each SSH session, and only the files that it runs through (`login.rs`, `tunnel.rs`, `channel.rs`, `upload.rs`) know
+//! libssh2; host keys are judged by [`known_hosts`] alone. Where the installed `ssh` is asked for, `system/` knows it, it
+//! judges host keys, and everything above `link.rs` is the same.
 
+mod admission;
 mod bastion;
+mod channel;
 mod command;
 mod error;
 mod exam;
@@ -16,26 +19,34 @@ mod fault;
 mod host;
 mod keys;
 pub mod known_hosts;
+mod link;
 mod local;
 mod login;
+mod mailbox;
 mod parallel;
 mod presence;
+mod private;
 mod probe;
+mod reasons;
 mod route;
 mod settings;
 mod ssh;
 mod ssh_config;
+mod system;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_system;
 mod tunnel;
 mod upload;
 
 pub use command::{Ended, Piece, Shell, Source};
 pub use error::{ReachError, ReachKind, Step};
-pub use exam::{Answer, Exam, Origin, Passed, Setting};
+pub use exam::{Answer, Exam, Origin, Passed, Setting, Sockets};
 pub use host::{Binary, ExecOutput, Host, Presence, Session, hosts};
 pub use parallel::each;
 pub use probe::quote;
-pub use settings::{Deadlines, Prompt, Question, Settings};
+pub use settings::{Deadlines, Prompt, Question, Settings, Typed};
+pub use system::answer_question;

@@ -12,8 +12,9 @@ use super::error::Step;
 use super::exam::Diary;
 use super::fault::{Fault, Progress};
 use super::login::{self, Hop, LoggedIn, Stream};
+use super::mailbox::{self, Mailbox};
 use super::settings::Settings;
-use super::tunnel::{self, Mailbox};
+use super::tunnel;
 
 /// How much longer than its deadline a thread is waited for: calls into the resolver or the SSH agent have none.
 const GRACE: Duration = Duration::from_millis(500);
@@ -82,7 +83,7 @@ async fn open_session(hop: &Hop, via: Option<&Bastion>, route: &Route, progress:
         let fault = Fault::failed(Step::Connect, what);
         lost(fault.hint("too many files or threads? see: ulimit -a; fewer at once: --parallel"))
     };
-    let (mailbox, inbox) = tunnel::mailbox().map_err(|error| here(error.to_string()))?;
+    let (mailbox, inbox) = mailbox::mailbox().map_err(|error| here(error.to_string()))?;
     let (ready, mut opened) = oneshot::channel();
     let (asking, mut asked) = mpsc::channel::<oneshot::Sender<Result<Jump, Fault>>>(1);
     let jumps = via.map(|_| asking);

@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::bastion::Bastions;
-
+use super::system::Gates;
 use crate::agent::client::AgentClient;
+use crate::layout::SshClient;
 
 /// Settings of one command, shared by all its hosts.
 #[derive(Clone, Debug)]
@@ -28,10 +29,17 @@ pub struct Settings {
     pub ssh_config: bool,
     /// Asks the operator; none where nobody can be asked, and then nothing is.
     pub prompt: Option<Prompt>,
+    /// Who speaks SSH, whatever the layout says (`--ssh`).
+    pub client: Option<SshClient>,
+    /// A program that calls [`answer_question`](super::answer_question) when it starts: the installed `ssh` hands its
+    /// questions over through it. None where it may ask nothing.
+    pub asker: Option<PathBuf>,
     /// Passphrases given in this command, by key file: each is asked for once.
     pub(super) passphrases: Arc<Mutex<HashMap<PathBuf, Option<Secret>>>>,
     /// Jump hosts that are in use.
     pub(super) bastions: Bastions,
+    /// The same for the installed `ssh`.
+    pub(super) gates: Gates,
 }
 
 impl Settings {
@@ -51,8 +59,16 @@ impl Settings {
             ssh_config: true,
             prompt: None,
             passphrases: Arc::default(),
+            client: None,
+            asker: None,
             bastions: Bastions::default(),
+            gates: Gates::default(),
         }
+    }
+
+    /// Whether the installed `ssh` may have the operator asked.
+    pub(super) fn can_ask_for_ssh(&self) -> bool {
+        self.prompt.is_some() && self.asker.is_some()
     }
 
     /// The client, with the names of the operator and of the run.
@@ -91,8 +107,19 @@ impl Default for Deadlines {
 pub struct Question<'a> {
     /// The text to show, such as `passphrase of /home/ana/.ssh/id_ed25519: `.
     pub text: &'a str,
-    /// Whether the answer may be shown while it is typed.
-    pub echo: bool,
+    /// How the answer is typed.
+    pub answer: Typed,
+}
+
+/// How the answer to a [`Question`] is typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Typed {
+    /// Without being shown.
+    Hidden,
+    /// Shown.
+    Shown,
+    /// Not at all: it is a note.
+    Nothing,
 }
 
 /// Asks the operator and waits for the answer; none when there is no answer. Called from any thread, one at a time.
@@ -128,7 +155,7 @@ impl Prompt {
         }
         let answer = {
             let mut ask = self.ask.lock().unwrap_or_else(PoisonError::into_inner);
-            ask(Question { text, echo }).map(Secret)
+            ask(Question { text, answer: if echo { Typed::Shown } else { Typed::Hidden } }).map(Secret)
         };
         let mut clock = self.clock();
         clock.waiting -= 1;
@@ -138,6 +165,12 @@ impl Prompt {
             clock.before += since.elapsed();
         }
         answer
+    }
+
+    /// Tells the operator something that needs no answer.
+    pub(super) fn tell(&self, text: &str) {
+        let mut ask = self.ask.lock().unwrap_or_else(PoisonError::into_inner);
+        ask(Question { text, answer: Typed::Nothing });
     }
 
     /// How long hosts waited for the operator so far.

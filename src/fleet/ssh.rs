@@ -9,20 +9,21 @@ use tokio::sync::mpsc;
 
 use super::command::{self, Ended, PIECES, Piece, Quieter, Shell, Source};
 use super::error::{ReachError, ReachKind, Step};
-use super::exam::{Answer, Diary, Exam, Origin, Setting};
+use super::exam::{Answer, Diary, Exam, Origin, Setting, Sockets};
 use super::fault::{Fault, Reached};
 use super::host::{Binary, ExecOutput, Ground, Host, Presence, Session};
 use super::keys;
+use super::link::{Link, Target};
 use super::login::Hop;
 use super::presence::{self, Settled, Site};
 use super::probe::{self, Place, Probe};
 use super::route::Route;
 use super::settings::{Deadlines, Settings};
 use super::ssh_config::{self, SshConfig, expand_home};
-use super::tunnel::{Mailbox, Request, Target};
+use super::system::{Destination, Stop, System, Way};
 use super::upload::Upload;
 use crate::api::paths::ClusterDir;
-use crate::layout;
+use crate::layout::{self, SshClient};
 
 /// For TCP and the key exchange, where neither the layout nor `ssh_config` says anything.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -67,9 +68,13 @@ impl SshHost {
         for jump in jumps {
             hops.push(self.jump_hop(jump).await?);
         }
-        if let Some(command) = config.proxy_command.as_ref().filter(|_| jumps.is_empty()) {
-            let what = format!("ssh_config reaches it through ProxyCommand ({command}), which is not supported");
-            return Err(Fault::failed(Step::Resolve, what).hint("name the machine in between as `jump` in the layout"));
+        let refused = jumps.is_empty() && self.client() == SshClient::Builtin;
+        if let Some(command) = config.proxy_command.as_ref().filter(|_| refused) {
+            let what = format!(
+                "ssh_config reaches it through ProxyCommand ({command}), which the builtin client does not run"
+            );
+            let hint = "the installed ssh does: --ssh system; or name the machine in between as `jump` in the layout";
+            return Err(Fault::failed(Step::Resolve, what).hint(hint));
         }
         let connect = self.ssh.connect_timeout.or(config.connect_timeout).unwrap_or(CONNECT_TIMEOUT);
         hops.push(self.hop(&self.address, self.ssh.user.as_ref(), self.ssh.port, config));
@@ -77,10 +82,7 @@ impl SshHost {
     }
 
     async fn jump_hop(&self, jump: &str) -> Result<Hop, Fault> {
-        let (user, name, port) = split_jump(jump).ok_or_else(|| {
-            Fault::failed(Step::Resolve, format!("{jump:?} is not of the form [user@]host[:port]"))
-                .hint("correct `jump` in the layout")
-        })?;
+        let (user, name, port) = split_jump(jump).ok_or_else(|| no_jump(jump))?;
         let config = ssh_config::ask(name, &self.settings).await;
         Ok(self.hop(name, user.as_ref(), port, config))
     }
@@ -141,6 +143,9 @@ impl SshHost {
             port: self.ssh.port.unwrap_or(22),
             since,
         };
+        if self.client() == SshClient::System {
+            return self.connect_by_program(deadlines, reached, diary).await;
+        }
         let (hops, connect) = self.route().await.map_err(|fault| reached.error(fault))?;
         let user = hops.last().map(|hop| hop.user.clone()).unwrap_or_default();
         if let Some(hop) = hops.last() {
@@ -148,13 +153,87 @@ impl SshHost {
         }
         let route = Route { settings: self.settings.clone(), connect, step: deadlines.step, diary: diary.clone() };
         match route.open(&hops).await {
-            Ok(mailbox) => Ok(Ssh { mailbox, reached, place: self.place.clone(), deadlines, is_root: user == "root" }),
+            Ok(mailbox) => Ok(Ssh {
+                link: Box::new(mailbox),
+                reached,
+                place: self.place.clone(),
+                deadlines,
+                is_root: user == "root",
+            }),
             Err(lost) => {
                 (reached.address, reached.port) = (lost.address, lost.port);
                 Err(reached.error(lost.fault))
             }
         }
     }
+}
+
+/// The same through the installed `ssh`.
+impl SshHost {
+    fn client(&self) -> SshClient {
+        self.settings.client.or(self.ssh.client).unwrap_or(SshClient::Builtin)
+    }
+
+    async fn connect_by_program(
+        &self,
+        deadlines: Deadlines,
+        mut reached: Reached,
+        diary: &Diary,
+    ) -> Result<Ssh, ReachError> {
+        let stops = self.stops().await.map_err(|fault| reached.error(fault))?;
+        let is_root = stops.last().is_some_and(|stop| stop.user == "root");
+        if let Some(stop) = stops.last() {
+            (reached.address, reached.port) = (stop.address.clone(), stop.port);
+        }
+        let way = Way { settings: self.settings.clone(), stops, step: deadlines.step, diary: diary.clone() };
+        match System::open(&way).await {
+            Ok(system) => {
+                let link = Box::new(system);
+                Ok(Ssh { link, reached, place: self.place.clone(), deadlines, is_root })
+            }
+            Err(lost) => {
+                (reached.address, reached.port) = (lost.address, lost.port);
+                Err(reached.error(lost.fault))
+            }
+        }
+    }
+
+    /// The machines to log in on, jump hosts of the layout first. Those of `ssh_config` are the business of `ssh`.
+    async fn stops(&self) -> Result<Vec<Stop>, Fault> {
+        let mut stops = Vec::new();
+        for jump in &self.ssh.jump {
+            let (user, name, port) = split_jump(jump).ok_or_else(|| no_jump(jump))?;
+            stops.push(self.stop(name, user.as_ref(), port).await);
+        }
+        stops.push(self.stop(&self.address, self.ssh.user.as_ref(), self.ssh.port).await);
+        Ok(stops)
+    }
+
+    async fn stop(&self, name: &str, user: Option<&String>, port: Option<u16>) -> Stop {
+        let config = ssh_config::ask(name, &self.settings).await;
+        let home = &self.settings.home;
+        let paths = |paths: &[PathBuf]| paths.iter().map(|path| expand_home(path, home)).collect();
+        let to = Destination {
+            name: name.to_owned(),
+            user: user.cloned(),
+            port,
+            identity_files: paths(&self.ssh.identity_files),
+            known_hosts: paths(&self.ssh.known_hosts_files),
+            checking: self.ssh.host_key_checking,
+            connect: self.ssh.connect_timeout.or(config.connect_timeout).unwrap_or(CONNECT_TIMEOUT),
+        };
+        Stop {
+            to,
+            user: user.cloned().or(config.user).unwrap_or_else(|| self.settings.operator.clone()),
+            address: config.host_name.unwrap_or_else(|| name.to_owned()),
+            port: port.or(config.port).unwrap_or(22),
+        }
+    }
+}
+
+fn no_jump(jump: &str) -> Fault {
+    Fault::failed(Step::Resolve, format!("{jump:?} is not of the form [user@]host[:port]"))
+        .hint("correct `jump` in the layout")
 }
 
 /// Parts of `[user@]host[:port]`; an IPv6 address with a port is in brackets.
@@ -217,6 +296,12 @@ impl SshHost {
         let through: Vec<String> = jumps.iter().map(|j| format!("{}@{}:{}", j.user, j.address, j.port)).collect();
         let through = if through.is_empty() { "none".to_owned() } else { through.join(", ") };
         settings.push(setting("jump", through, !ssh.jump.is_empty(), "proxyjump"));
+        let (client, origin) = match (self.settings.client, self.ssh.client) {
+            (Some(client), _) => (client, Origin::CommandLine),
+            (None, Some(client)) => (client, Origin::Layout),
+            (None, None) => (SshClient::Builtin, Origin::Default),
+        };
+        settings.push(Setting { name: "client", value: client.as_str().to_owned(), origin });
         settings
     }
 
@@ -229,17 +314,19 @@ impl SshHost {
             let until = Instant::now() + deadlines.step;
             // A name that nobody listens at: what matters is whether the server tries.
             let target = Target::Socket(format!("{}/run/doctor.sock", probe.dir));
-            let tried = ssh.mailbox.ask(|reply| Request::Listen { target, until, reply }).await;
-            let sockets = match tried {
-                Err(fault) if fault.what.contains("prohibited") => Err(fault.what),
-                Err(fault) if ssh.mailbox.broken().is_some() => return Err(fault),
-                _ => Ok(()),
+            let sockets = match self.client() {
+                SshClient::System => Sockets::NotAsked,
+                SshClient::Builtin => match ssh.link.listen(target, until).await {
+                    Err(fault) if fault.what.contains("prohibited") => Sockets::Refused(fault.what),
+                    Err(fault) if ssh.link.broken().is_some() => return Err(fault),
+                    _ => Sockets::Forwarded,
+                },
             };
             let asked = SystemTime::now();
             let output = ssh.run(&format!("dir={}\n{script}", probe::quote(&probe.dir)), deadlines.step).await?;
             let answered = SystemTime::now();
             let program = probe::check_program(&probe, program).await.map_err(|fault| fault.info());
-            Ok(Answer { output, asked, answered, program, sockets: Some(sockets) })
+            Ok(Answer { output, asked, answered, program, sockets })
         };
         answer.await.map_err(|fault| ssh.reached.error(fault))
     }
@@ -283,7 +370,7 @@ impl Host for SshHost {
 
 /// An SSH session that is logged in.
 pub(super) struct Ssh {
-    mailbox: Mailbox,
+    link: Box<dyn Link>,
     reached: Reached,
     place: Place,
     deadlines: Deadlines,
@@ -295,7 +382,7 @@ impl Ssh {
     pub(super) async fn run(&self, body: &str, deadline: Duration) -> Result<ExecOutput, Fault> {
         let (input, until) = (probe::with_magic(body), Instant::now() + deadline);
         let command = "/bin/sh -s".to_owned();
-        let mut output = self.mailbox.ask(|reply| Request::Exec { command, input, said: None, until, reply }).await?;
+        let mut output = self.link.exec(command, input, until).await?;
         let Some(told) = probe::after_magic(&output.stdout) else {
             let said = output
                 .last_error_line()
@@ -315,10 +402,10 @@ impl Ssh {
         let command = "/bin/sh -s".to_owned();
         let (sender, mut pieces) = mpsc::channel(PIECES);
         let (mut out, mut err) = (Quieter::default(), Quieter::default());
-        let asked = self.mailbox.ask(|reply| Request::Exec { command, input, said: Some(sender), until, reply });
+        let asked = self.link.exec_heard(command, input, sender, until);
         let hear = async {
             while let Some(Piece { source, bytes }) = pieces.recv().await {
-                self.mailbox.heard();
+                self.link.heard();
                 let quieter = if source == Source::Stdout { &mut out } else { &mut err };
                 let bytes = quieter.pass(source, bytes);
                 // Whoever leaves early leaves the rest unheard.
@@ -327,7 +414,7 @@ impl Ssh {
                 }
             }
             drop(pieces);
-            self.mailbox.heard();
+            self.link.heard();
         };
         let (ended, ()) = futures_util::join!(asked, hear);
         let held = err.give_up();
@@ -372,13 +459,13 @@ impl Site for Ssh {
         Box::pin(async move {
             let until = Instant::now() + self.deadlines.step;
             let target = Target::Socket(dir.agent_socket().to_string_lossy().into_owned());
-            let direct = self.mailbox.ask(|reply| Request::Listen { target, until, reply }).await;
+            let direct = self.link.listen(target, until).await;
             let (Err(refused), Some(program)) = (&direct, program) else { return direct };
             tracing::debug!(host = self.reached.host, "direct-streamlocal: {}", refused.what);
             let words = [program, Path::new("agent"), Path::new("connect"), Path::new("--dir"), dir.path()];
             let command = words.map(|word| probe::quote(&word.to_string_lossy())).join(" ");
             let target = Target::Command(command);
-            self.mailbox.ask(|reply| Request::Listen { target, until, reply }).await
+            self.link.listen(target, until).await
         })
     }
 
@@ -388,7 +475,7 @@ impl Site for Ssh {
             loop {
                 let upload = Upload::program(&binary.path, &binary.hash, dir);
                 let sent = upload.clone();
-                let uploaded = self.mailbox.ask(|reply| Request::Upload { upload: sent, until, reply }).await?;
+                let uploaded = self.link.upload(sent, until).await?;
                 let finish = upload.finish_script(&binary.hash, dir, uploaded);
                 let output = self.run(&finish, self.deadlines.step).await?;
                 let told = String::from_utf8_lossy(&output.stdout).trim().to_owned();
@@ -444,10 +531,10 @@ impl Ground for Ssh {
 
     fn broken(&self) -> Option<ReachError> {
         let refused = || {
-            let what = self.mailbox.refusal()?;
+            let what = self.link.refusal()?;
             Some(Fault::failed(Step::Channel, format!("no way to the agent: {what}")))
         };
-        self.mailbox.broken().or_else(refused).map(|fault| self.reached.error(fault))
+        self.link.broken().or_else(refused).map(|fault| self.reached.error(fault))
     }
 }
 

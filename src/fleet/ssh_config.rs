@@ -4,6 +4,7 @@
 //! not asked where no configuration could have anything to say.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
@@ -90,10 +91,7 @@ async fn run(name: &str, settings: &Settings, arguments: &[&str]) -> Option<Outp
         return None;
     }
     let mut command = Command::new("ssh");
-    // ssh finds the file through the account; said here so that both of us mean the same one.
-    if file.exists() && account_home().is_some_and(|home| home != settings.home) {
-        command.arg("-F").arg(&file);
-    }
+    command.args(file_option(settings));
     command.args(arguments).args(["--", name]).stdin(Stdio::null()).kill_on_drop(true);
     match tokio::time::timeout(DEADLINE, command.output()).await {
         Ok(Ok(output)) if output.status.success() => Some(output),
@@ -101,6 +99,19 @@ async fn run(name: &str, settings: &Settings, arguments: &[&str]) -> Option<Outp
             tracing::warn!(host = name, "ssh -G gave no answer, ssh_config is left out: {other:?}");
             None
         }
+    }
+}
+
+/// The words that lead `ssh` to the configuration that counts. It finds the operator's file through the account; said here
+/// so that both of us mean the same one.
+pub(super) fn file_option(settings: &Settings) -> Vec<OsString> {
+    if !settings.ssh_config {
+        return vec!["-F".into(), "none".into()];
+    }
+    let file = user_file(settings);
+    match file.exists() && account_home().is_some_and(|home| home != settings.home) {
+        true => vec!["-F".into(), file.into()],
+        false => Vec::new(),
     }
 }
 

@@ -159,6 +159,7 @@ impl Sshd {
             jump: Vec::new(),
             host_key_checking: HostKeyChecking::Strict,
             connect_timeout: Some(Duration::from_secs(20)),
+            client: None,
         }
     }
 

@@ -12,42 +12,32 @@
 //! - Every buffer is bounded; a full one stops the reading that would fill it.
 
 use std::collections::VecDeque;
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::Shutdown;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 use ssh2::{BlockDirections, Channel, Error, Session};
 use tempfile::TempDir;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
-use super::command::{Piece, Source};
+use super::channel::{Job, Moved, State, Stream, is_fatal, lost, timespec, would_block};
+use super::command::Piece;
 use super::error::Step;
 use super::fault::Fault;
 use super::host::ExecOutput;
-use super::login::{LoggedIn, code};
+use super::link::{PROCESSES, Target};
+use super::login::LoggedIn;
+use super::mailbox::{Dialled, Inbox, Patience, Reply, Request};
+use super::private;
+use super::reasons;
 use super::upload::{self, Upload, Uploaded};
-use crate::agent::CONNECT_MAGIC;
-
-/// Requests that may wait for the thread; more wait in their callers.
-const MAILBOX: usize = 16;
-
-/// Bytes under way in each direction of a stream, each between a read and a write.
-const BUFFER: usize = 64 << 10;
 
 /// Streams at once; more wait in the listener's backlog. `direct-streamlocal` does not count against MaxSessions.
 const STREAMS: usize = 64;
-
-/// Channels with a process at once: below sshd's `MaxSessions 10`, with one to spare for SFTP.
-const PROCESSES: usize = 8;
-
-/// What may come before [`CONNECT_MAGIC`]: the output of start-up files.
-const NOISE_LIMIT: usize = 64 << 10;
 
 /// A jump that takes longer than that may be to a host that swallows packets. Twice the round trip of the farthest networks.
 const JUMP_PATIENCE: Duration = Duration::from_millis(600);
@@ -63,147 +53,6 @@ const KEEPALIVE: Duration = Duration::from_secs(10);
 
 /// Silence after which it is taken for gone, while something is awaited from it.
 const SILENCE: Duration = Duration::from_secs(45);
-
-/// The way to a session's thread. The thread ends when this is dropped.
-pub(super) struct Mailbox {
-    requests: Option<mpsc::Sender<Request>>,
-    wake: Arc<OwnedFd>,
-    shared: Arc<Shared>,
-}
-
-/// The thread's end of a [`Mailbox`].
-pub(super) struct Inbox {
-    requests: mpsc::Receiver<Request>,
-    wake: Arc<OwnedFd>,
-    shared: Arc<Shared>,
-}
-
-/// What the thread leaves for whoever asks.
-#[derive(Default)]
-struct Shared {
-    /// Why the session is over.
-    broken: OnceLock<Fault>,
-    /// Why the last stream of a tunnel did not come about.
-    refusal: Mutex<Option<String>>,
-    /// Whether a jump has been waiting for longer than a moment.
-    stuck: AtomicBool,
-    /// Where the tunnel's socket lies. Here, so that it is removed at once with the mailbox, even when the process ends
-    /// before the thread does.
-    folder: Mutex<Option<TempDir>>,
-}
-
-impl Shared {
-    fn set_folder(&self, folder: Option<TempDir>) {
-        *self.folder.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = folder;
-    }
-}
-
-type Reply<T> = oneshot::Sender<Result<T, Fault>>;
-
-/// What the thread can be asked for.
-pub(super) enum Request {
-    /// A command with its standard input. Where somebody hears what it says, the answer has only its end.
-    Exec {
-        command: String,
-        input: Vec<u8>,
-        said: Option<mpsc::Sender<Piece>>,
-        until: Instant,
-        reply: Reply<ExecOutput>,
-    },
-    /// A file to bring over. Blocks the session, so it is for the time before a tunnel is used.
-    Upload { upload: Upload, until: Instant, reply: Reply<Uploaded> },
-    /// A Unix socket on this machine whose connections go to `target`; the first is opened at once to see that it can be.
-    Listen { target: Target, until: Instant, reply: Reply<PathBuf> },
-    /// A stream to another machine, from that host. The time for it begins when it is tried.
-    Dial { host: String, port: u16, within: Duration, patience: Patience, reply: Reply<Dialled> },
-}
-
-/// What came of a jump.
-pub(super) enum Dialled {
-    /// It is open.
-    Stream(UnixStream),
-    /// Another jump of this session waits for a host that does not answer; it was not tried.
-    Busy,
-}
-
-/// How long a jump waits for those before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Patience {
-    /// Until one of them takes longer than a moment.
-    Little,
-    /// As long as it takes.
-    All,
-}
-
-/// The far end of a tunnel.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Target {
-    /// A Unix socket over there.
-    Socket(String),
-    /// A command whose standard input and output are joined to it, after [`CONNECT_MAGIC`].
-    Command(String),
-}
-
-/// A mailbox and the thread's end of it.
-pub(super) fn mailbox() -> io::Result<(Mailbox, Inbox)> {
-    let wake = Arc::new(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?);
-    let shared = Arc::new(Shared::default());
-    let (sender, receiver) = mpsc::channel(MAILBOX);
-    let mailbox = Mailbox { requests: Some(sender), wake: wake.clone(), shared: shared.clone() };
-    Ok((mailbox, Inbox { requests: receiver, wake, shared }))
-}
-
-impl Mailbox {
-    /// Asks and waits for the answer; the thread keeps the deadline that the request carries.
-    pub async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, Fault> {
-        let (reply, answer) = oneshot::channel();
-        let sender = self.requests.as_ref().expect("taken only when dropped");
-        if sender.send(request(reply)).await.is_ok() {
-            wake(&self.wake);
-            if let Ok(answer) = answer.await {
-                return answer;
-            }
-        }
-        Err(self.gone())
-    }
-
-    /// Why the session is over, when it is.
-    pub fn broken(&self) -> Option<Fault> {
-        self.shared.broken.get().cloned()
-    }
-
-    /// Whether a jump waits for a host that does not answer, so that others would wait as well.
-    pub fn is_stuck(&self) -> bool {
-        self.shared.stuck.load(Ordering::Relaxed)
-    }
-
-    /// Why the last stream of a tunnel did not come about, once.
-    pub fn refusal(&self) -> Option<String> {
-        self.shared.refusal.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take()
-    }
-
-    /// Tells the thread that there is room again for what a command says.
-    pub fn heard(&self) {
-        wake(&self.wake);
-    }
-
-    fn gone(&self) -> Fault {
-        self.broken().unwrap_or_else(|| Fault::failed(Step::Channel, "the SSH session has ended"))
-    }
-}
-
-impl Drop for Mailbox {
-    fn drop(&mut self) {
-        self.requests = None;
-        self.shared.set_folder(None);
-        wake(&self.wake);
-    }
-}
-
-fn wake(event: &OwnedFd) {
-    // Only a counter at its limit refuses, and then the thread is awake.
-    let _ = rustix::io::write(event, &1u64.to_ne_bytes());
-}
 
 /// Serves requests until the mailbox is dropped or the session breaks.
 pub(super) fn serve(logged_in: LoggedIn, inbox: Inbox) {
@@ -293,13 +142,6 @@ enum Purpose {
         patience: Patience,
         reply: Option<Reply<Dialled>>,
     },
-}
-
-/// Whether a round moved anything.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Moved {
-    Yes,
-    No,
 }
 
 impl Reactor {
@@ -436,7 +278,7 @@ impl Reactor {
     fn opened(&mut self, purpose: Purpose, until: Instant, channel: Channel) {
         match purpose {
             Purpose::Exec { input, said, reply: Some(reply), .. } => {
-                self.jobs.push(Job { said, ..Job::new(channel, input, until, reply) })
+                self.jobs.push(Job::new(channel, input, said, until, reply))
             }
             Purpose::Exec { reply: None, .. } => self.closing.push(channel),
             Purpose::Stream { target, local } => {
@@ -491,9 +333,7 @@ impl Reactor {
             Purpose::Exec { reply, .. } => drop(reply.map(|reply| reply.send(Err(fault)))),
             Purpose::Listen { reply, .. } => drop(reply.send(Err(fault))),
             Purpose::Dial { reply, .. } => {
-                let what = format!("the jump host does not reach it: {}", error.message());
-                let fault = Fault::unreachable(Step::Connect, what)
-                    .hint("is it up, and does sshd of the jump host allow it (AllowTcpForwarding, PermitOpen)?");
+                let fault = reasons::not_behind(&error.message());
                 drop(reply.map(|reply| reply.send(Err(fault))));
             }
             // Dropping the local end is what the client sees.
@@ -759,299 +599,11 @@ impl Opening {
 
 impl Tunnel {
     fn new(target: Target, spare: Option<Channel>) -> io::Result<(Tunnel, TempDir, PathBuf)> {
-        // The folder has mode 0700, so nobody else can connect.
-        let folder = tempfile::Builder::new().prefix("zc-").tempdir()?;
+        let folder = private::folder()?;
         let path = folder.path().join("agent.sock");
         let listener = UnixListener::bind(&path)?;
         listener.set_nonblocking(true)?;
         Ok((Tunnel { listener, target, spare }, folder, path))
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    Going,
-    Done,
-}
-
-/// A command under way.
-struct Job {
-    channel: Channel,
-    input: Vec<u8>,
-    written: usize,
-    input_ended: bool,
-    output: ExecOutput,
-    output_ended: bool,
-    /// Hears the output instead of [`Job::output`]. When it is full the command waits.
-    said: Option<mpsc::Sender<Piece>>,
-    until: Instant,
-    reply: Reply<ExecOutput>,
-}
-
-impl Job {
-    fn new(channel: Channel, input: Vec<u8>, until: Instant, reply: Reply<ExecOutput>) -> Job {
-        let output = ExecOutput::default();
-        Job { channel, input, written: 0, input_ended: false, output, output_ended: false, said: None, until, reply }
-    }
-
-    /// Whether what comes from the server can be taken.
-    fn has_room(&self) -> bool {
-        self.said.as_ref().is_none_or(|said| said.is_closed() || said.capacity() > 0)
-    }
-
-    fn take(&mut self, source: Source, piece: Vec<u8>) {
-        if let Some(said) = &self.said {
-            // There was room, or nobody listens any more.
-            let _ = said.try_send(Piece { source, bytes: piece });
-            return;
-        }
-        let kept = if source == Source::Stdout { &mut self.output.stdout } else { &mut self.output.stderr };
-        let room = ExecOutput::LIMIT - kept.len();
-        kept.extend_from_slice(&piece[..piece.len().min(room)]);
-        self.output.truncated |= piece.len() > room;
-    }
-
-    fn pump(&mut self, session: &Session) -> Result<(Moved, State), Fault> {
-        let mut moved = Moved::No;
-        if !self.input_ended && self.written < self.input.len() {
-            match self.channel.write(&self.input[self.written..]) {
-                Ok(count) => (self.written, moved) = (self.written + count, Moved::Yes),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                // The command ended without reading it all: its output and status tell.
-                Err(_) => self.input_ended = fatal_or(session, true)?,
-            }
-        }
-        if !self.input_ended && self.written == self.input.len() {
-            match self.channel.send_eof() {
-                Err(error) if would_block(&error) => {}
-                Err(error) if is_fatal(&error) => return Err(lost(&error)),
-                _ => (self.input_ended, moved) = (true, Moved::Yes),
-            }
-        }
-        // Both streams, or a command that fills one of them would wait for ever.
-        for (stream, source) in [(0, Source::Stdout), (ssh2::EXTENDED_DATA_STDERR, Source::Stderr)] {
-            while self.has_room()
-                && let Some(piece) = read_piece(&mut self.channel.stream(stream), session)?
-            {
-                self.take(source, piece);
-                moved = Moved::Yes;
-            }
-        }
-        if !self.output_ended && self.channel.eof() {
-            (self.output_ended, moved) = (true, Moved::Yes);
-        }
-        if !self.output_ended {
-            return Ok((moved, State::Going));
-        }
-        // The status comes between the end of the output and the close.
-        match self.channel.wait_close() {
-            Err(error) if would_block(&error) => return Ok((moved, State::Going)),
-            Err(error) if is_fatal(&error) => return Err(lost(&error)),
-            _ => {}
-        }
-        self.output.signal = self.channel.exit_signal().ok().and_then(|signal| signal.exit_signal);
-        self.output.status = if self.output.signal.is_none() { self.channel.exit_status().ok() } else { None };
-        Ok((Moved::Yes, State::Done))
-    }
-}
-
-/// A connection of the tunnel, or a jump: a local socket and a channel.
-struct Stream {
-    channel: Channel,
-    local: UnixStream,
-    up: Buffer,
-    down: Buffer,
-    /// Noise so far, until the magic line came; none where none is expected or it has come.
-    magic: Option<Vec<u8>>,
-    /// What a command said on standard error, its beginning.
-    complaint: Vec<u8>,
-    has_process: bool,
-    local_ended: bool,
-    end_sent: bool,
-    remote_ended: bool,
-    local_shut: bool,
-    dead: bool,
-}
-
-impl Stream {
-    fn new(channel: Channel, local: UnixStream, magic: Option<Vec<u8>>) -> Stream {
-        Stream {
-            channel,
-            local,
-            up: Buffer::default(),
-            down: Buffer::default(),
-            has_process: magic.is_some(),
-            magic,
-            complaint: Vec::new(),
-            local_ended: false,
-            end_sent: false,
-            remote_ended: false,
-            local_shut: false,
-            dead: false,
-        }
-    }
-
-    /// What the local socket is waited for.
-    fn wanted(&self) -> PollFlags {
-        let mut flags = PollFlags::empty();
-        flags.set(PollFlags::IN, !self.local_ended && self.magic.is_none() && self.up.has_room());
-        flags.set(PollFlags::OUT, !self.down.is_empty());
-        flags
-    }
-
-    fn pump(&mut self, session: &Session) -> Result<(Moved, State), Fault> {
-        let mut moved = Moved::No;
-        let mut note = |did: bool| {
-            if did {
-                moved = Moved::Yes;
-            }
-        };
-        note(self.local_to_buffer());
-        note(self.buffer_to_channel(session)?);
-        note(self.channel_to_buffer(session)?);
-        note(self.buffer_to_local());
-        let both_ended = self.remote_ended && self.local_shut && (self.end_sent || self.has_process);
-        let gave_up = self.remote_ended && self.magic.is_some();
-        let state = if self.dead || gave_up || (both_ended && self.up.is_empty()) { State::Done } else { State::Going };
-        Ok((moved, state))
-    }
-
-    fn local_to_buffer(&mut self) -> bool {
-        if self.local_ended || self.dead || self.magic.is_some() || !self.up.has_room() {
-            return false;
-        }
-        match self.up.fill(&mut self.local) {
-            Ok(0) => self.local_ended = true,
-            Ok(_) => {}
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
-            Err(_) => self.dead = true,
-        }
-        true
-    }
-
-    fn buffer_to_channel(&mut self, session: &Session) -> Result<bool, Fault> {
-        if !self.up.is_empty() && !self.dead {
-            return match self.up.drain(&mut self.channel) {
-                Ok(count) => Ok(count > 0),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(false),
-                Err(_) => {
-                    self.dead = fatal_or(session, true)?;
-                    Ok(true)
-                }
-            };
-        }
-        if self.local_ended && !self.end_sent && !self.dead {
-            match self.channel.send_eof() {
-                Err(error) if would_block(&error) => return Ok(false),
-                Err(error) if is_fatal(&error) => return Err(lost(&error)),
-                _ => self.end_sent = true,
-            }
-            return Ok(true);
-        }
-        Ok(false)
-    }
-
-    fn channel_to_buffer(&mut self, session: &Session) -> Result<bool, Fault> {
-        let mut moved = false;
-        if self.has_process {
-            while let Some(piece) = read_piece(&mut self.channel.stderr(), session)? {
-                let room = 1024 - self.complaint.len().min(1024);
-                self.complaint.extend_from_slice(&piece[..piece.len().min(room)]);
-                moved = true;
-            }
-        }
-        if self.remote_ended || self.dead || !self.down.has_room() {
-            return Ok(moved);
-        }
-        match self.down.fill(&mut self.channel) {
-            Ok(0) if !self.channel.eof() => return Ok(moved),
-            Ok(0) => self.remote_ended = true,
-            Ok(_) => self.skip_noise(),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(moved),
-            Err(_) => self.remote_ended = fatal_or(session, true)?,
-        }
-        Ok(true)
-    }
-
-    /// Holds back what a login shell printed before the command's own first line.
-    fn skip_noise(&mut self) {
-        let Some(noise) = &mut self.magic else { return };
-        noise.append(&mut self.down.bytes);
-        let magic = CONNECT_MAGIC.as_bytes();
-        if let Some(at) = noise.windows(magic.len()).position(|window| window == magic) {
-            self.down.bytes = noise.split_off(at + magic.len());
-            self.magic = None;
-        } else if noise.len() > NOISE_LIMIT {
-            noise.truncate(1024);
-            self.dead = true;
-        }
-    }
-
-    fn buffer_to_local(&mut self) -> bool {
-        if self.dead {
-            return false;
-        }
-        if !self.down.is_empty() {
-            return match self.down.drain(&mut self.local) {
-                Ok(count) => count > 0,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => false,
-                Err(_) => {
-                    self.dead = true;
-                    true
-                }
-            };
-        }
-        if self.remote_ended && !self.local_shut {
-            // It fails only when the other side has gone already.
-            let _ = self.local.shutdown(Shutdown::Write);
-            self.local_shut = true;
-            return true;
-        }
-        false
-    }
-}
-
-/// At most [`BUFFER`] bytes between a reader and a writer.
-#[derive(Default)]
-struct Buffer {
-    bytes: Vec<u8>,
-}
-
-impl Buffer {
-    fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
-    }
-
-    fn has_room(&self) -> bool {
-        self.bytes.len() < BUFFER
-    }
-
-    fn fill(&mut self, from: &mut impl Read) -> io::Result<usize> {
-        let start = self.bytes.len();
-        self.bytes.resize(BUFFER.max(start), 0);
-        let read = from.read(&mut self.bytes[start..]);
-        self.bytes.truncate(start + read.as_ref().copied().unwrap_or(0));
-        read
-    }
-
-    fn drain(&mut self, to: &mut impl Write) -> io::Result<usize> {
-        let written = to.write(&self.bytes)?;
-        self.bytes.drain(..written);
-        Ok(written)
-    }
-}
-
-/// The next bytes of a stream; none when there are none now.
-fn read_piece(stream: &mut ssh2::Stream, session: &Session) -> Result<Option<Vec<u8>>, Fault> {
-    let mut piece = vec![0; 32 << 10];
-    match stream.read(&mut piece) {
-        Ok(0) => Ok(None),
-        Ok(count) => {
-            piece.truncate(count);
-            Ok(Some(piece))
-        }
-        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
-        Err(_) => fatal_or(session, None),
     }
 }
 
@@ -1060,33 +612,4 @@ fn socket_pair() -> io::Result<(UnixStream, UnixStream)> {
     let (near, far) = UnixStream::pair()?;
     far.set_nonblocking(true)?;
     Ok((near, far))
-}
-
-fn would_block(error: &Error) -> bool {
-    code(error) == libssh2_sys::LIBSSH2_ERROR_EAGAIN
-}
-
-/// Whether the error is the session's, not only a channel's.
-fn is_fatal(error: &Error) -> bool {
-    let channel = libssh2_sys::LIBSSH2_ERROR_CHANNEL_EOF_SENT..=libssh2_sys::LIBSSH2_ERROR_CHANNEL_OUTOFORDER;
-    let of_request = [libssh2_sys::LIBSSH2_ERROR_INVAL, libssh2_sys::LIBSSH2_ERROR_REQUEST_DENIED];
-    !channel.contains(&code(error)) && !of_request.contains(&code(error)) && !would_block(error)
-}
-
-/// After a failed read or write, whose error lost its code on the way through `std::io`.
-fn fatal_or<T>(session: &Session, otherwise: T) -> Result<T, Fault> {
-    match Error::last_session_error(session) {
-        Some(error) if is_fatal(&error) => Err(lost(&error)),
-        _ => Ok(otherwise),
-    }
-}
-
-fn lost(error: &Error) -> Fault {
-    Fault::unreachable(Step::Channel, format!("the SSH session broke: {}", error.message()))
-        .hint("was the host restarted, or the link cut? run the command again")
-}
-
-pub(super) fn timespec(duration: Duration) -> Timespec {
-    // A millisecond more: poll must not return just before the deadline it was given.
-    Timespec::try_from(duration + Duration::from_millis(1)).unwrap_or(Timespec { tv_sec: 3600, tv_nsec: 0 })
 }

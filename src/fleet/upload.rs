@@ -1,4 +1,4 @@
-//! The program brought to a host by SFTP, under a temporary name that carries its hash: what an interrupted upload left
+//! The program brought to a host by SFTP (or by a command, through the installed `ssh`), under a temporary name that carries its hash: what an interrupted upload left
 //! there is the beginning of the same file, and the next one goes on behind it. The name that counts is given by a script
 //! after the hash was computed over there.
 
@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, poll};
 use ssh2::{BlockDirections, Error, ErrorCode, OpenFlags, OpenType, Session};
 
+use super::channel::timespec;
 use super::error::{ReachKind, Step};
 use super::fault::Fault;
 use super::login::{code, millis};
 use super::probe::quote;
-use super::tunnel::timespec;
 use crate::api::paths::ClusterDir;
 use crate::faults;
 
@@ -57,6 +57,32 @@ impl Upload {
         folders.push((dir.path().to_owned(), 0o700));
         folders.push((bin.to_owned(), 0o700));
         Upload { from: from.to_owned(), to: bin.join(format!(".upload-{hash}")), folders }
+    }
+
+    /// A script for a host that is written to by commands: makes the folders, and prints how much of the file is there. A
+    /// beginning that is longer than the whole is none.
+    pub fn prepare_script(&self, size: u64) -> String {
+        let mut script = String::new();
+        for (folder, mode) in &self.folders {
+            let folder = quote(&folder.to_string_lossy());
+            // Another session may have made it meanwhile.
+            script.push_str(&format!("[ -d {folder} ] || mkdir -m {mode:o} {folder} || [ -d {folder} ] || exit 1\n"));
+        }
+        let to = quote(&self.to.to_string_lossy());
+        script.push_str(&format!(
+            "umask 077\nthere=$(wc -c 2>/dev/null <{to}) || there=0\n\
+             if [ \"$there\" -gt {size} ] || [ \"$there\" = 0 ]; then there=0; : >{to} || exit 1; fi\necho $((there))\n"
+        ));
+        script
+    }
+
+    /// The command that writes what it reads behind the beginning, to the same place as another one that does so meanwhile,
+    /// and onto the disk.
+    pub fn write_command(&self, resumed_at: u64) -> String {
+        let to = quote(&self.to.to_string_lossy());
+        let seek = format!("dd if=/dev/null bs=1 count=0 seek={resumed_at} conv=notrunc 2>/dev/null");
+        let script = format!("{{ {seek}; cat; }} 1<>{to} && {{ sync {to} 2>/dev/null || :; }}");
+        format!("/bin/sh -c {}", quote(&script))
     }
 
     /// A script that gives the file its name if its content has the hash; prints `done`, or what is wrong. Takes away what
@@ -207,8 +233,7 @@ impl Writing<'_> {
     }
 
     fn local(&self, error: &io::Error) -> UploadFailed {
-        let what = format!("reading {}: {error}", self.upload.from.display());
-        UploadFailed { fault: Fault::failed(Step::Upload, what), session_lost: false }
+        UploadFailed { fault: failed_here(self.upload, error), session_lost: false }
     }
 
     fn set_timeout(&self) -> Result<(), UploadFailed> {
@@ -256,9 +281,18 @@ impl Writing<'_> {
 
     /// A failure of the host's file system.
     fn failed_in(&self, what: String) -> UploadFailed {
-        let hint = "has the disk room, and may the user write there? (df, ls -ld)";
-        UploadFailed { fault: Fault::failed(Step::Upload, what).hint(hint), session_lost: false }
+        UploadFailed { fault: failed_there(what), session_lost: false }
     }
+}
+
+/// A failure of the host's file system.
+pub(super) fn failed_there(what: String) -> Fault {
+    Fault::failed(Step::Upload, what).hint("has the disk room, and may the user write there? (df, ls -ld)")
+}
+
+/// A failure of this machine's.
+pub(super) fn failed_here(upload: &Upload, error: &io::Error) -> Fault {
+    Fault::failed(Step::Upload, format!("reading {}: {error}", upload.from.display()))
 }
 
 /// Why a stream of bytes ended early.

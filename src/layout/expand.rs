@@ -141,6 +141,7 @@ fn ssh(own: Option<&SshSpec>, defaults: &SshSpec) -> Ssh {
         jump: own.jump.clone().or_else(|| defaults.jump.clone()).unwrap_or_default(),
         host_key_checking: checking.unwrap_or(HostKeyChecking::Strict),
         connect_timeout: own.connect_timeout.or(defaults.connect_timeout),
+        client: own.client.or(defaults.client),
     }
 }
 

@@ -103,6 +103,27 @@ pub struct Ssh {
     pub host_key_checking: HostKeyChecking,
     /// For TCP and the key exchange together, at each hop; none: what `~/.ssh/config` says, else 5 s.
     pub connect_timeout: Option<Duration>,
+    /// Who speaks SSH; none: the library of this program.
+    pub client: Option<SshClient>,
+}
+
+/// `client` of the layout's `ssh`, and `--ssh`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SshClient {
+    /// The library that is part of this program.
+    Builtin,
+    /// The installed OpenSSH `ssh`, with everything that its configuration can say.
+    System,
+}
+
+impl SshClient {
+    /// The word of the layout.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            SshClient::Builtin => "builtin",
+            SshClient::System => "system",
+        }
+    }
 }
 
 /// `host_key_checking` of the layout.

@@ -181,6 +181,12 @@ const SSH: Kind = Kind::Keys(&[
         "~/.ssh/known_hosts and /etc/ssh/ssh_known_hosts",
         "Where host keys are looked up.",
     ),
+    key(
+        "client",
+        &Kind::Word(&["builtin", "system"]),
+        "builtin",
+        "Who speaks SSH: the library in this program, or the installed ssh (also --ssh).",
+    ),
 ]);
 
 const HOST: Kind = Kind::Short {

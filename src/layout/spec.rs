@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::model::{Backend, Engine, HostKeyChecking, Network, WebSocket};
+use super::model::{Backend, Engine, HostKeyChecking, Network, SshClient, WebSocket};
 use super::problem::{Span, Spanned};
 use crate::api::config::{Compress, LogFormat, OptionValue};
 use crate::api::store::{BackendType, SqliteOptions};
@@ -55,6 +55,7 @@ pub(crate) struct SshSpec {
     pub(crate) jump: Option<Vec<String>>,
     pub(crate) host_key_checking: Option<HostKeyChecking>,
     pub(crate) connect_timeout: Option<Duration>,
+    pub(crate) client: Option<SshClient>,
 }
 
 /// An entry of `hosts`.

@@ -111,6 +111,9 @@ fn ssh_value(ssh: &Ssh) -> Value {
     if let Some(timeout) = ssh.connect_timeout {
         put(&mut map, "connect_timeout", text(timeout));
     }
+    if let Some(client) = ssh.client {
+        put(&mut map, "client", client.as_str());
+    }
     Value::Mapping(map)
 }
 

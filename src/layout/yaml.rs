@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::duration;
-use super::model::{Backend, Engine, HostKeyChecking, Network, WebSocket};
+use super::model::{Backend, Engine, HostKeyChecking, Network, SshClient, WebSocket};
 use super::problem::{Problems, Report, Spanned};
 use super::schema;
 use super::spec::*;
@@ -91,6 +91,9 @@ fn ssh(tree: &Rc<Tree>) -> SshSpec {
             _ => None,
         }),
         connect_timeout: plain(tree, "connect_timeout", duration::parse),
+        client: plain(tree, "client", |s| {
+            [SshClient::Builtin, SshClient::System].into_iter().find(|client| client.as_str() == s)
+        }),
     }
 }
 

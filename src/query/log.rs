@@ -4,9 +4,11 @@
 //! What was written before is read from every logger, sorted, and cut to the last N; what is written from then on is held
 //! back for [`REORDER_WITHIN`], so that a line of a slower logger still finds its place, and no longer: one that comes even
 //! later is shown late.
+//!
+//! A host that is lost while it is followed is tried again for ever, and read on from where it was lost.
 
 use std::cmp::Ordering;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +17,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::ask::{self, Silent, broken_off};
 use super::settings::Settings;
+use super::watch::RETRY_AFTER;
 use crate::agent::client::{Follow, LogQuery};
 use crate::api::agent::LogLine;
 use crate::data::NodeType;
@@ -28,8 +31,11 @@ const REORDER_LINES: usize = 10_000;
 /// Lines under way between the readers of hosts and the merger; a full queue makes the readers wait.
 const QUEUE: usize = 1024;
 
+/// How far back a host is read again that was lost: its loggers' lines are not quite in the order of their times.
+const READ_AGAIN: f64 = 5.0;
+
 /// Hands each line to `line`, earliest first. Returns the hosts that gave no answer, or broke off; an error of `line` ends
-/// it.
+/// it. A followed host that is lost is told to `lost`, once until it is there again.
 ///
 /// # Errors
 /// The first error of `line`, and nothing else.
@@ -38,6 +44,7 @@ pub async fn log<E>(
     settings: &Settings,
     options: &LogQuery,
     mut line: impl FnMut(&LogLine) -> Result<(), E>,
+    mut lost: impl FnMut(&Silent),
 ) -> Result<Vec<Silent>, E> {
     let (sender, mut incoming) = mpsc::channel(QUEUE);
     for host in ask::reachable(layout, &ask::hosts_of(layout, &log_writers(layout)), settings) {
@@ -46,7 +53,7 @@ pub async fn log<E>(
     drop(sender);
     match options.follow {
         Follow::No => show_all(&mut incoming, options.lines, &mut line).await,
-        Follow::Yes => show_in_order(&mut incoming, &mut line).await,
+        Follow::Yes => show_in_order(&mut incoming, &mut line, &mut lost).await,
     }
 }
 
@@ -58,36 +65,109 @@ pub fn log_writers(layout: &Layout) -> Vec<&Node> {
     layout.nodes.iter().filter(writes).collect()
 }
 
+/// What comes from the reader of a host.
+enum Read {
+    Line(LogLine),
+    /// It is tried again.
+    Lost(Silent),
+    /// It is not.
+    Over(Silent),
+}
+
 /// Hands on one host's lines until they end, or nobody listens.
-async fn read(host: Arc<dyn Host>, query: LogQuery, lines: mpsc::Sender<Result<LogLine, Silent>>) {
-    let read = async {
-        let session = ask::open(host.as_ref(), Presence::Started).await?;
-        let mut stream = session.agent().log(&query).await.map_err(|error| broken_off(&session, error))?;
-        while let Some(line) = stream.next().await {
-            let line = line.map_err(|error| broken_off(&session, error.into()))?;
-            if lines.send(Ok(line)).await.is_err() {
-                break;
-            }
+async fn read(host: Arc<dyn Host>, mut query: LogQuery, lines: mpsc::Sender<Read>) {
+    let mut recent = Recent::default();
+    let mut is_lost = false;
+    loop {
+        let mut reads = false;
+        let ended = read_once(host.as_ref(), &query, &lines, &mut recent, &mut reads).await;
+        let Err(silent) = ended else { return };
+        is_lost &= !reads;
+        let again = query.follow == Follow::Yes && (reads || is_lost) && !silent.not_deployed;
+        if !again {
+            // The command may have ended meanwhile, and then nobody misses this host.
+            let _ = lines.send(Read::Over(silent)).await;
+            return;
         }
-        Ok(())
-    };
-    if let Err(silent) = read.await {
-        // The command may have ended meanwhile, and then nobody misses this host.
-        let _ = lines.send(Err(silent)).await;
+        if !is_lost && lines.send(Read::Lost(silent)).await.is_err() {
+            return;
+        }
+        is_lost = true;
+        query = recent.query_behind(query);
+        tokio::select! {
+            () = tokio::time::sleep(RETRY_AFTER) => {}
+            () = lines.closed() => return,
+        }
+    }
+}
+
+/// The same over one connection; `reads` is set once lines can come.
+async fn read_once(
+    host: &dyn Host,
+    query: &LogQuery,
+    lines: &mpsc::Sender<Read>,
+    recent: &mut Recent,
+    reads: &mut bool,
+) -> Result<(), Silent> {
+    let session = ask::open(host, Presence::Started).await?;
+    let mut stream = session.agent().log(query).await.map_err(|error| broken_off(&session, error))?;
+    *reads = true;
+    let mut seen = recent.lines.clone();
+    while let Some(line) = stream.next().await {
+        let line = line.map_err(|error| broken_off(&session, error.into()))?;
+        if let Some(at) = seen.iter().position(|before| *before == line) {
+            seen.swap_remove_back(at);
+            continue;
+        }
+        if query.follow == Follow::Yes {
+            recent.note(&line);
+        }
+        if lines.send(Read::Line(line)).await.is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The lines of the last [`READ_AGAIN`] seconds of a host, at most [`REORDER_LINES`].
+#[derive(Default)]
+struct Recent {
+    lines: VecDeque<LogLine>,
+    /// The latest time.
+    until: Option<f64>,
+}
+
+impl Recent {
+    fn note(&mut self, line: &LogLine) {
+        let until = self.until.map_or(line.ts, |until| until.max(line.ts));
+        self.until = Some(until);
+        self.lines.push_back(line.clone());
+        while self.lines.front().is_some_and(|first| first.ts < until - READ_AGAIN) || self.lines.len() > REORDER_LINES
+        {
+            self.lines.pop_front();
+        }
+    }
+
+    /// The query that goes on behind these lines; the same where there are none.
+    fn query_behind(&self, query: LogQuery) -> LogQuery {
+        match self.until {
+            Some(until) => LogQuery { lines: None, since: Some(until - READ_AGAIN), ..query },
+            None => query,
+        }
     }
 }
 
 /// Everything at once: sorted by time, cut to the last `last`.
 async fn show_all<E>(
-    incoming: &mut mpsc::Receiver<Result<LogLine, Silent>>,
+    incoming: &mut mpsc::Receiver<Read>,
     last: Option<u64>,
     line: &mut impl FnMut(&LogLine) -> Result<(), E>,
 ) -> Result<Vec<Silent>, E> {
     let (mut lines, mut silent) = (Vec::new(), Vec::new());
     while let Some(next) = incoming.recv().await {
         match next {
-            Ok(next) => lines.push(next),
-            Err(host) => silent.push(host),
+            Read::Line(next) => lines.push(next),
+            Read::Lost(host) | Read::Over(host) => silent.push(host),
         }
     }
     // Stable: lines of one moment keep the order of their logger.
@@ -99,8 +179,9 @@ async fn show_all<E>(
 
 /// As they come, each held back for a moment.
 async fn show_in_order<E>(
-    incoming: &mut mpsc::Receiver<Result<LogLine, Silent>>,
+    incoming: &mut mpsc::Receiver<Read>,
     line: &mut impl FnMut(&LogLine) -> Result<(), E>,
+    lost: &mut impl FnMut(&Silent),
 ) -> Result<Vec<Silent>, E> {
     let mut window = Window::default();
     let mut silent = Vec::new();
@@ -108,8 +189,12 @@ async fn show_in_order<E>(
         let due = window.due();
         tokio::select! {
             next = incoming.recv() => match next {
-                Some(Ok(next)) => window.add(next, Instant::now()),
-                Some(Err(host)) => silent.push(host),
+                Some(Read::Line(next)) => window.add(next, Instant::now()),
+                Some(Read::Lost(host)) => lost(&host),
+                Some(Read::Over(host)) => {
+                    lost(&host);
+                    silent.push(host);
+                }
                 None => break,
             },
             () = async { sleep_until(due.unwrap_or_else(Instant::now)).await }, if due.is_some() => {}
@@ -193,7 +278,7 @@ mod tests {
     async fn past_lines_are_sorted_and_cut() {
         let (sender, mut incoming) = mpsc::channel(8);
         for (ts, message) in [(3.0, "c"), (1.0, "a"), (2.0, "b"), (2.0, "b2")] {
-            sender.send(Ok(line(ts, message))).await.expect("room");
+            sender.send(Read::Line(line(ts, message))).await.expect("room");
         }
         drop(sender);
         let mut shown = Vec::new();

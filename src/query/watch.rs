@@ -16,7 +16,7 @@ use crate::fleet::{Host, Presence};
 use crate::layout::{Layout, Node};
 
 /// How long to wait before a host that gave no answer is tried again.
-const RETRY_AFTER: Duration = Duration::from_secs(5);
+pub(super) const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// Changes that wait to be shown; a full queue makes the hosts' readers wait.
 const QUEUE: usize = 64;
 

@@ -38,8 +38,13 @@ impl Background {
     }
 
     /// The first line from now on that is as wanted.
-    pub fn wait_for<T>(&self, what: &str, mut wanted: impl FnMut(&Line) -> Option<T>) -> T {
-        let deadline = Instant::now() + LIMIT;
+    pub fn wait_for<T>(&self, what: &str, wanted: impl FnMut(&Line) -> Option<T>) -> T {
+        self.wait_within(LIMIT, what, wanted)
+    }
+
+    /// The same for what takes longer.
+    pub fn wait_within<T>(&self, limit: Duration, what: &str, mut wanted: impl FnMut(&Line) -> Option<T>) -> T {
+        let deadline = Instant::now() + limit;
         let mut before = Vec::new();
         loop {
             match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
@@ -84,9 +89,14 @@ impl Background {
     }
 
     /// Closes its standard input and waits for its end: exit status, and the lines that were not waited for.
-    pub fn end(mut self) -> (i32, Vec<Line>) {
+    pub fn end(self) -> (i32, Vec<Line>) {
+        self.end_within(LIMIT)
+    }
+
+    /// The same for what takes longer.
+    pub fn end_within(mut self, limit: Duration) -> (i32, Vec<Line>) {
         self.input = None;
-        let deadline = Instant::now() + LIMIT;
+        let deadline = Instant::now() + limit;
         let status = wait_within(&mut self.child, deadline);
         assert!(Instant::now() < deadline, "the process does not end");
         (status.code().unwrap_or(-1), self.lines.iter().collect())

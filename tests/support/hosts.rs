@@ -182,8 +182,18 @@ impl Machines {
 
     /// Makes a machine swallow every packet from this one, or answer again: no refusal, no sign of life.
     pub fn set_black_hole(&self, index: usize, on: bool) {
-        let (here, change) = (format!("{}.254/32", self.subnet), if on { "replace" } else { "del" });
-        let args = ["-n", &self.namespace(index), "route", change, "blackhole", &here];
+        self.set_hole(index, &format!("{}.254/32", self.subnet), on);
+    }
+
+    /// The same between two machines.
+    pub fn set_black_hole_between(&self, one: usize, other: usize, on: bool) {
+        self.set_hole(one, &format!("{}/32", self.address(other)), on);
+        self.set_hole(other, &format!("{}/32", self.address(one)), on);
+    }
+
+    fn set_hole(&self, index: usize, from: &str, on: bool) {
+        let change = if on { "replace" } else { "del" };
+        let args = ["-n", &self.namespace(index), "route", change, "blackhole", from];
         // Taking away what is not there is no mistake.
         assert!(run_quietly("ip", &args) || !on, "ip {}", args.join(" "));
     }
@@ -222,6 +232,27 @@ impl Machines {
         fs::write(&shadow, format!("root:{hashed}:19000:0:99999:7:::\n")).expect("a file");
         let done = self.inside(index, "mount").arg("--bind").arg(shadow).arg("/etc/shadow").status();
         assert!(done.expect("mount").success());
+    }
+
+    /// Makes the sshd of a machine let nobody in but through PAM, which asks for this password. Its `/etc/pam.d` and
+    /// `/etc/shadow` are its own.
+    pub fn ask_through_pam(&mut self, index: usize, password: &str) {
+        self.stop_sshd(index);
+        self.set_password(index, password);
+        let folder = self.host_folder(index);
+        let pam = folder.join("pam.d");
+        fs::create_dir_all(&pam).expect("a folder");
+        // sshd looks for the name that it was started by.
+        let rules = "auth required pam_unix.so\naccount required pam_permit.so\n\
+                     session required pam_permit.so\n";
+        fs::write(pam.join("sshd"), rules).expect("a file");
+        let done = self.inside(index, "mount").arg("--bind").arg(pam).arg("/etc/pam.d").status();
+        assert!(done.expect("mount").success());
+        let config = folder.join("sshd_config");
+        let text = fs::read_to_string(&config).expect("sshd_config").replace("UsePAM no", "UsePAM yes");
+        let more = "KbdInteractiveAuthentication yes\nPasswordAuthentication no\nPubkeyAuthentication no\n";
+        fs::write(&config, text + more).expect("sshd_config");
+        self.start_sshd(index);
     }
 
     /// Everything as it was after the start: no processes but sshd, empty disks, no faults, the keys that are known.

@@ -116,6 +116,39 @@ impl Sandbox {
         serde_json::from_str(&output.stdout).unwrap_or_else(|e| panic!("{e}: {output:#?}"))
     }
 
+    /// Runs on a terminal of its own, and answers each prompt that ends with one of these words; tells what it said.
+    pub fn on_a_terminal(&self, args: &[&str], answers: &[(&str, &str)]) -> String {
+        const SCRIPT: &str = r#"
+import json, os, pty, sys
+argv, answers = json.loads(sys.argv[1]), json.loads(sys.argv[2])
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execv(argv[0], argv)
+said, answered = b"", 0
+while True:
+    try:
+        piece = os.read(terminal, 4096)
+    except OSError:
+        break
+    if not piece:
+        break
+    said += piece
+    for word, answer in answers:
+        if said[answered:].endswith(word.encode()):
+            answered = len(said)
+            os.write(terminal, answer.encode() + b"\n")
+sys.stdout.buffer.write(said)
+"#;
+        let program = [env!("CARGO_BIN_EXE_zeek-cluster")];
+        let argv: Vec<&str> = program.iter().chain(args).copied().collect();
+        let mut python = Command::new("python3");
+        python.args(["-c", SCRIPT]).arg(serde_json::json!(argv).to_string());
+        python.arg(serde_json::json!(answers).to_string()).current_dir(self.path());
+        python.env("HOME", self.home()).env_remove("SSH_AUTH_SOCK");
+        let output = python.output().expect("python3 runs");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
     /// The row of one node in `status -o json`.
     pub fn node(&self, name: &str) -> Value {
         let output = self.run(&["status", "-o", "json"]);

@@ -14,7 +14,7 @@ use crate::cli::failure::Failure;
 use crate::cli::output::{Record, human};
 use crate::cli::values::{self, When};
 use crate::layout::Layout;
-use crate::query::{self, Follow, LogQuery};
+use crate::query::{self, Follow, LogQuery, Silent};
 
 /// Show the cluster's log: who joined, who left, and why
 ///
@@ -28,6 +28,9 @@ pub struct Log {
     lines: Option<u64>,
 
     /// Keep showing new lines as they are written, until Ctrl-C
+    ///
+    /// A host that falls silent is named after 45 seconds at most, tried again every five, and read on from where it was
+    /// lost.
     #[arg(short, long)]
     follow: bool,
 
@@ -58,7 +61,14 @@ impl Log {
         let settings = cx.asking();
         let silent = match options.follow {
             Follow::Yes => {
-                cx.follow(async { Ok(query::log(&layout, &settings, &options, |line| cx.printer.row(line)).await?) })?
+                // Said when it happens: what ends the command may be far away.
+                let lost = |silent: &Silent| {
+                    cx.printer.error(&silent.error.what);
+                    silent.error.hint.iter().for_each(|hint| cx.printer.hint(hint));
+                };
+                let show = |line: &LogLine| cx.printer.row(line);
+                let silent = cx.follow(async { Ok(query::log(&layout, &settings, &options, show, lost).await?) })?;
+                return Ok(if silent.is_empty() { Status::Done } else { Status::Failed });
             }
             Follow::No => {
                 let mut lines = Vec::new();
@@ -66,7 +76,7 @@ impl Log {
                     lines.push(line.clone());
                     Ok::<(), Failure>(())
                 };
-                let silent = cx.block_on(query::log(&layout, &settings, &options, collect))??;
+                let silent = cx.block_on(query::log(&layout, &settings, &options, collect, |_| {}))??;
                 self.show(cx, &lines)?;
                 silent
             }

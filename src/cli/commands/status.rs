@@ -33,6 +33,8 @@ pub struct StatusCommand {
     nodes: NodeArgs,
 
     /// Keep watching: show every change as it happens, until Ctrl-C
+    ///
+    /// A host that falls silent is shown as unknown after 45 seconds at most, and tried again every five.
     #[arg(short, long)]
     watch: bool,
 }

@@ -1,7 +1,9 @@
 //! The printer: which format, how loud, and the four voices of standard error.
 
+use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
 
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use serde::Serialize;
 
 use super::progress::Bar;
@@ -11,7 +13,7 @@ use crate::api::outcome::Outcome;
 use crate::cli::args::Format;
 use crate::cli::exit::Status;
 use crate::cli::failure::Failure;
-use crate::deploy::{ExecRow, Question};
+use crate::deploy::{ExecRow, Question, Typed};
 use crate::layout::{Node, Problem};
 use crate::query::Silent;
 
@@ -313,13 +315,46 @@ fn write_line<R: Record>(out: &mut dyn Write, format: Format, row: &R) -> io::Re
 
 /// Asks for what only the operator knows, such as the passphrase of a key; what is typed is shown only when it may be.
 pub fn ask_secret(question: Question<'_>) -> Option<String> {
-    write!(io::stderr().lock(), "{}", question.text).ok()?;
-    if !question.echo {
-        return rpassword::read_password().ok();
+    match question.answer {
+        Typed::Hidden => {
+            let _unseen = Unseen::begin().ok()?;
+            write!(io::stderr().lock(), "{}", question.text).ok()?;
+            return rpassword::read_password().ok();
+        }
+        Typed::Shown => write!(io::stderr().lock(), "{}", question.text).ok()?,
+        Typed::Nothing => {
+            writeln!(io::stderr().lock(), "{}", question.text).ok()?;
+            return None;
+        }
     }
     let mut answer = String::new();
     io::stdin().read_line(&mut answer).ok()?;
     Some(answer.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+/// Keeps the terminal from showing what is typed, until dropped. Begun before the question is shown: who answers at once
+/// would be shown otherwise.
+struct Unseen {
+    terminal: File,
+    before: Termios,
+}
+
+impl Unseen {
+    fn begin() -> io::Result<Unseen> {
+        let terminal = File::open("/dev/tty")?;
+        let before = tcgetattr(&terminal)?;
+        let mut during = before.clone();
+        during.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(&terminal, OptionalActions::Now, &during)?;
+        Ok(Unseen { terminal, before })
+    }
+}
+
+impl Drop for Unseen {
+    fn drop(&mut self) {
+        // The terminal may have gone away.
+        let _ = tcsetattr(&self.terminal, OptionalActions::Now, &self.before);
+    }
 }
 
 fn write_row<R: Record>(out: &mut dyn Write, format: Format, row: &R) -> io::Result<()> {

@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::facts::{Facts, Listener, Wanted};
 use super::{Finding, Verdict};
-use crate::fleet::Answer;
+use crate::fleet::{Answer, Sockets};
 
 /// Room for the program, its successor and a release.
 const DISK_NEEDED_KIB: u64 = 100 << 10;
@@ -36,8 +36,8 @@ fn ok(check: &str, what: impl Into<String>) -> Finding {
 pub(super) fn of_answer(answer: &Answer) -> Vec<Finding> {
     let mut rows = Vec::new();
     match &answer.sockets {
-        Some(Ok(())) => rows.push(ok("sockets", "SSH forwards Unix sockets")),
-        Some(Err(why)) => rows.push(
+        Sockets::Forwarded => rows.push(ok("sockets", "SSH forwards Unix sockets")),
+        Sockets::Refused(why) => rows.push(
             row(
                 "sockets",
                 Verdict::Warning,
@@ -45,7 +45,7 @@ pub(super) fn of_answer(answer: &Answer) -> Vec<Finding> {
             )
             .hint("AllowStreamLocalForwarding yes in sshd_config there saves that process"),
         ),
-        None => {}
+        Sockets::NotNeeded | Sockets::NotAsked => {}
     }
     match &answer.program {
         Ok(()) => rows.push(ok("program", "this program can run there")),
@@ -72,7 +72,7 @@ pub(super) fn of_facts(facts: &Facts, answer: &Answer, wanted: &Wanted) -> Vec<F
         rows.push(cpus(facts, wanted));
     }
     rows.push(ports(facts, wanted));
-    rows.extend(answer.sockets.is_some().then(|| sshd(facts)));
+    rows.extend((answer.sockets != Sockets::NotNeeded).then(|| sshd(facts)));
     rows
 }
 
@@ -329,7 +329,7 @@ mod tests {
             asked: UNIX_EPOCH,
             answered: UNIX_EPOCH,
             program: Ok(()),
-            sockets: Some(Ok(())),
+            sockets: Sockets::Forwarded,
         };
         let rows = of_facts(&facts, &answer, &wanted);
         let failed: Vec<&str> =

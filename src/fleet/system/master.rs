@@ -1,0 +1,276 @@
+//! The `ssh` that logs in and stays, and the processes that go through it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::fd::OwnedFd;
+use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use tempfile::TempDir;
+use tokio::process::{Child, ChildStderr, Command};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::super::admission::{Admission, BANNER_ATTEMPTS, pause_before};
+use super::super::error::Step;
+use super::super::fault::{Fault, Progress};
+use super::super::keys::KeyFile;
+use super::super::private;
+use super::super::reasons;
+use super::super::settings::Settings;
+use super::arguments::{self, Destination};
+use super::askpass::{self, Answering};
+use super::lines::Lines;
+use super::words::{Heard, Retry, Story, Whom};
+
+/// How long the last words of an `ssh` that ended are waited for: a ProxyCommand may hold its standard error open.
+const LAST_WORDS: Duration = Duration::from_millis(200);
+
+/// How often it is looked whether a clock that stands still goes on.
+const TYPING_POLL: Duration = Duration::from_millis(200);
+
+/// How a master is logged in.
+pub(super) struct Opening<'a> {
+    pub to: &'a Destination,
+    pub whom: Whom,
+    pub settings: &'a Arc<Settings>,
+    pub progress: Arc<Progress>,
+    /// For the login after the key exchange.
+    pub step: Duration,
+    pub gate: Option<Arc<Master>>,
+}
+
+/// An `ssh` that is logged in and waits. Ends with its value, and with this process.
+pub(super) struct Master {
+    process: Process,
+    control: PathBuf,
+    /// Of the machine, as the processes that go through it call it.
+    name: String,
+    ended: watch::Receiver<Option<Fault>>,
+    // Dropped in this order: the socket's folder and the gate are needed until the end.
+    _answering: Option<Answering>,
+    folder: TempDir,
+    _gate: Option<Arc<Master>>,
+}
+
+/// A process that is told to end with this value.
+struct Process(OwnedFd);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself. On SIGTERM `ssh` also ends what its ProxyCommand started.
+        let _ = pidfd_send_signal(&self.0, Signal::TERM);
+    }
+}
+
+impl Master {
+    /// Logs in; a server that refuses at random is tried again.
+    pub async fn open(opening: &Opening<'_>) -> Result<Master, Fault> {
+        let address = format!("{}:{}", opening.whom.address, opening.whom.port);
+        // Not the host's time: others of this command are ahead in the queue.
+        let (progress, waiting) = (opening.progress.clone(), move || Admission::to(address));
+        let admitted = tokio::task::spawn_blocking(move || progress.paused(waiting)).await;
+        let _admitted = admitted.map_err(|error| here(&io::Error::other(error)))?;
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            match Master::try_open(opening).await {
+                Ok(master) => return Ok(master),
+                Err((fault, Retry::Yes)) if attempt < BANNER_ATTEMPTS => {
+                    let pause = pause_before(attempt);
+                    if pause >= opening.progress.remaining() {
+                        return Err(fault);
+                    }
+                    tokio::time::sleep(pause).await;
+                }
+                Err((fault, _)) => return Err(fault),
+            }
+        }
+    }
+
+    async fn try_open(opening: &Opening<'_>) -> Result<Master, (Fault, Retry)> {
+        let here = |error: io::Error| (here(&error), Retry::No);
+        let folder = private::folder().map_err(here)?;
+        let control = folder.path().join("c");
+        let through = opening.gate.as_ref().map(|gate| (gate.control.as_path(), gate.name.as_str()));
+        let mut command = Command::new("ssh");
+        command.args(arguments::of_master(opening.to, opening.settings, &control, through));
+        // Ctrl-C is for this process, which finishes its step through the others.
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).process_group(0);
+        match &opening.settings.ssh_agent {
+            Some(agent) => command.env("SSH_AUTH_SOCK", agent),
+            None => command.env_remove("SSH_AUTH_SOCK"),
+        };
+        let answering =
+            askpass::bring_here(&mut command, folder.path(), opening.settings, &opening.progress).map_err(here)?;
+        die_with_parent(&mut command);
+        let mut child = command.spawn().map_err(here)?;
+        let pid = child.id().and_then(|id| rustix::process::Pid::from_raw(id.cast_signed()));
+        let pid = pid.ok_or_else(|| here(io::Error::other("ssh ended at once")))?;
+        // Until it is waited for its number is nobody else's.
+        let process = Process(pidfd_open(pid, PidfdFlags::empty()).map_err(|error| here(error.into()))?);
+        let stderr = child.stderr.take().ok_or_else(|| here(io::Error::other("ssh has no standard error")))?;
+        let mut lines = Lines::new(stderr);
+        let mut story = Story::new(opening.whom.clone());
+        log_in(opening, &mut child, &mut lines, &mut story).await?;
+        let (ending, ended) = watch::channel(None);
+        tokio::spawn(async move {
+            let end = watch_over(child, lines, story).await;
+            // Nobody asks any more when this value was dropped before.
+            let _ = ending.send(Some(end));
+        });
+        Ok(Master {
+            process,
+            control,
+            name: opening.to.name.clone(),
+            ended,
+            _answering: answering,
+            folder,
+            _gate: opening.gate.clone(),
+        })
+    }
+
+    /// A process that goes through this one and runs a command there. Killed with its value.
+    pub fn client(&self, remote: &str) -> Command {
+        let mut command = Command::new("ssh");
+        command.args(arguments::of_client(&self.control, &["--", &self.name, remote]));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.kill_on_drop(true).process_group(0);
+        command
+    }
+
+    /// The folder for sockets of this session.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Why it ended, when it did.
+    pub fn ended(&self) -> Option<Fault> {
+        self.ended.borrow().clone()
+    }
+
+    /// The same for whoever saw a process of it fail, which is a moment earlier.
+    pub async fn ends_within(&self, limit: Duration) -> Option<Fault> {
+        let mut ended = self.ended.clone();
+        let seen = timeout(limit, ended.wait_for(Option::is_some)).await;
+        seen.ok()?.ok()?.clone()
+    }
+
+    /// Whether it is of use.
+    pub fn lives(&self) -> bool {
+        self.ended.borrow().is_none()
+    }
+}
+
+impl std::fmt::Debug for Master {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Master({}, {:?})", self.name, self.process.0)
+    }
+}
+
+/// Follows what `ssh` says until it is ready, each step within its deadline.
+async fn log_in(
+    opening: &Opening<'_>,
+    child: &mut Child,
+    lines: &mut Lines<ChildStderr>,
+    story: &mut Story,
+) -> Result<(), (Fault, Retry)> {
+    let progress = &opening.progress;
+    loop {
+        let (_, until) = progress.now();
+        // With the clock stopped there is no telling when it goes on.
+        let until = until.unwrap_or_else(|| Instant::now() + TYPING_POLL);
+        tokio::select! {
+            biased;
+            Some(line) = lines.next() => if hear(opening, story, &line) {
+                return Ok(());
+            },
+            _ = child.wait() => {
+                while let Ok(Some(line)) = timeout(LAST_WORDS, lines.next()).await {
+                    story.hear(&line);
+                }
+                let (mut fault, retry) = story.fault();
+                if fault.step == Step::Auth && !opening.settings.can_ask_for_ssh() {
+                    fault.what.push_str(&locked(&opening.to.identity_files));
+                }
+                return Err((fault, retry));
+            }
+            () = tokio::time::sleep_until(until.into()) => if progress.is_over() {
+                return Err((reasons::too_late(story.step()), Retry::No));
+            },
+        }
+    }
+}
+
+/// What else is to be said of keys when nobody could be asked for their passphrases.
+fn locked(files: &[PathBuf]) -> String {
+    let is_locked = |file: &&PathBuf| KeyFile::read(file).is_ok_and(|key| key.encrypted);
+    let about = |file: &PathBuf| format!("; {} needs a passphrase and there is nobody to ask", file.display());
+    files.iter().filter(is_locked).map(about).collect()
+}
+
+/// Whether this line says that it is ready.
+fn hear(opening: &Opening<'_>, story: &mut Story, line: &str) -> bool {
+    let progress = &opening.progress;
+    let before = story.step();
+    let heard = story.hear(line);
+    match (before, story.step()) {
+        (Step::Auth, _) => {}
+        (_, Step::Auth) => progress.begin(Step::Auth, Instant::now() + opening.step),
+        (_, step) => progress.enter(step),
+    }
+    match heard {
+        Heard::Passed(step, what) => progress.passed(step, what),
+        // It may log in somewhere else first.
+        Heard::Proxy => progress.begin(Step::Connect, Instant::now() + opening.to.connect + opening.step),
+        Heard::Ready => return true,
+        Heard::Nothing => tracing::trace!(host = opening.to.name, "ssh: {line}"),
+    }
+    false
+}
+
+/// Reads what it says, and waits for its end.
+async fn watch_over(mut child: Child, mut lines: Lines<ChildStderr>, mut story: Story) -> Fault {
+    let mut speaks = true;
+    loop {
+        tokio::select! {
+            line = lines.next(), if speaks => match line {
+                Some(line) => drop(story.hear(&line)),
+                None => speaks = false,
+            },
+            _ = child.wait() => break,
+        }
+    }
+    while let Ok(Some(line)) = timeout(LAST_WORDS, lines.next()).await {
+        story.hear(&line);
+    }
+    story.end()
+}
+
+/// This machine cannot start it.
+pub(in super::super) fn here(error: &io::Error) -> Fault {
+    let fault = Fault::failed(Step::Connect, format!("ssh cannot be started: {error}"));
+    match error.kind() {
+        io::ErrorKind::NotFound => Fault::failed(Step::Connect, "there is no program `ssh` on this machine")
+            .hint("install OpenSSH's client (openssh-client), or leave out --ssh system and `client: system`"),
+        _ => fault.hint("too many files or processes? see: ulimit -a; fewer at once: --parallel"),
+    }
+}
+
+/// The kernel ends the child when the thread that started it does, so that none is left of a control that was killed. The
+/// runtime of control has one thread, and that ends with the process.
+fn die_with_parent(command: &mut Command) {
+    let parent = rustix::process::getpid();
+    let in_child = move || {
+        rustix::process::set_parent_process_death_signal(Some(Signal::TERM))?;
+        // The parent may have died before the line above.
+        match rustix::process::getppid() {
+            Some(now) if now == parent => Ok(()),
+            _ => Err(io::ErrorKind::BrokenPipe.into()),
+        }
+    };
+    // SAFETY: between fork and exec the closure only makes system calls; it neither allocates nor takes a lock.
+    unsafe { command.pre_exec(in_child) };
+}
