@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::args::{Global, HostArgs, NodeArgs};
+use super::change::in_progress;
 use super::exit::Status;
 use super::failure::Failure;
 use super::output::{self, Printer, human};
@@ -166,6 +167,13 @@ impl Context {
         ended
     }
 
+    /// Says who changes the cluster as soon as that is seen.
+    async fn say_writers(&self) {
+        loop {
+            self.printer.status(&in_progress(&self.writer.next().await));
+        }
+    }
+
     /// The runtime of one command.
     pub fn runtime(&self) -> Result<tokio::runtime::Runtime, Failure> {
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::here)
@@ -178,6 +186,7 @@ impl Context {
             tokio::select! {
                 answer = verb => answer,
                 () = output::reader_left() => Err(Failure::ReaderLeft),
+                () = self.say_writers() => Err(Failure::Ended),
             }
         });
         match ended {

@@ -77,7 +77,7 @@ impl Failure {
             DeployError::Rollback(NoRollback::Unreachable(_)) => {
                 Failure::Unreachable { what: chain(&error), hint: None }
             }
-            DeployError::Rollback(NoRollback::Unknown(_) | NoRollback::Several(..)) => {
+            DeployError::Rollback(NoRollback::Unknown { .. } | NoRollback::Several(..)) => {
                 Failure::Usage { what: chain(&error), hint: Some("zeek-cluster releases".into()) }
             }
             DeployError::Rollback(_) => {

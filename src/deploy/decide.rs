@@ -42,6 +42,8 @@ pub(super) struct Question<'a> {
     /// SHA-256 of the layout.
     pub(super) layout: &'a str,
     pub(super) release: &'a Release,
+    /// Whether the release was on the hosts before: then it, and not the layout, says what there is.
+    pub(super) back: bool,
     /// By host; a host of which nothing is known is left out like a silent one.
     pub(super) found: &'a BTreeMap<String, Found>,
     /// What was deployed last, host by host, those of the layout included.
@@ -49,12 +51,22 @@ pub(super) struct Question<'a> {
     pub(super) allow_partial: bool,
 }
 
+impl Question<'_> {
+    /// Why something that is there has to go.
+    fn has_not(&self, what: &str) -> String {
+        match self.back {
+            true => format!("release {} does not have {what}", self.release.id),
+            false => format!("the layout no longer has {what}"),
+        }
+    }
+}
+
 /// Decides what has to be done.
 pub(super) fn decide(question: &Question<'_>) -> Plan {
     let parts = || question.release.hosts.iter();
     let mut hosts: Vec<HostPlan> = parts().map(|part| host(question, part)).collect();
     let is_former = |name: &&String| parts().all(|part| part.manifest.host != **name);
-    hosts.extend(question.found.keys().filter(is_former).map(|name| leaving(name, &question.found[name])));
+    hosts.extend(question.found.keys().filter(is_former).map(|name| leaving(question, name, &question.found[name])));
     let together = parts().find_map(|part| match question.found.get(&part.manifest.host) {
         Some(Found::Seen(_, before)) => diff::splits(before, part),
         _ => None,
@@ -64,6 +76,7 @@ pub(super) fn decide(question: &Question<'_>) -> Plan {
         cluster: question.cluster.to_owned(),
         layout: question.layout.to_owned(),
         release: question.release.id.clone(),
+        back: question.back,
         allow_partial: question.allow_partial,
         together: None,
         hosts,
@@ -188,7 +201,7 @@ fn runs_or_would(node: &NodeStatus) -> bool {
 fn gone(question: &Question<'_>, part: &HostRelease, status: &AgentStatus) -> Vec<NodeChange> {
     let kept = |name: &str| part.manifest.nodes.iter().any(|node| node.name == name);
     let gone = status.nodes.iter().filter(|node| runs_or_would(node) && !kept(&node.name));
-    gone.map(|node| stop(node, place_now(question, &node.name))).collect()
+    gone.map(|node| stop(question, node)).collect()
 }
 
 fn place_now<'a>(question: &Question<'a>, name: &str) -> Option<&'a str> {
@@ -196,16 +209,16 @@ fn place_now<'a>(question: &Question<'a>, name: &str) -> Option<&'a str> {
     question.release.hosts.iter().find(has).map(|part| part.manifest.host.as_str())
 }
 
-fn stop(node: &NodeStatus, place_now: Option<&str>) -> NodeChange {
-    let why = match place_now {
+fn stop(question: &Question<'_>, node: &NodeStatus) -> NodeChange {
+    let why = match place_now(question, &node.name) {
         Some(host) => format!("it moves to {host}"),
-        None => "the layout no longer has it".to_owned(),
+        None => question.has_not("it"),
     };
     NodeChange { name: node.name.clone(), node_type: node.node_type, action: Action::Stop, why: vec![why] }
 }
 
 /// A host that the layout no longer has: whatever runs there is stopped.
-fn leaving(name: &str, found: &Found) -> HostPlan {
+fn leaving(question: &Question<'_>, name: &str, found: &Found) -> HostPlan {
     let (kind, error) = match found {
         Found::Silent(trouble) => (Some(trouble.kind), Some(trouble.error.clone())),
         _ => (None, None),
@@ -218,7 +231,7 @@ fn leaving(name: &str, found: &Found) -> HostPlan {
         name: node.name.clone(),
         node_type: node.node_type,
         action: Action::Stop,
-        why: vec![format!("the layout no longer has host {name}")],
+        why: vec![question.has_not(&format!("host {name}"))],
     };
     HostPlan {
         host: name.to_owned(),

@@ -143,10 +143,12 @@ fn still_holds(saved: &Plan, now: &Plan) -> Result<(), DeployError> {
 
 /// The plan for what the hosts said.
 pub(super) fn plan_of(layout: &Layout, delivery: &Delivery, survey: &Survey, allow_partial: bool) -> Plan {
+    let written = delivery.release.hosts.first().map(|part| part.manifest.layout.clone());
     decide::decide(&Question {
         cluster: &layout.name,
-        layout: &render::layout_hash(layout),
+        layout: &written.filter(|hash| !hash.is_empty()).unwrap_or_else(|| render::layout_hash(layout)),
         release: &delivery.release,
+        back: delivery.back,
         found: &survey.found,
         last: &survey.last(),
         allow_partial,

@@ -47,7 +47,7 @@ pub use plan::{
 pub use preview::plan;
 pub use progress::{Event, Progress, Silent};
 pub use remove::remove;
-pub use rollback::{NoRollback, rollback};
+pub use rollback::{NoRollback, rollback, rollback_plan};
 pub use rolling::{OnFailure, Rolling, Width};
 pub use rollout::Rolled;
 pub use store::change_store;

@@ -26,6 +26,9 @@ pub struct Plan {
     pub layout: String,
     /// The release that the layout becomes.
     pub release: String,
+    /// Whether that release was on the hosts before: what `rollback` would do.
+    #[serde(default)]
+    pub back: bool,
     /// Whether it goes on although something keeps a host from taking part.
     pub allow_partial: bool,
     /// Why the changed nodes restart all at once; none: one part after the other, each waiting for the one before.
@@ -218,7 +221,7 @@ impl fmt::Display for Step {
             Step::Stage => f.write_str("staging the release"),
             Step::CheckScripts => f.write_str("checking Zeek's scripts"),
             Step::Activate => f.write_str("switching to the release"),
-            Step::Retire => f.write_str("stopping nodes that the layout no longer has there"),
+            Step::Retire => f.write_str("stopping nodes that do not belong there any more"),
             Step::Update => f.write_str("telling running nodes what changed"),
             Step::Start(node_type) => write!(f, "starting {}", plural(*node_type)),
             Step::Restart(node_type) => write!(f, "restarting {}", plural(*node_type)),
@@ -271,7 +274,8 @@ impl Plan {
     pub fn summary(&self, nodes: usize) -> String {
         if self.is_empty() {
             let answered = self.hosts.iter().filter(|host| host.error.is_none()).count();
-            return format!("nothing to do: {} as the layout says", counted(answered, "host is", "hosts are"));
+            let says = if self.back { format!("in release {}", self.release) } else { "as the layout says".to_owned() };
+            return format!("nothing to do: {} {says}", counted(answered, "host is", "hosts are"));
         }
         let touched = self.steps.iter().flat_map(|phase| &phase.work).map(|work| &work.host);
         let hosts = touched.collect::<std::collections::BTreeSet<_>>().len();

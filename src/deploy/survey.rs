@@ -22,10 +22,10 @@ use crate::layout::{Layout, Reach};
 use crate::render::HostRelease;
 
 /// Larger files are compared by their hash alone.
-const MAX_SHOWN: u64 = 1 << 20;
+pub(super) const MAX_SHOWN: u64 = 1 << 20;
 
 /// Files that are asked for at once on one host.
-const FILES_AT_ONCE: usize = 8;
+pub(super) const FILES_AT_ONCE: usize = 8;
 
 /// What the hosts said.
 pub(super) struct Survey {

@@ -33,6 +33,7 @@ pub use effective::{Effective, Origin, effective_options};
 pub use load::{Environment, Loaded, load};
 pub use model::*;
 pub use problem::Problem;
+pub(crate) use suggest::nearest;
 pub use schema::schema;
 pub use write::{to_value, to_yaml};
 pub use zeekctl::{ZeekctlFiles, import_zeekctl};

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use super::ask::{self, Silent, broken_off};
-use super::settings::Settings;
+use super::settings::{Settings, Writer};
 use crate::agent::client::{Follow, LogQuery};
 use crate::api::agent::LogLine;
 use crate::data::NodeType;
@@ -38,7 +38,7 @@ pub async fn log<E>(
 ) -> Result<Vec<Silent>, E> {
     let (sender, mut incoming) = mpsc::channel(QUEUE);
     for host in ask::reachable(layout, &ask::hosts_of(layout, &log_writers(layout)), settings) {
-        tokio::spawn(read(host, options.clone(), sender.clone()));
+        tokio::spawn(read(host, options.clone(), settings.writer.clone(), sender.clone()));
     }
     drop(sender);
     match options.follow {
@@ -47,7 +47,6 @@ pub async fn log<E>(
     }
 }
 
-/// Nodes that write logs.
 /// The nodes that write log files.
 pub fn log_writers(layout: &Layout) -> Vec<&Node> {
     let writes = |node: &&Node| {
@@ -57,10 +56,16 @@ pub fn log_writers(layout: &Layout) -> Vec<&Node> {
 }
 
 /// Hands on one host's lines until they end, or nobody listens.
-async fn read(host: Arc<dyn Host>, query: LogQuery, lines: mpsc::Sender<Result<LogLine, Silent>>) {
+async fn read(
+    host: Arc<dyn Host>,
+    query: LogQuery,
+    writer: Writer,
+    lines: mpsc::Sender<Result<LogLine, Silent>>,
+) {
     let read = async {
         let session = ask::open(host.as_ref(), Presence::Started).await?;
         let mut stream = session.agent().log(&query).await.map_err(|error| broken_off(&session, error))?;
+        writer.note(session.agent());
         while let Some(line) = stream.next().await {
             let line = line.map_err(|error| broken_off(&session, error.into()))?;
             if lines.send(Ok(line)).await.is_err() {

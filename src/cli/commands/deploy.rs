@@ -172,6 +172,10 @@ fn read_plan(path: &Path) -> Result<Plan, Failure> {
     };
     let plan: Plan = serde_json::from_str(&text).map_err(|error| not_a_plan(error.to_string()))?;
     match plan.schema == SCHEMA {
+        true if plan.back => Err(Failure::File {
+            what: format!("{} is the plan of a rollback", path.display()),
+            hint: Some(format!("`zeek-cluster rollback {}` performs it", plan.release)),
+        }),
         true => Ok(plan),
         false => Err(not_a_plan(format!("its schema is {}, expected {SCHEMA}", plan.schema))),
     }

@@ -160,6 +160,7 @@ fn hosts(plan: &Plan) -> String {
         }
         let what = match host.state {
             HostState::Empty => "nothing deployed there yet",
+            HostState::Leaving if plan.back => "not in that release",
             HostState::Leaving => "not in the layout any more",
             HostState::Deployed | HostState::Silent => continue,
         };
@@ -225,6 +226,7 @@ mod tests {
             cluster: "campus".into(),
             layout: String::new(),
             release: "r".into(),
+            back: false,
             allow_partial: false,
             together: None,
             hosts: vec![host("s1", vec![yaml(1), yaml(3)]), host("s2", vec![yaml(4)]), host("head", keys)],
