@@ -23,7 +23,7 @@ pub fn parse() -> Result<Args, clap::Error> {
 }
 
 /// The names of the command and its subcommands, separated by blanks, and what was given to the last of them.
-fn words(matches: &ArgMatches) -> (String, &ArgMatches) {
+pub(super) fn words(matches: &ArgMatches) -> (String, &ArgMatches) {
     let mut words = Vec::new();
     let mut matches = matches;
     while let Some((name, below)) = matches.subcommand() {

@@ -53,5 +53,5 @@ pub use rollout::Rolled;
 pub use store::change_store;
 
 pub use crate::agent::client::Keep;
-pub use crate::fleet::{Prompt, Question, Settings};
-pub use crate::journal::Ending;
+pub use crate::fleet::{Prompt, Question, Settings, quote};
+pub use crate::journal::{COMMAND_CHARS, Ending};

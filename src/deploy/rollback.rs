@@ -92,7 +92,8 @@ pub async fn rollback(
 ) -> Result<Report, DeployError> {
     let binary = Binary::own().map_err(DeployError::OwnBinary)?;
     let presence = Presence::Installed(binary.clone());
-    let Back { was, delivery } = find(layout, settings, id, binary, &presence, Parts::Verified, options.progress).await?;
+    let Back { was, delivery } =
+        find(layout, settings, id, binary, &presence, Parts::Verified, options.progress).await?;
     perform(&was, settings, delivery, options).await
 }
 
@@ -110,8 +111,8 @@ pub async fn rollback_plan(
     let binary = Binary::own().map_err(DeployError::OwnBinary)?;
     let presence = Presence::Started;
     let Back { was, delivery } = find(layout, settings, id, binary, &presence, Parts::Compared, progress).await?;
-    let survey = survey::survey(&was, &delivery, settings, &presence, progress).await;
-    Ok(plan_of(&was, &delivery, &survey, false))
+    let survey = survey::survey(&was, &delivery, settings, &presence, None, progress).await;
+    plan_of(&was, &delivery, &survey, false, None)
 }
 
 /// What a rollback brings to the hosts.

@@ -56,12 +56,7 @@ pub fn log_writers(layout: &Layout) -> Vec<&Node> {
 }
 
 /// Hands on one host's lines until they end, or nobody listens.
-async fn read(
-    host: Arc<dyn Host>,
-    query: LogQuery,
-    writer: Writer,
-    lines: mpsc::Sender<Result<LogLine, Silent>>,
-) {
+async fn read(host: Arc<dyn Host>, query: LogQuery, writer: Writer, lines: mpsc::Sender<Result<LogLine, Silent>>) {
     let read = async {
         let session = ask::open(host.as_ref(), Presence::Started).await?;
         let mut stream = session.agent().log(&query).await.map_err(|error| broken_off(&session, error))?;

@@ -2,7 +2,7 @@
 
 use clap_complete::engine::ArgValueCompleter;
 
-use crate::cli::args::Format;
+use crate::cli::args::{Format, HostArgs};
 use crate::cli::complete;
 use crate::cli::context::Context;
 use crate::cli::exit::Status;
@@ -20,17 +20,20 @@ use crate::layout::Layout;
 /// `deploy` performs exactly what this shows. To review first and deploy later: `plan -o json > FILE`, then
 /// `deploy --plan FILE`, which is refused when the layout or the cluster changed meanwhile.
 ///
-/// With `--to` it shows what `zeek-cluster rollback RELEASE` would change instead.
+/// With HOSTS it shows what a deploy of those hosts alone would do. With `--to` it shows what `zeek-cluster rollback RELEASE` would change instead.
 ///
 /// Exit status 0 when there is nothing to do, 10 when there is, 1 when a host gave no answer, 4 when none did.
 #[derive(Debug, clap::Args)]
 pub struct PlanCommand {
+    #[command(flatten)]
+    hosts: HostArgs,
+
     /// Plan to go on without hosts on which staging fails, and to start nodes that moved away from a silent host
     #[arg(long)]
     allow_partial: bool,
 
     /// Show what going back to this release would change; the beginning of its name is enough
-    #[arg(long, value_name = "RELEASE", conflicts_with = "allow_partial")]
+    #[arg(long, value_name = "RELEASE", conflicts_with_all = ["allow_partial", "hosts"])]
     #[arg(add = ArgValueCompleter::new(complete::releases))]
     to: Option<String>,
 }
@@ -41,10 +44,15 @@ impl PlanCommand {
         if self.to.is_some() {
             return of_rollback(cx, &layout, self.to.as_deref());
         }
+        let Some(only) = cx.select_only(&layout, &self.hosts)? else {
+            cx.printer.records::<plan::PlanRow>(&[])?;
+            return Ok(Status::Done);
+        };
         let settings = cx.reach();
         let curve = cx.keys_to_check(&layout)?;
         let progress = cx.printer.progress();
-        let planned = cx.block_on(deploy::plan(&layout, &settings, curve.as_ref(), self.allow_partial, &progress))?;
+        let planned = deploy::plan(&layout, &settings, curve.as_ref(), self.allow_partial, only.as_deref(), &progress);
+        let planned = cx.block_on(planned)?;
         progress.finish();
         show(cx, &layout, &planned.map_err(Failure::deploy)?)
     }
@@ -79,7 +87,7 @@ fn show(cx: &Context, layout: &Layout, planned: &Plan) -> Result<Status, Failure
     }
     let silent = planned.silent().count();
     Ok(match () {
-        () if silent == planned.hosts.len() => Status::Unreachable,
+        () if silent == planned.hosts.len() - planned.left_out().count() => Status::Unreachable,
         () if silent > 0 => Status::Failed,
         () if planned.is_empty() => Status::Done,
         () => Status::Changes,

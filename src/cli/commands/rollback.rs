@@ -50,6 +50,7 @@ impl Rollback {
                     join_within,
                     rolling: Rolling::default(),
                     allow_partial: false,
+                    only: None,
                     saved: None,
                     progress,
                     interrupt,

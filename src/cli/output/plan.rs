@@ -162,6 +162,7 @@ fn hosts(plan: &Plan) -> String {
             HostState::Empty => "nothing deployed there yet",
             HostState::Leaving if plan.back => "not in that release",
             HostState::Leaving => "not in the layout any more",
+            HostState::LeftOut => "left out, stays as it is",
             HostState::Deployed | HostState::Silent => continue,
         };
         groups.entry(what.to_owned()).or_default().push(&host.host);
@@ -227,6 +228,7 @@ mod tests {
             layout: String::new(),
             release: "r".into(),
             back: false,
+            only: Vec::new(),
             allow_partial: false,
             together: None,
             hosts: vec![host("s1", vec![yaml(1), yaml(3)]), host("s2", vec![yaml(4)]), host("head", keys)],

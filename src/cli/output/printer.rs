@@ -303,10 +303,8 @@ impl Printer {
         }
         self.object(&End {
             exit_status: status.code(),
-            error: failure.map(|failure| ErrorInfo {
-                what: failure.to_string(),
-                hint: failure.hint().map(str::to_owned),
-            }),
+            error: failure
+                .map(|failure| ErrorInfo { what: failure.to_string(), hint: failure.hint().map(str::to_owned) }),
             problems: match failure {
                 Some(Failure::Layout(problems)) => problems.iter().map(ToString::to_string).collect(),
                 _ => Vec::new(),

@@ -93,6 +93,7 @@ impl Case<'_> {
             found: &self.found,
             last: &self.last,
             allow_partial: self.allow_partial,
+            only: None,
         })
     }
 }
@@ -251,9 +252,7 @@ fn whatever_runs_on_a_host_that_left_is_stopped() {
     let host = plan.hosts.last().unwrap();
     assert_eq!((host.host.as_str(), host.state), ("sensor-2", HostState::Leaving));
     assert!(changes(&plan).contains(&"sensor-2: stop worker-2: the layout no longer has host sensor-2".to_owned()));
-    assert!(
-        steps(&plan).contains(&"stopping nodes that do not belong there any more: sensor-2 (worker-2)".to_owned())
-    );
+    assert!(steps(&plan).contains(&"stopping nodes that do not belong there any more: sensor-2 (worker-2)".to_owned()));
 }
 
 #[test]
