@@ -103,6 +103,13 @@ fn the_lock_of_a_killed_command_is_free_at_once_and_the_histories_know_how_far_i
     assert_eq!(of("localhost".into()).next().map(|step| step["step"].clone()), Some("take the lock".into()), "{steps}");
     sandbox.expect(2, &["history", "show", "no-such-run"]);
 
+    // Nobody stopped the worker since.
+    let replay = sandbox.expect(0, &["history", "show", run, "--replay"]);
+    assert_eq!(replay.stdout, "zeek-cluster stop worker\n", "{replay:#?}");
+    let done = sandbox.expect(0, &["history", "show", "last", "--replay"]);
+    assert_eq!(done.stdout, "", "{done:#?}");
+    assert!(done.stderr.contains("nothing is left to do: it ended ok"), "{done:#?}");
+
     // What is lost here the host still knows, also what others did.
     std::fs::remove_dir_all(sandbox.home().join(".local/state")).expect("the history on this machine");
     assert_eq!(runs(&sandbox).iter().map(shown).collect::<Vec<_>>()[0], "restart worker ok");

@@ -271,18 +271,21 @@ pub(super) fn crossings(question: &Question<'_>, plan: &Plan) -> Vec<String> {
             why.push(format!("{} moves from {from} to {to}, and {other} is left out", change.name));
         }
     }
-    if let Some(split) = &plan.together {
-        let is_behind = |name: &str| match question.found.get(name) {
-            Some(Found::Seen(status, _)) => {
-                status.release.as_ref() != Some(&question.release.id) && status.nodes.iter().any(runs_or_would)
+    let comes_up = |change: &NodeChange| matches!(change.action, Action::Start | Action::Restart);
+    if plan.changes().any(|(_, change)| comes_up(change)) {
+        let mut apart: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+        for (name, _) in plan.left_out() {
+            if let (Some(Found::Seen(status, before)), Some(part)) = (question.found.get(name), question.part(name))
+                && status.nodes.iter().any(runs_or_would)
+                && let Some(split) = diff::splits(before, part)
+            {
+                apart.entry(split).or_default().push(name);
             }
-            _ => false,
-        };
-        let behind: Vec<&str> = plan.left_out().map(|(host, _)| host).filter(|host| is_behind(host)).collect();
-        if !behind.is_empty() {
-            let hosts = nodeset::fold(behind);
-            why.push(format!("{split}: the nodes of {hosts}, left out, would be apart from the others"));
         }
+        why.extend(apart.into_iter().map(|(split, hosts)| {
+            let hosts = nodeset::fold(hosts);
+            format!("{split}, and the nodes of {hosts}, left out, would be apart from the others")
+        }));
     }
     why
 }

@@ -310,6 +310,9 @@ impl Plan {
         if self.cluster != saved.cluster {
             moved.push(format!("the plan is for cluster {}, the layout for {}", saved.cluster, self.cluster));
         }
+        if self.only != saved.only {
+            moved.push("it is about other hosts".to_owned());
+        }
         if self.layout != saved.layout {
             moved.push("the layout was changed".to_owned());
         }

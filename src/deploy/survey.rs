@@ -82,10 +82,7 @@ pub(super) async fn survey(
             chosen.hosts.retain(|host| only.contains(&host.name));
             others.hosts.retain(|host| !only.contains(&host.name));
             survey.ask(&chosen, settings, presence, progress, part).await;
-            // It has the list of hosts.
-            let keeper = layout.manager().map(|manager| manager.host.as_str());
-            let of_keeper = |host: &str| part(host).filter(|_| keeper == Some(host));
-            survey.ask(&others, settings, &Presence::Started, progress, of_keeper).await;
+            survey.ask(&others, settings, &Presence::Started, progress, part).await;
         }
     }
     survey.learn_hosts();
