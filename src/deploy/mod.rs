@@ -17,6 +17,7 @@ mod interrupt;
 pub mod keys;
 mod ledger;
 mod lock;
+mod mend;
 mod nodes;
 mod plan;
 mod preview;
@@ -39,6 +40,7 @@ pub use history::{Answer, End, Run, StepName};
 pub use install::install;
 pub use interrupt::{Interrupt, Interrupter};
 pub use lock::{Claim, Lease, LockError, Needs, holder, unlock};
+pub use mend::{Mend, mend};
 pub use nodes::{restart, start, stop};
 pub use plan::{
     Action, Change, FileChange, HostPlan, HostState, HostWork, NodeChange, Observed, Phase, Plan, ProgramChange,

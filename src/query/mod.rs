@@ -31,7 +31,7 @@ pub use agents::{AgentRow, AgentsReport, agents};
 pub use ask::Silent;
 pub use count::{CountReport, Counted, Counts, count, defined};
 pub use df::{DfReport, DfRow, df};
-pub use doctor::{DoctorReport, Finding, Verdict, doctor};
+pub use doctor::{DoctorReport, Finding, Remedy, Verdict, doctor};
 pub use history::{HistoryReport, Later, NoRun, Rest, RunRow, Sources, StepRow, history, runs_here};
 pub use last::LastKnown;
 pub use log::{log, log_writers};
