@@ -49,6 +49,14 @@ fn the_second_operator_is_told_who_is_at_work_or_waits() {
     let status = sandbox.expect(0, &["status", "worker"]);
     assert!(status.stderr.starts_with("`stop worker` by ana@"), "{status:#?}");
     assert!(status.stderr.contains(" in progress since "), "{status:#?}");
+    for reader in [&["log"][..], &["output", "worker"]] {
+        let output = sandbox.expect(0, reader);
+        assert_eq!(output.stderr.matches("`stop worker` by ana@").count(), 1, "{output:#?}");
+    }
+    let watching = Background::start(sandbox.command(&["status", "--watch"]));
+    watching.says(" in progress since ");
+    watching.interrupt();
+    assert_eq!(watching.end().0, 130);
     assert_eq!(runs(&sandbox).iter().filter(|run| run["outcome"] == "in progress").count(), 1);
 
     let waiting = Background::start(sandbox.command(&["restart", "worker", "--wait"]));

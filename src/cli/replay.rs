@@ -40,7 +40,9 @@ pub fn replay(rest: &Rest, layout: &[String]) -> Replay {
     if left.is_empty() && !rest.left.is_empty() {
         return Replay::Nothing("what it left behind was done since".to_owned());
     }
-    let again = read.again(rest, typed, &left);
+    let Some(again) = read.again(rest, typed, &left) else {
+        return Replay::Unknown("what was in @failed or @unreachable then is not known any more".to_owned());
+    };
     Replay::Commands(vec![[vec![PROGRAM.to_owned()], read.layout(layout), again].concat()])
 }
 
@@ -85,11 +87,22 @@ impl Read {
         if self.names_layout { Vec::new() } else { layout.to_vec() }
     }
 
-    fn again(&self, rest: &Rest, typed: &[String], left: &[String]) -> Vec<String> {
-        match self.words.as_str() {
+    /// None when it was about a set that has changed since.
+    fn again(&self, rest: &Rest, typed: &[String], left: &[String]) -> Option<Vec<String>> {
+        let names_last_run = |word: &String| word.contains("@failed") || word.contains("@unreachable");
+        let typed = match (typed.iter().any(names_last_run), self.words.as_str()) {
+            (false, _) => typed.to_vec(),
+            (true, "start" | "stop" | "restart") if !left.is_empty() => typed.to_vec(),
+            (true, "deploy") if !rest.hosts.is_empty() => {
+                let others = typed.iter().filter(|word| !names_last_run(word));
+                others.chain(&rest.hosts).cloned().collect()
+            }
+            (true, _) => return None,
+        };
+        Some(match self.words.as_str() {
             "start" | "stop" | "restart" if !left.is_empty() => self.for_nodes(left),
             // A plan holds no longer when a part of it was performed.
-            "deploy" if rest.switched.is_some() => without_plan(typed),
+            "deploy" if rest.switched.is_some() => without_plan(&typed),
             // The one that was current before may be another one now.
             "rollback" if self.leaf.get_one::<String>("release").is_none() => {
                 let release = rest.release.iter().chain(&rest.switched).next().cloned();
@@ -99,8 +112,8 @@ impl Read {
             "keys rotate" if rest.outcome == "failed" && rest.switched.is_some() => {
                 [self.global(), vec!["deploy".to_owned()]].concat()
             }
-            _ => typed.to_vec(),
-        }
+            _ => typed,
+        })
     }
 
     /// The same verb for these nodes alone.
@@ -147,6 +160,7 @@ mod tests {
             release: None,
             switched: None,
             left: left.iter().map(|name| (*name).to_owned()).collect(),
+            hosts: vec!["sensor-2".into()],
             later: Vec::new(),
         }
     }
@@ -164,6 +178,11 @@ mod tests {
         assert_eq!(shown(&rest("refused", typed, &[])), format!("zeek-cluster {typed}"));
         let begun = Rest { switched: Some("ab".into()), ..rest("broken off", typed, &[]) };
         assert_eq!(shown(&begun), "zeek-cluster -l c.yaml deploy --max-unavailable 1");
+        // The set has changed since.
+        let some = rest("failed", "deploy @failed --allow-partial", &["w"]);
+        assert_eq!(shown(&some), "zeek-cluster deploy --allow-partial sensor-2");
+        let unknown = Rest { hosts: Vec::new(), ..some };
+        assert_eq!(shown(&unknown), "(what was in @failed or @unreachable then is not known any more)");
         let named = Replay::Commands(vec![["zeek-cluster", "-l", "here.yaml", "deploy"].map(str::to_owned).into()]);
         assert_eq!(replay(&rest("failed", "deploy", &["w"]), &["-l".into(), "here.yaml".into()]), named);
     }

@@ -39,7 +39,7 @@ pub use exec::{ExecOptions, ExecRow, Heard, KEPT as EXEC_KEPT, Listen, WITHIN as
 pub use history::{Answer, End, Run, StepName};
 pub use install::install;
 pub use interrupt::{Interrupt, Interrupter};
-pub use lock::{Claim, Lease, LockError, Needs, holder, unlock};
+pub use lock::{Claim, Lease, LockError, Needs, holder, keeper, unlock};
 pub use mend::{Mend, mend};
 pub use nodes::{restart, start, stop};
 pub use plan::{

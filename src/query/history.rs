@@ -3,7 +3,7 @@
 //! A run is known here with all its steps when it was started here, and on the hosts by what it asked of them; the host of
 //! the lock also knows its command and its end. What one side has lost the other may still have.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
 
 use futures_util::StreamExt;
@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::ask::{self, Silent};
 use super::settings::Settings;
 use crate::api::agent::{HistoryEntry, Holder};
-use crate::api::outcome::Outcome;
+use crate::api::outcome::{Kind, Outcome};
 use crate::fleet::Presence;
 use crate::journal::{self, Event, JournalError, Record};
 use crate::layout::{Layout, nodeset};
@@ -85,6 +85,8 @@ pub struct Rest {
     pub switched: Option<String>,
     /// Targets that are not as its operator asked.
     pub left: Vec<String>,
+    /// The hosts that it was about, as far as its outcomes tell.
+    pub hosts: Vec<String>,
     /// The runs that began after it, in their order.
     pub later: Vec<Later>,
 }
@@ -188,6 +190,11 @@ impl HistoryReport {
             release: row.release.clone(),
             switched: self.switched(row),
             left: names(outcomes(&row.run), false),
+            hosts: {
+                let about =
+                    outcomes(&row.run).iter().filter(|outcome| outcome.kind != Kind::Skipped || !outcome.is_well());
+                about.map(|outcome| outcome.host.clone()).collect::<BTreeSet<_>>().into_iter().collect()
+            },
             later: later
                 .map(|other| Later {
                     run: other.run.clone(),
@@ -206,21 +213,21 @@ impl HistoryReport {
 
     fn args(&self, row: &RunRow) -> Option<Vec<String>> {
         let begun = self.records.iter().filter(|record| record.run == row.run);
-        let kept = begun.filter_map(|record| match &record.event {
+        let mut kept = begun.filter_map(|record| match &record.event {
             Event::Begin { args, .. } if !args.is_empty() => Some(args.clone()),
             _ => None,
         });
-        kept.last().or_else(|| split(row.command.as_deref()?))
+        kept.next_back().or_else(|| split(row.command.as_deref()?))
     }
 
     /// As the hosts wrote it down; without their histories that the run came to the switch.
     fn switched(&self, row: &RunRow) -> Option<String> {
         let asked = self.entries.iter().filter(|(_, entry)| entry.run.as_deref() == Some(&row.run));
-        let told = asked.filter_map(|(_, entry)| {
+        let mut told = asked.filter_map(|(_, entry)| {
             let path = entry.request.strip_prefix("POST ")?.strip_suffix("/activate")?;
             path.rsplit('/').next().map(str::to_owned)
         });
-        told.last().or_else(|| {
+        told.next_back().or_else(|| {
             let here = self.records.iter().filter(|record| record.run == row.run);
             let switching = |record: &Record| match &record.event {
                 Event::Step { step, .. } => step == SWITCHING,
@@ -424,7 +431,6 @@ fn request_in_words(request: &str) -> String {
 mod tests {
     use super::*;
     use crate::api::agent::{HistoryDone, RunEnd};
-    use crate::api::outcome::Kind;
 
     fn record(ts: f64, run: &str, event: Event) -> Record {
         Record { ts, run: run.into(), event }

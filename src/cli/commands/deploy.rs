@@ -115,21 +115,28 @@ impl Deploy {
         };
         let saved = self.plan.as_deref().map(read_plan).transpose()?;
         let curve = cx.curve_keys(&layout)?;
+        let chosen =
+            only.as_deref().or(saved.as_ref().map(|plan| plan.only.as_slice()).filter(|only| !only.is_empty()));
+        let keeper = deploy::keeper(&layout);
+        // The lock's host stays as it is, too, when it is left out.
+        let needs = match chosen.is_none_or(|only| only.iter().any(|host| host == keeper)) {
+            true => Needs::ThisProgram,
+            false => Needs::Deployed,
+        };
         let join_within = cx.global.timeout.unwrap_or(Duration::from_secs(60));
-        let report =
-            cx.change_in_steps(&layout, &self.lock, Needs::ThisProgram, async |settings, progress, interrupt| {
-                let options = deploy::Options {
-                    curve: curve.as_ref(),
-                    join_within,
-                    rolling: self.rolling.rolling(),
-                    allow_partial: self.allow_partial,
-                    only: only.as_deref(),
-                    saved: saved.as_ref(),
-                    progress,
-                    interrupt,
-                };
-                deploy::deploy(&layout, settings, options).await.map_err(Failure::deploy)
-            })?;
+        let report = cx.change_in_steps(&layout, &self.lock, needs, async |settings, progress, interrupt| {
+            let options = deploy::Options {
+                curve: curve.as_ref(),
+                join_within,
+                rolling: self.rolling.rolling(),
+                allow_partial: self.allow_partial,
+                only: only.as_deref(),
+                saved: saved.as_ref(),
+                progress,
+                interrupt,
+            };
+            deploy::deploy(&layout, settings, options).await.map_err(Failure::deploy)
+        })?;
         show(cx, &layout, &report)
     }
 }
