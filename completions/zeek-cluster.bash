@@ -904,12 +904,16 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__doctor)
-            opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
+            opts="-l -o -q -v -h --fix --wait --no-lock --layout --output --quiet --verbose --parallel --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --wait)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --layout)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
@@ -1175,7 +1179,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__history__subcmd__show)
-            opts="-l -o -q -v -h --here --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
+            opts="-l -o -q -v -h --replay --here --layout --output --quiet --verbose --parallel --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2559,12 +2563,16 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__plan)
-            opts="-l -o -q -v -h --allow-partial --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
+            opts="-l -o -q -v -h --allow-partial --to --layout --output --quiet --verbose --parallel --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --layout)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
@@ -2898,7 +2906,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__rollback)
-            opts="-l -o -q -v -h --wait --no-lock --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
+            opts="-l -o -q -v -h --dry-run --wait --no-lock --layout --output --quiet --verbose --parallel --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

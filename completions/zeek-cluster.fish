@@ -26,8 +26,8 @@ end
 
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
-jsonl\t'One JSON object a line, as soon as it is known (same schema)'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -l parallel -d 'How many hosts to talk to at once' -r
@@ -73,10 +73,11 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "node" -d 
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "man" -d 'Print the manual page of a command, for man'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "help" -d 'Print the help of a command, or of the topic exit-status'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand plan" -l to -d 'Show what going back to this release would change; the beginning of its name is enough' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand plan" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand plan" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
-jsonl\t'One JSON object a line, as soon as it is known (same schema)'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand plan" -l parallel -d 'How many hosts to talk to at once' -r
@@ -98,8 +99,8 @@ rollback\t'Bring every host back to the release that it had'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand deploy" -l wait -d 'Wait while another command changes the cluster, rather than give up at once with exit status 5' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand deploy" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand deploy" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
-jsonl\t'One JSON object a line, as soon as it is known (same schema)'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand deploy" -l parallel -d 'How many hosts to talk to at once' -r
@@ -114,8 +115,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand deploy" -l yes
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand deploy" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand check" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand check" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
-jsonl\t'One JSON object a line, as soon as it is known (same schema)'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand check" -l parallel -d 'How many hosts to talk to at once' -r
@@ -129,8 +130,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand check" -s h -l
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand install" -l wait -d 'Wait while another command changes the cluster, rather than give up at once with exit status 5' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand install" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand install" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
-jsonl\t'One JSON object a line, as soon as it is known (same schema)'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand install" -l parallel -d 'How many hosts to talk to at once' -r
@@ -145,8 +146,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand install" -s h 
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand start" -l wait -d 'Wait while another command changes the cluster, rather than give up at once with exit status 5' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand start" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand start" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
-jsonl\t'One JSON object a line, as soon as it is known (same schema)'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand start" -l parallel -d 'How many hosts to talk to at once' -r
@@ -161,8 +162,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand start" -s h -l
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand stop" -l wait -d 'Wait while another command changes the cluster, rather than give up at once with exit status 5' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand stop" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand stop" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
-jsonl\t'One JSON object a line, as soon as it is known (same schema)'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand stop" -l parallel -d 'How many hosts to talk to at once' -r
@@ -177,8 +178,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand stop" -s h -l 
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand restart" -l wait -d 'Wait while another command changes the cluster, rather than give up at once with exit status 5' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand restart" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand restart" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
-jsonl\t'One JSON object a line, as soon as it is known (same schema)'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand restart" -l parallel -d 'How many hosts to talk to at once' -r
@@ -193,14 +194,15 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand restart" -s h 
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand rollback" -l wait -d 'Wait while another command changes the cluster, rather than give up at once with exit status 5' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand rollback" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand rollback" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
-jsonl\t'One JSON object a line, as soon as it is known (same schema)'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand rollback" -l parallel -d 'How many hosts to talk to at once' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand rollback" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
 system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand rollback" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand rollback" -l dry-run -d 'Show what would change, as `plan` does, and change nothing; takes no lock'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand rollback" -l no-lock -d 'Do not take the cluster\'s lock'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand rollback" -s q -l quiet -d 'Say less on standard error: errors only'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand rollback" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
@@ -208,8 +210,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand rollback" -l y
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand rollback" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand unlock" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand unlock" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
-jsonl\t'One JSON object a line, as soon as it is known (same schema)'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand unlock" -l parallel -d 'How many hosts to talk to at once' -r
@@ -223,8 +225,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand unlock" -s h -
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand remove" -l wait -d 'Wait while another command changes the cluster, rather than give up at once with exit status 5' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand remove" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand remove" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
-jsonl\t'One JSON object a line, as soon as it is known (same schema)'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand remove" -l parallel -d 'How many hosts to talk to at once' -r
@@ -239,8 +241,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand remove" -l yes
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand remove" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand status" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand status" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
-jsonl\t'One JSON object a line, as soon as it is known (same schema)'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand status" -l parallel -d 'How many hosts to talk to at once' -r
@@ -255,8 +257,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand status" -s h -
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand wait" -l for -d 'What to wait for: active=all, active=N (at least N of them), or stopped=all' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand wait" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand wait" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
-jsonl\t'One JSON object a line, as soon as it is known (same schema)'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand wait" -l parallel -d 'How many hosts to talk to at once' -r
@@ -271,8 +273,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand nodes" -l conn
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand nodes" -l keys -d 'The folder with the cluster\'s CURVE keys, for --connect' -r -f -a "(__fish_complete_directories)"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand nodes" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand nodes" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
-jsonl\t'One JSON object a line, as soon as it is known (same schema)'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand nodes" -l parallel -d 'How many hosts to talk to at once' -r
@@ -294,8 +296,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand count" -l conn
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand count" -l keys -d 'The folder with the cluster\'s CURVE keys, for --connect' -r -f -a "(__fish_complete_directories)"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand count" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand count" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
-jsonl\t'One JSON object a line, as soon as it is known (same schema)'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand count" -l parallel -d 'How many hosts to talk to at once' -r
@@ -312,8 +314,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand peers" -l conn
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand peers" -l keys -d 'The folder with the cluster\'s CURVE keys, for --connect' -r -f -a "(__fish_complete_directories)"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand peers" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand peers" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
-jsonl\t'One JSON object a line, as soon as it is known (same schema)'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand peers" -l parallel -d 'How many hosts to talk to at once' -r
@@ -332,8 +334,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand log" -l node -
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand log" -l grep -d 'Show lines whose message matches this regular expression only' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand log" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand log" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
-jsonl\t'One JSON object a line, as soon as it is known (same schema)'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand log" -l parallel -d 'How many hosts to talk to at once' -r
@@ -345,16 +347,19 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand log" -s q -l q
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand log" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand log" -l yes -d 'Answer every question with yes'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand log" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand doctor" -l wait -d 'Wait while another command changes the cluster, rather than give up at once with exit status 5' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand doctor" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand doctor" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
-jsonl\t'One JSON object a line, as soon as it is known (same schema)'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand doctor" -l parallel -d 'How many hosts to talk to at once' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand doctor" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
 system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand doctor" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand doctor" -l fix -d 'Mend what can be mended without root and without a decision'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand doctor" -l no-lock -d 'Do not take the cluster\'s lock'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand doctor" -s q -l quiet -d 'Say less on standard error: errors only'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand doctor" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand doctor" -l yes -d 'Answer every question with yes'
@@ -364,8 +369,8 @@ stderr\t'Standard error'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand output" -s n -l lines -d 'Show the last N lines' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand output" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand output" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
-jsonl\t'One JSON object a line, as soon as it is known (same schema)'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand output" -l parallel -d 'How many hosts to talk to at once' -r
@@ -381,8 +386,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand top" -s n -l t
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand top" -s d -l delay -d 'Pause between two looks, at most 5s' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand top" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand top" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
-jsonl\t'One JSON object a line, as soon as it is known (same schema)'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand top" -l parallel -d 'How many hosts to talk to at once' -r
@@ -396,8 +401,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand top" -l yes -d
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand top" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand df" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand df" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
-jsonl\t'One JSON object a line, as soon as it is known (same schema)'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand df" -l parallel -d 'How many hosts to talk to at once' -r
@@ -411,8 +416,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand df" -s h -l he
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand metrics" -l grep -d 'Show metrics whose name matches this regular expression only, such as `drops|errors`' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand metrics" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand metrics" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
-jsonl\t'One JSON object a line, as soon as it is known (same schema)'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand metrics" -l parallel -d 'How many hosts to talk to at once' -r
@@ -427,8 +432,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand metrics" -l ye
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand metrics" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand releases" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand releases" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
-jsonl\t'One JSON object a line, as soon as it is known (same schema)'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand releases" -l parallel -d 'How many hosts to talk to at once' -r
@@ -442,8 +447,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand releases" -s h
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand history; and not __fish_seen_subcommand_from show" -s n -l lines -d 'How many runs to show' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand history; and not __fish_seen_subcommand_from show" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand history; and not __fish_seen_subcommand_from show" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
-jsonl\t'One JSON object a line, as soon as it is known (same schema)'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand history; and not __fish_seen_subcommand_from show" -l parallel -d 'How many hosts to talk to at once' -r
@@ -458,14 +463,15 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand history; and n
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand history; and not __fish_seen_subcommand_from show" -f -a "show" -d 'Show the steps of one run, here and on the hosts, with what went wrong'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand history; and __fish_seen_subcommand_from show" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand history; and __fish_seen_subcommand_from show" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
-jsonl\t'One JSON object a line, as soon as it is known (same schema)'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand history; and __fish_seen_subcommand_from show" -l parallel -d 'How many hosts to talk to at once' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand history; and __fish_seen_subcommand_from show" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
 system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand history; and __fish_seen_subcommand_from show" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand history; and __fish_seen_subcommand_from show" -l replay -d 'Print the commands that would finish it'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand history; and __fish_seen_subcommand_from show" -l here -d 'Ask no host: show what was done from this machine'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand history; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Say less on standard error: errors only'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand history; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
@@ -476,8 +482,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand subscribe" -l 
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand subscribe" -l keys -d 'The folder with the cluster\'s CURVE keys, for --connect' -r -f -a "(__fish_complete_directories)"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand subscribe" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand subscribe" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
-jsonl\t'One JSON object a line, as soon as it is known (same schema)'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand subscribe" -l parallel -d 'How many hosts to talk to at once' -r
@@ -492,8 +498,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand publish" -l co
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand publish" -l keys -d 'The folder with the cluster\'s CURVE keys, for --connect' -r -f -a "(__fish_complete_directories)"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand publish" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand publish" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
-jsonl\t'One JSON object a line, as soon as it is known (same schema)'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand publish" -l parallel -d 'How many hosts to talk to at once' -r
@@ -507,8 +513,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand publish" -s h 
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand exec" -l outdir -d 'Write what each host says to DIR/HOST, and what it says on standard error to DIR/HOST.err' -r -f -a "(__fish_complete_directories)"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand exec" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand exec" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
-jsonl\t'One JSON object a line, as soon as it is known (same schema)'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand exec" -l parallel -d 'How many hosts to talk to at once' -r
@@ -525,8 +531,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand exec" -l yes -
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand exec" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and not __fish_seen_subcommand_from list get keys size put del clear watch" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and not __fish_seen_subcommand_from list get keys size put del clear watch" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
-jsonl\t'One JSON object a line, as soon as it is known (same schema)'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and not __fish_seen_subcommand_from list get keys size put del clear watch" -l parallel -d 'How many hosts to talk to at once' -r
@@ -547,8 +553,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and not
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and not __fish_seen_subcommand_from list get keys size put del clear watch" -f -a "watch" -d 'Print each change as it happens, until Ctrl-C'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from list" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from list" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
-jsonl\t'One JSON object a line, as soon as it is known (same schema)'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from list" -l parallel -d 'How many hosts to talk to at once' -r
@@ -562,8 +568,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __f
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from get" -l node -d 'Ask this node [default: the one that holds the master]' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from get" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from get" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
-jsonl\t'One JSON object a line, as soon as it is known (same schema)'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from get" -l parallel -d 'How many hosts to talk to at once' -r
@@ -577,8 +583,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __f
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from keys" -l node -d 'Ask this node [default: the one that holds the master]' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from keys" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from keys" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
-jsonl\t'One JSON object a line, as soon as it is known (same schema)'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from keys" -l parallel -d 'How many hosts to talk to at once' -r
@@ -592,8 +598,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __f
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from size" -l node -d 'Ask this node [default: the one that holds the master]' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from size" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from size" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
-jsonl\t'One JSON object a line, as soon as it is known (same schema)'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from size" -l parallel -d 'How many hosts to talk to at once' -r
@@ -608,8 +614,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __f
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from put" -l node -d 'Ask this node [default: the one that holds the master]' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from put" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from put" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
-jsonl\t'One JSON object a line, as soon as it is known (same schema)'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from put" -l parallel -d 'How many hosts to talk to at once' -r
@@ -623,8 +629,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __f
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from del" -l node -d 'Ask this node [default: the one that holds the master]' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from del" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from del" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
-jsonl\t'One JSON object a line, as soon as it is known (same schema)'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from del" -l parallel -d 'How many hosts to talk to at once' -r
@@ -638,8 +644,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __f
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from clear" -l node -d 'Ask this node [default: the one that holds the master]' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from clear" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from clear" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
-jsonl\t'One JSON object a line, as soon as it is known (same schema)'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from clear" -l parallel -d 'How many hosts to talk to at once' -r
@@ -653,8 +659,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __f
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from watch" -l node -d 'Ask this node [default: the one that holds the master]' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from watch" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from watch" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
-jsonl\t'One JSON object a line, as soon as it is known (same schema)'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from watch" -l parallel -d 'How many hosts to talk to at once' -r
@@ -667,8 +673,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __f
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from watch" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and not __fish_seen_subcommand_from check show schema" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and not __fish_seen_subcommand_from check show schema" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
-jsonl\t'One JSON object a line, as soon as it is known (same schema)'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and not __fish_seen_subcommand_from check show schema" -l parallel -d 'How many hosts to talk to at once' -r
@@ -684,8 +690,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and no
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and not __fish_seen_subcommand_from check show schema" -f -a "schema" -d 'Print a JSON Schema of the layout file, for editors'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from check" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from check" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
-jsonl\t'One JSON object a line, as soon as it is known (same schema)'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from check" -l parallel -d 'How many hosts to talk to at once' -r
@@ -696,13 +702,13 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from check" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from check" -l yes -d 'Answer every question with yes'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from show" -s f -l format -d 'In which form' -r -f -a "yaml\t'The layout\'s own language'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from show" -s f -l format -d 'In which form [default: json with `-o json`, else yaml]' -r -f -a "yaml\t'The layout\'s own language'
 json\t'JSON'
 zeek\t'Zeek\'s cluster-layout.zeek'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from show" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from show" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
-jsonl\t'One JSON object a line, as soon as it is known (same schema)'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from show" -l parallel -d 'How many hosts to talk to at once' -r
@@ -716,8 +722,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from schema" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from schema" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
-jsonl\t'One JSON object a line, as soon as it is known (same schema)'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from schema" -l parallel -d 'How many hosts to talk to at once' -r
@@ -730,8 +736,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from schema" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and not __fish_seen_subcommand_from generate rotate show-public" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and not __fish_seen_subcommand_from generate rotate show-public" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
-jsonl\t'One JSON object a line, as soon as it is known (same schema)'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and not __fish_seen_subcommand_from generate rotate show-public" -l parallel -d 'How many hosts to talk to at once' -r
@@ -747,8 +753,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and not 
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and not __fish_seen_subcommand_from generate rotate show-public" -f -a "show-public" -d 'Print the public keys, as Z85 text'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from generate" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from generate" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
-jsonl\t'One JSON object a line, as soon as it is known (same schema)'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from generate" -l parallel -d 'How many hosts to talk to at once' -r
@@ -762,8 +768,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fi
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from rotate" -l wait -d 'Wait while another command changes the cluster, rather than give up at once with exit status 5' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from rotate" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from rotate" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
-jsonl\t'One JSON object a line, as soon as it is known (same schema)'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from rotate" -l parallel -d 'How many hosts to talk to at once' -r
@@ -777,8 +783,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fi
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from rotate" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from show-public" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from show-public" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
-jsonl\t'One JSON object a line, as soon as it is known (same schema)'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from show-public" -l parallel -d 'How many hosts to talk to at once' -r
@@ -791,8 +797,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fi
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from show-public" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and not __fish_seen_subcommand_from run connect status" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and not __fish_seen_subcommand_from run connect status" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
-jsonl\t'One JSON object a line, as soon as it is known (same schema)'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and not __fish_seen_subcommand_from run connect status" -l parallel -d 'How many hosts to talk to at once' -r
@@ -809,8 +815,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and not
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from run" -l dir -d 'The cluster\'s folder on this host, `BASE/CLUSTER`' -r -f -a "(__fish_complete_directories)"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from run" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from run" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
-jsonl\t'One JSON object a line, as soon as it is known (same schema)'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from run" -l parallel -d 'How many hosts to talk to at once' -r
@@ -825,8 +831,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __f
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from connect" -l dir -d 'The cluster\'s folder on this host, `BASE/CLUSTER`' -r -f -a "(__fish_complete_directories)"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from connect" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from connect" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
-jsonl\t'One JSON object a line, as soon as it is known (same schema)'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from connect" -l parallel -d 'How many hosts to talk to at once' -r
@@ -839,8 +845,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __f
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from connect" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from status" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from status" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
-jsonl\t'One JSON object a line, as soon as it is known (same schema)'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from status" -l parallel -d 'How many hosts to talk to at once' -r
@@ -853,8 +859,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __f
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from status" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and not __fish_seen_subcommand_from run archive-log check" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and not __fish_seen_subcommand_from run archive-log check" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
-jsonl\t'One JSON object a line, as soon as it is known (same schema)'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and not __fish_seen_subcommand_from run archive-log check" -l parallel -d 'How many hosts to talk to at once' -r
@@ -871,8 +877,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and not 
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from run" -l dir -d 'The cluster\'s folder on this host, `BASE/CLUSTER`' -r -f -a "(__fish_complete_directories)"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from run" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from run" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
-jsonl\t'One JSON object a line, as soon as it is known (same schema)'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from run" -l parallel -d 'How many hosts to talk to at once' -r
@@ -886,8 +892,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fi
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from archive-log" -l dir -d 'The cluster\'s folder on this host, `BASE/CLUSTER`' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from archive-log" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from archive-log" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
-jsonl\t'One JSON object a line, as soon as it is known (same schema)'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from archive-log" -l parallel -d 'How many hosts to talk to at once' -r
@@ -901,8 +907,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fi
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from check" -l dir -d 'The cluster\'s folder on this host, `BASE/CLUSTER`' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from check" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from check" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
-jsonl\t'One JSON object a line, as soon as it is known (same schema)'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from check" -l parallel -d 'How many hosts to talk to at once' -r
@@ -915,8 +921,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fi
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand node; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand completions" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand completions" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
-jsonl\t'One JSON object a line, as soon as it is known (same schema)'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand completions" -l parallel -d 'How many hosts to talk to at once' -r
@@ -930,8 +936,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand completions" -
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand man" -l dir -d 'Write every page into this folder instead' -r -f -a "(__fish_complete_directories)"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand man" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand man" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
-jsonl\t'One JSON object a line, as soon as it is known (same schema)'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand man" -l parallel -d 'How many hosts to talk to at once' -r
@@ -944,8 +950,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand man" -l yes -d
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand help" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand help" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
-json\t'One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)'
-jsonl\t'One JSON object a line, as soon as it is known (same schema)'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand help" -l parallel -d 'How many hosts to talk to at once' -r

@@ -85,7 +85,10 @@ fn lines_are_shown_as_they_come_and_a_reader_who_leaves_ends_it() {
     let jsonl =
         sandbox.expect(0, &["exec", "--stream", "-o", "jsonl", "--", "sh", "-c", "echo one; sleep 0; echo two"]);
     let lines: Vec<Value> = jsonl.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-    assert_eq!(lines[0], serde_json::json!({ "host": "localhost", "stream": "stdout", "line": "one" }));
+    assert_eq!(
+        lines[0],
+        serde_json::json!({ "schema": "zeek-cluster/v1", "host": "localhost", "stream": "stdout", "line": "one" })
+    );
     assert_eq!((lines.len(), &lines[2]["kind"]), (3, &Value::from("ok")));
     sandbox.expect(2, &["exec", "--stream", "-o", "json", "--", "true"]);
 

@@ -49,6 +49,14 @@ fn the_second_operator_is_told_who_is_at_work_or_waits() {
     let status = sandbox.expect(0, &["status", "worker"]);
     assert!(status.stderr.starts_with("`stop worker` by ana@"), "{status:#?}");
     assert!(status.stderr.contains(" in progress since "), "{status:#?}");
+    for reader in [&["log"][..], &["output", "worker"]] {
+        let output = sandbox.expect(0, reader);
+        assert_eq!(output.stderr.matches("`stop worker` by ana@").count(), 1, "{output:#?}");
+    }
+    let watching = Background::start(sandbox.command(&["status", "--watch"]));
+    watching.says(" in progress since ");
+    watching.interrupt();
+    assert_eq!(watching.end().0, 130);
     assert_eq!(runs(&sandbox).iter().filter(|run| run["outcome"] == "in progress").count(), 1);
 
     let waiting = Background::start(sandbox.command(&["restart", "worker", "--wait"]));
@@ -102,6 +110,13 @@ fn the_lock_of_a_killed_command_is_free_at_once_and_the_histories_know_how_far_i
     assert_eq!(of(Value::Null).next().map(|step| step["outcome"].clone()), Some("broken off".into()), "{steps}");
     assert_eq!(of("localhost".into()).next().map(|step| step["step"].clone()), Some("take the lock".into()), "{steps}");
     sandbox.expect(2, &["history", "show", "no-such-run"]);
+
+    // Nobody stopped the worker since.
+    let replay = sandbox.expect(0, &["history", "show", run, "--replay"]);
+    assert_eq!(replay.stdout, "zeek-cluster stop worker\n", "{replay:#?}");
+    let done = sandbox.expect(0, &["history", "show", "last", "--replay"]);
+    assert_eq!(done.stdout, "", "{done:#?}");
+    assert!(done.stderr.contains("nothing is left to do: it ended ok"), "{done:#?}");
 
     // What is lost here the host still knows, also what others did.
     std::fs::remove_dir_all(sandbox.home().join(".local/state")).expect("the history on this machine");

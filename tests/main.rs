@@ -3,6 +3,7 @@
 
 mod support;
 
+mod doctor;
 mod examples;
 mod exec;
 mod faults;

@@ -322,6 +322,76 @@ fn nodes_move_between_machines_and_a_machine_leaves() {
     assert_eq!(sandbox.node("w1")["state"], "running");
 }
 
+#[test]
+fn a_deploy_of_some_hosts_leaves_the_others_as_they_are() {
+    if !can_make_machines() {
+        eprintln!("left out: needs root, iproute2 and sshd to make machines");
+        return;
+    }
+    let sandbox = Sandbox::new();
+    fs::create_dir(sandbox.base()).expect("the base folder");
+    let mut machines = Machines::start(sandbox.path(), &sandbox.base(), 3);
+    let workers = |one: &str, two: &str| {
+        machines_layout(&machines, &[("w1", 1), ("w2", 2)])
+            .replace("w1: { type: worker", &format!("w1: {{ type: worker{one}"))
+            .replace("w2: { type: worker", &format!("w2: {{ type: worker{two}"))
+    };
+    sandbox.write_layout(&workers("", ""));
+    says(&sandbox.expect(2, &["deploy", "@failed"]), "@failed");
+    sandbox.expect(0, &["deploy"]);
+    let before = pids(&sandbox);
+    let nobody = sandbox.expect(0, &["deploy", "@failed"]);
+    says(&nobody, "nothing is in `@failed`: the last run was `deploy`");
+
+    let changed = ", env_vars: { RUN: two }";
+    sandbox.write_layout(&workers(changed, changed));
+    let plan = sandbox.expect(10, &["plan", "w1", "-o", "table"]);
+    says(&plan, "head,sensor-2: left out, stays as it is");
+    says(&plan, "w1: restart, `env_vars` sets RUN");
+    says(&plan, "restart 1 of 4 nodes");
+    let file = sandbox.path().join("plan.json");
+    fs::write(&file, sandbox.expect(10, &["plan", "sensor-1", "-o", "json"]).stdout).expect("written");
+    let some = sandbox.expect(0, &["deploy", "--plan", file.to_str().expect("text"), "-o", "json"]);
+    says(&some, "left as they are: head,sensor-2 on release ");
+    says(&some, "ok w1");
+    says(&some, "skipped manager,logger,w2");
+    let outcomes: Value = serde_json::from_str(&some.stdout).expect("a document");
+    let kinds: BTreeMap<&str, &str> = outcomes
+        .as_array()
+        .expect("an array")
+        .iter()
+        .filter_map(|row| Some((row["target"].as_str()?, row["kind"].as_str()?)))
+        .collect();
+    assert_eq!(kinds, BTreeMap::from([("manager", "skipped"), ("logger", "skipped"), ("w1", "ok"), ("w2", "skipped")]));
+    assert_eq!(restarted(&before, &pids(&sandbox)), ["w1"]);
+    says(&sandbox.expect(0, &["deploy", "sensor-1"]), "unchanged: 1 host");
+    sandbox.expect(0, &["plan", "sensor-1"]);
+    says(&sandbox.expect(10, &["plan", "-o", "table"]), "w2: restart, `env_vars` sets RUN");
+    assert_eq!(sandbox.json(0, &["history", "-n", "2"])[1]["outcome"], "ok", "leaving some out is no failure");
+
+    // What was not reached is deployed when it is back, and no other host is touched.
+    machines.stop_sshd(2);
+    sandbox.expect(1, &["deploy"]);
+    machines.start_sshd(2);
+    let before = pids(&sandbox);
+    let late = sandbox.expect(0, &["deploy", "@unreachable"]);
+    says(&late, "ok w2");
+    assert_eq!(restarted(&before, &pids(&sandbox)), ["w2"]);
+    sandbox.expect(0, &["plan"]);
+
+    // A node that moves needs both its hosts.
+    sandbox.write_layout(&machines_layout(&machines, &[("w1", 2), ("w2", 2), ("w3", 1)]));
+    for host in ["sensor-1", "sensor-2"] {
+        let refused = sandbox.expect(2, &["deploy", host]);
+        says(&refused, "w1 moves from sensor-1 to sensor-2, and ");
+        says(&refused, "name these hosts too, or none to deploy all");
+        says(&sandbox.expect(2, &["plan", host]), "w1 moves from sensor-1");
+    }
+    sandbox.expect(0, &["deploy", "sensor-1,sensor-2"]);
+    assert_eq!(sandbox.node("w1")["host"], "sensor-2");
+    assert_eq!(sandbox.node("w1")["state"], "running");
+}
+
 fn is_alive(pid: Option<u64>) -> bool {
     // The process ids of all namespaces are this machine's.
     std::path::Path::new(&format!("/proc/{}/stat", pid.expect("a pid"))).exists()

@@ -62,6 +62,77 @@ fn the_previous_release_comes_back_without_an_upload_and_goes_again() {
 }
 
 #[test]
+fn a_plan_of_a_rollback_says_what_it_would_change_and_changes_nothing() {
+    let (sandbox, first, second) = deployed_twice();
+    let files = |sandbox: &Sandbox| {
+        let mut found: Vec<PathBuf> =
+            fs::read_dir(folder(sandbox)).expect("it").map(|e| e.expect("it").path()).collect();
+        found.extend(fs::read_dir(folder(sandbox).join("releases")).expect("it").map(|e| e.expect("it").path()));
+        found.sort();
+        found
+    };
+    let (before, runs) = (files(&sandbox), sandbox.json(0, &["history"]));
+    let manager = sandbox.node("manager")["pid"].clone();
+    let plan = sandbox.expect(10, &["plan", "--to", &first[..6], "-o", "table"]);
+    let says =
+        |output: &crate::support::Output, text: &str| assert!(output.stdout.contains(text), "{text}: {output:#?}");
+    says(&plan, &format!("proxy: stop, on localhost, release {first} does not have it"));
+    says(&plan, "update without restart, the table of nodes changed");
+    says(&plan, "- nodes/proxy.yaml on localhost");
+    says(&plan, "~ cluster-layout.zeek on localhost");
+    says(&plan, "stop 1, update 3 of 4 nodes");
+    // The same without the release's name, from the verb that does it.
+    let dry = sandbox.expect(10, &["rollback", "--dry-run", "-o", "table"]);
+    assert_eq!(dry.stdout, plan.stdout);
+    let read_only = crate::support::finish({
+        let mut command = sandbox.command(&["rollback", "--dry-run", "-o", "json"]);
+        command.env("ZEEK_CLUSTER_READ_ONLY", "1");
+        command
+    });
+    assert_eq!(read_only.status, 10, "{read_only:#?}");
+    let json: Value = serde_json::from_str(&read_only.stdout).expect("a plan");
+    assert_eq!((&json["release"], &json["back"]), (&first.as_str().into(), &true.into()));
+    let file = sandbox.path().join("plan.json");
+    fs::write(&file, &read_only.stdout).expect("written");
+    let refused = sandbox.expect(3, &["deploy", "--plan", file.to_str().expect("text")]);
+    assert!(refused.stderr.contains(&format!("`zeek-cluster rollback {first}` performs it")), "{refused:#?}");
+
+    assert_eq!((files(&sandbox), sandbox.json(0, &["history"])), (before, runs));
+    assert_eq!((current(&sandbox), &sandbox.node("manager")["pid"]), (second.clone(), &manager));
+    let same = sandbox.expect(0, &["plan", "--to", &second, "-o", "table"]);
+    says(&same, &format!("nothing to do: 1 host is in release {second}"));
+    let wrong = sandbox.expect(2, &["plan", "--to", "abcdefabcdef"]);
+    assert!(wrong.stderr.contains("; there are ") && wrong.stderr.contains(&first), "{wrong:#?}");
+
+    sandbox.expect(0, &["rollback"]);
+    assert_eq!(current(&sandbox), first);
+    sandbox.expect(0, &["plan", "--to", &first]);
+}
+
+#[test]
+fn releases_say_which_layout_they_were_made_from() {
+    let (sandbox, first, _) = deployed_twice();
+    let rows = sandbox.json(0, &["releases"]);
+    let hashes: Vec<&str> =
+        rows.as_array().expect("an array").iter().filter_map(|row| row["layout"].as_str()).collect();
+    assert!(hashes.len() == 2 && hashes.iter().all(|hash| hash.len() == 64) && hashes[0] != hashes[1], "{rows}");
+    assert_eq!(sandbox.json(10, &["plan", "--to", &first])["layout"], hashes[1]);
+    let table = sandbox.expect(0, &["releases", "-o", "table"]).stdout;
+    assert!(table.contains("LAYOUT") && table.contains(&hashes[0][..12]) && !table.contains(hashes[0]), "{table}");
+    let tsv = sandbox.expect(0, &["releases"]).stdout;
+    assert!(tsv.lines().next().is_some_and(|line| line.ends_with(hashes[0])), "{tsv}");
+    // One of a program that did not write it down.
+    let path = folder(&sandbox).join("releases").join(&first).join("manifest.json");
+    let mut manifest: Value = serde_json::from_str(&fs::read_to_string(&path).expect("it")).expect("JSON");
+    manifest.as_object_mut().expect("an object").remove("layout");
+    fs::write(&path, manifest.to_string()).expect("written");
+    assert_eq!(sandbox.json(0, &["releases"])[1]["layout"], Value::Null);
+    let tsv = sandbox.expect(0, &["releases"]).stdout;
+    assert!(tsv.lines().nth(1).is_some_and(|line| line.ends_with("\t-")), "{tsv}");
+    sandbox.expect(0, &["rollback", &first]);
+}
+
+#[test]
 fn a_release_that_is_not_whole_any_more_is_not_gone_back_to() {
     let (sandbox, first, second) = deployed_twice();
     let rotten = folder(&sandbox).join("releases").join(&first).join("nodes/worker-1.yaml");

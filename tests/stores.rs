@@ -74,7 +74,10 @@ fn what_is_put_by_hand_is_read_on_every_node_and_removed_again() {
     until_ready(&sandbox, "two keys everywhere", 2);
     let keys = sandbox.expect(0, &["store", "keys", STORE, "--node", "worker-3"]);
     assert_eq!(keys.stdout, "\"short\"\n192.0.2.1\n");
-    assert_eq!(sandbox.json(0, &["store", "size", STORE]), json!([{ "@data-type": "count", "data": 2 }]));
+    assert_eq!(
+        sandbox.json(0, &["store", "size", STORE]),
+        json!([{ "schema": "zeek-cluster/v1", "@data-type": "count", "data": 2 }])
+    );
 
     let change: Value = serde_json::from_str(&watching.prints()).expect("a line of JSON");
     assert_eq!((&change["change"], &change["key"]["data"]), (&json!("put"), &json!("192.0.2.1")));

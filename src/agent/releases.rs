@@ -293,11 +293,12 @@ impl Releases {
         if needed && !path.is_file() { Err(ReleaseError::NoBinary { path }) } else { Ok(()) }
     }
 
-    /// Whether it is here, as far as its content goes: who deployed it and when may differ.
+    /// Whether it is here, as far as its content goes: who deployed it, when, and from which spelling of the layout may differ.
     fn is_staged(&self, manifest: &Manifest) -> bool {
         let Ok(mut there) = self.manifest(&manifest.id) else { return false };
         there.created_at = manifest.created_at;
         there.created_by.clone_from(&manifest.created_by);
+        there.layout.clone_from(&manifest.layout);
         let folder = self.dir.release(&manifest.id);
         there == *manifest && manifest.files.iter().all(|file| is_whole(&folder, file))
     }

@@ -275,8 +275,9 @@ async fn list_releases(State(service): Shared) -> Response {
 }
 
 fn in_short(manifest: Manifest) -> ReleaseView {
-    let Manifest { id, created_at, created_by, binary, hosts, nodes, .. } = manifest;
-    ReleaseView { id, created_at, created_by, binary, hosts, nodes: nodes.into_iter().map(|node| node.name).collect() }
+    let Manifest { id, created_at, created_by, layout, binary, hosts, nodes, .. } = manifest;
+    let nodes = nodes.into_iter().map(|node| node.name).collect();
+    ReleaseView { id, created_at, created_by, layout, binary, hosts, nodes }
 }
 
 async fn verify(State(service): Shared, Path(id): Path<String>) -> Answer<Response> {

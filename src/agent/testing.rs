@@ -40,6 +40,7 @@ pub fn manifest(id: &str, nodes: Vec<ManifestNode>) -> Manifest {
         host: "head".into(),
         created_at: 1.0,
         created_by: "someone@somewhere".into(),
+        layout: String::new(),
         binary: sha256(b"binary"),
         stop_grace_ms: 1000,
         files: nodes.iter().map(|node| file(&format!("nodes/{}.yaml", node.name), node.name.as_bytes())).collect(),

@@ -164,6 +164,9 @@ pub struct Manifest {
     pub created_at: f64,
     /// `user@machine` of whoever deployed it.
     pub created_by: String,
+    /// SHA-256 of the layout that it was made from first, lower-case hex; empty when that was not written down.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub layout: String,
     /// SHA-256 of the executable that runs the nodes; it lies in `bin/zeek-cluster-HASH`.
     pub binary: String,
     /// How long a node may take to end after SIGTERM before SIGKILL, milliseconds.
@@ -197,6 +200,9 @@ pub struct ReleaseView {
     pub created_at: f64,
     /// [`Manifest::created_by`].
     pub created_by: String,
+    /// [`Manifest::layout`].
+    #[serde(default)]
+    pub layout: String,
     /// [`Manifest::binary`].
     pub binary: String,
     /// [`Manifest::hosts`].

@@ -28,7 +28,7 @@ pub enum Kind {
     Ok,
     /// There was nothing to do.
     Unchanged,
-    /// Not tried, because an earlier step failed elsewhere.
+    /// Not tried, because an earlier step failed elsewhere; without an error because the operator left it out.
     Skipped,
     /// Tried, and refused or broken.
     Failed,
@@ -36,6 +36,13 @@ pub enum Kind {
     Unreachable,
     /// Begun, but not finished within its deadline.
     TimedOut,
+}
+
+impl Outcome {
+    /// Whether the target is as the operator asked: also when that was to leave it as it is.
+    pub fn is_well(&self) -> bool {
+        self.kind.is_success() || (self.kind == Kind::Skipped && self.error.is_none())
+    }
 }
 
 impl Kind {

@@ -41,6 +41,9 @@ pub struct Args {
     /// The words of the command, separated by blanks, such as `layout check`.
     #[arg(skip)]
     pub words: String,
+    /// Whether it changes the cluster, with the options that were given.
+    #[arg(skip)]
+    pub writes: bool,
 }
 
 /// The whole tree of commands, as clap knows it: what help, manual pages and completions are made from.
@@ -109,9 +112,9 @@ pub enum SshWay {
 pub enum Format {
     /// Aligned columns for eyes
     Table,
-    /// One JSON document (schema zeek-cluster/v1: fields are added, none is taken away)
+    /// One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)
     Json,
-    /// One JSON object a line, as soon as it is known (same schema)
+    /// One JSON object a line, as soon as it is known: the same objects
     Jsonl,
     /// Tab-separated columns without a header line, for cut and awk
     Tsv,

@@ -9,12 +9,13 @@ use super::failure::Failure;
 use super::output::human;
 use crate::api::agent::Holder;
 use crate::deploy::{
-    Answer, Claim, End, Ending, Interrupt, Interrupter, Lease, LockError, Needs, Progress, Run, Settings, StepName,
+    Answer, COMMAND_CHARS, Claim, End, Ending, Interrupt, Interrupter, Lease, LockError, Needs, Progress, Run,
+    Settings, StepName, quote,
 };
 use crate::layout::Layout;
 
-/// The part of a command line that a lock or a history shows.
-const COMMAND_CHARS: usize = 200;
+/// Longer command lines are not kept word by word.
+const ARGS_BYTES: usize = 64 << 10;
 
 impl Context {
     /// Runs a verb that changes the cluster: takes its lock, and tells the history of this machine and of the hosts what
@@ -68,7 +69,7 @@ impl Context {
         let (interrupter, interrupt) = Interrupt::new();
         let begun = Cell::new(false);
         let (mut settings, command, bar) = (self.reach(), typed(), self.printer.progress());
-        let run = Run::begin(&layout.name, &command, &settings, &bar);
+        let run = Run::begin(&layout.name, &command, &args(), &settings, &bar);
         settings.run = Some(run.id().to_owned());
         let mut lease = None;
         let answer = tokio::select! {
@@ -171,14 +172,17 @@ fn end_of<T: Answer>(answer: &Result<T, Failure>) -> End<'_> {
     }
 }
 
+/// The words that were typed, without the program's name; none when they cannot be kept.
+fn args() -> Vec<String> {
+    let words: Option<Vec<String>> = std::env::args_os().skip(1).map(|word| word.into_string().ok()).collect();
+    let is_short = |words: &Vec<String>| words.iter().map(String::len).sum::<usize>() <= ARGS_BYTES;
+    words.filter(is_short).unwrap_or_default()
+}
+
 /// The command as it was typed, without the program's name.
 fn typed() -> String {
-    let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
-    let quoted = words.map(|word| match word.is_empty() || word.contains(char::is_whitespace) {
-        true => format!("'{word}'"),
-        false => word,
-    });
-    let text = quoted.collect::<Vec<_>>().join(" ");
+    let words = std::env::args_os().skip(1).map(|word| quote(&word.to_string_lossy()));
+    let text = words.collect::<Vec<_>>().join(" ");
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(COMMAND_CHARS).collect()
 }
 

@@ -5,13 +5,14 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::args::{Global, HostArgs, NodeArgs, SshWay};
+use super::change::in_progress;
 use super::exit::Status;
 use super::failure::Failure;
 use super::output::{self, Printer, human};
 use crate::api::keys::CurveKeys;
 use crate::api::outcome::Outcome;
 use crate::deploy::keys::{self, KeyStore, KeyStoreError, Made};
-use crate::deploy::{Prompt, Settings};
+use crate::deploy::{Prompt, Settings, quote};
 use crate::layout::nodeset::{self, LastRun, NodeSetError};
 use crate::layout::{self, Environment, Host, Layout, Node, SshClient};
 use crate::node::environment;
@@ -62,6 +63,17 @@ impl Context {
         let hosts = nodeset::select_hosts(layout, &text, last_run(layout, &text).as_ref()).map_err(no_set)?;
         self.warn_if_empty(layout, &args.hosts, hosts.is_empty());
         Ok(hosts)
+    }
+
+    /// The names of the hosts that the command line names, or whose nodes it names: `Some(None)` for all, none when it
+    /// names some and they are nobody.
+    pub fn select_only(&self, layout: &Layout, args: &HostArgs) -> Result<Option<Option<Vec<String>>>, Failure> {
+        let hosts = self.select_hosts(layout, args)?;
+        Ok(match hosts.len() {
+            0 => None,
+            all if all == layout.hosts.len() => Some(None),
+            _ => Some(Some(hosts.into_iter().map(|host| host.name.clone()).collect())),
+        })
     }
 
     /// A set may be empty; nobody should take silence for success.
@@ -129,11 +141,16 @@ impl Context {
     /// The `--layout` that whoever types the next command has to repeat; empty when it is the default or set by the
     /// environment.
     pub fn layout_option(&self) -> String {
+        self.layout_words().iter().map(|word| format!(" {}", quote(word))).collect()
+    }
+
+    /// The same, word by word.
+    pub fn layout_words(&self) -> Vec<String> {
         let path = &self.global.layout;
         let set = std::env::var_os("ZEEK_CLUSTER_LAYOUT").is_some_and(|set| set == *path.as_os_str());
         match set || path == Path::new("cluster.yaml") {
-            true => String::new(),
-            false => format!(" -l {}", path.display()),
+            true => Vec::new(),
+            false => vec!["-l".to_owned(), path.display().to_string()],
         }
     }
 
@@ -172,6 +189,13 @@ impl Context {
         ended
     }
 
+    /// Says who changes the cluster as soon as that is seen.
+    async fn say_writers(&self) {
+        loop {
+            self.printer.status(&in_progress(&self.writer.next().await));
+        }
+    }
+
     /// The runtime of one command.
     pub fn runtime(&self) -> Result<tokio::runtime::Runtime, Failure> {
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::here)
@@ -184,6 +208,7 @@ impl Context {
             tokio::select! {
                 answer = verb => answer,
                 () = output::reader_left() => Err(Failure::ReaderLeft),
+                () = self.say_writers() => Err(Failure::Ended),
             }
         });
         match ended {

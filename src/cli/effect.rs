@@ -1,6 +1,6 @@
 //! Which commands change the cluster: one table that help, manual pages and `ZEEK_CLUSTER_READ_ONLY` read.
 
-use clap::Command;
+use clap::{ArgMatches, Command};
 
 /// Set to anything but `0`, it refuses every command that changes the cluster.
 pub const READ_ONLY_VARIABLE: &str = "ZEEK_CLUSTER_READ_ONLY";
@@ -10,8 +10,12 @@ pub const READ_ONLY_VARIABLE: &str = "ZEEK_CLUSTER_READ_ONLY";
 pub enum Effect {
     /// It asks, and changes nothing there.
     Reads,
+    /// The same, unless this option is given.
+    ReadsUnless(&'static str),
     /// It changes hosts, nodes, or the keys that they will get; or nobody can know what it changes.
     Writes,
+    /// The same, unless this option is given.
+    WritesUnless(&'static str),
     /// It is a process of the cluster itself, or a part of one: programs start it.
     Process,
 }
@@ -25,7 +29,7 @@ const EFFECTS: &[(&str, Effect)] = &[
     ("start", Effect::Writes),
     ("stop", Effect::Writes),
     ("restart", Effect::Writes),
-    ("rollback", Effect::Writes),
+    ("rollback", Effect::WritesUnless("dry-run")),
     ("unlock", Effect::Writes),
     ("remove", Effect::Writes),
     ("status", Effect::Reads),
@@ -34,7 +38,7 @@ const EFFECTS: &[(&str, Effect)] = &[
     ("count", Effect::Reads),
     ("peers", Effect::Reads),
     ("log", Effect::Reads),
-    ("doctor", Effect::Reads),
+    ("doctor", Effect::ReadsUnless("fix")),
     ("output", Effect::Reads),
     ("top", Effect::Reads),
     ("df", Effect::Reads),
@@ -77,11 +81,25 @@ impl Effect {
     }
 
     /// The last sentence of a command's description.
-    fn sentence(self) -> Option<&'static str> {
+    fn sentence(self) -> Option<String> {
         match self {
-            Effect::Reads => Some("Changes nothing in the cluster."),
-            Effect::Writes => Some("Changes the cluster."),
+            Effect::Reads => Some("Changes nothing in the cluster.".to_owned()),
+            Effect::ReadsUnless(option) => Some(format!("Changes nothing in the cluster, unless --{option} is given.")),
+            Effect::Writes => Some("Changes the cluster.".to_owned()),
+            Effect::WritesUnless(option) => Some(format!("Changes the cluster, unless --{option} is given.")),
             Effect::Process => None,
+        }
+    }
+
+    /// Whether a command changes the cluster with the options that it was given.
+    pub fn writes(self, given: &ArgMatches) -> bool {
+        // The name of an argument is its option with other dashes.
+        let is_given = |option: &str| given.get_flag(&option.replace('-', "_"));
+        match self {
+            Effect::Reads | Effect::Process => false,
+            Effect::ReadsUnless(option) => is_given(option),
+            Effect::Writes => true,
+            Effect::WritesUnless(option) => !is_given(option),
         }
     }
 }

@@ -77,12 +77,16 @@ impl Failure {
             DeployError::Rollback(NoRollback::Unreachable(_)) => {
                 Failure::Unreachable { what: chain(&error), hint: None }
             }
-            DeployError::Rollback(NoRollback::Unknown(_) | NoRollback::Several(..)) => {
+            DeployError::Rollback(NoRollback::Unknown { .. } | NoRollback::Several(..)) => {
                 Failure::Usage { what: chain(&error), hint: Some("zeek-cluster releases".into()) }
             }
             DeployError::Rollback(_) => {
                 Failure::Here { what: chain(&error), hint: Some("`zeek-cluster releases` lists what there is".into()) }
             }
+            DeployError::Crosses(_) => Failure::Usage {
+                what: chain(&error),
+                hint: Some("nothing was changed; name these hosts too, or none to deploy all".to_owned()),
+            },
             DeployError::Moved(_) => Failure::Here {
                 what: chain(&error),
                 hint: Some("nothing was changed; `zeek-cluster plan` shows what has to be done now".to_owned()),

@@ -16,6 +16,7 @@ mod effect;
 mod failure;
 mod manual;
 mod output;
+mod replay;
 mod run;
 mod trace;
 mod values;

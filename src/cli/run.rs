@@ -20,18 +20,20 @@ pub fn parse() -> Result<Args, clap::Error> {
     let mut tree = args::tree();
     let matches = tree.try_get_matches_from_mut(std::env::args_os())?;
     let parsed = Args::from_arg_matches(&matches).map_err(|error| error.format(&mut tree))?;
-    Ok(Args { words: words(&matches), ..parsed })
+    let (words, leaf) = words(&matches);
+    let writes = Effect::of(&words).is_some_and(|effect| effect.writes(leaf));
+    Ok(Args { words, writes, ..parsed })
 }
 
-/// The names of the command and its subcommands, separated by blanks.
-fn words(matches: &ArgMatches) -> String {
+/// The names of the command and its subcommands, separated by blanks, and what was given to the last of them.
+pub(super) fn words(matches: &ArgMatches) -> (String, &ArgMatches) {
     let mut words = Vec::new();
     let mut matches = matches;
     while let Some((name, below)) = matches.subcommand() {
         words.push(name);
         matches = below;
     }
-    words.join(" ")
+    (words.join(" "), matches)
 }
 
 /// The whole tree of commands, as clap knows it: what help, manual pages and completions are made from.
@@ -56,29 +58,29 @@ pub fn run(args: Args) -> Status {
     trace::start(args.global.quiet, verbose);
     let printer = Printer::new(args.global.output, args.global.quiet);
     let context = Context { global: args.global, printer, words: args.words, writer: Writer::default() };
-    let ended = match allowed(&context.words) {
-        Ok(()) => args.command.run(&context),
-        Err(refused) => Err(refused),
+    let ended = match args.writes && effect::is_read_only() {
+        false => args.command.run(&context),
+        true => Err(refused(&context.words)),
     };
-    if let Some(holder) = context.writer.seen() {
+    if let Some(holder) = context.writer.take() {
         context.printer.status(&in_progress(&holder));
     }
-    match ended {
-        Ok(status) => status,
-        Err(failure) => {
-            context.printer.failure(&failure);
-            failure.status()
-        }
+    let (status, failure) = match ended {
+        Ok(status) => (status, None),
+        Err(failure) => (failure.status(), Some(failure)),
+    };
+    if let Some(failure) = &failure {
+        context.printer.failure(failure);
     }
+    // Nobody is left to be told that standard output is closed.
+    let _ = context.printer.close(status, failure.as_ref());
+    status
 }
 
-/// Refuses commands that change the cluster where the environment says so.
-fn allowed(words: &str) -> Result<(), Failure> {
-    if Effect::of(words) != Some(Effect::Writes) || !effect::is_read_only() {
-        return Ok(());
-    }
-    Err(Failure::Usage {
+/// Commands that change the cluster where the environment says that none may.
+fn refused(words: &str) -> Failure {
+    Failure::Usage {
         what: format!("`{words}` changes the cluster, and {READ_ONLY_VARIABLE} is set"),
         hint: Some(format!("to do it all the same: env -u {READ_ONLY_VARIABLE} zeek-cluster {words}")),
-    })
+    }
 }

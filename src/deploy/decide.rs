@@ -8,6 +8,7 @@ use super::plan::*;
 use super::steps::check_scripts;
 use crate::api::agent::{AgentStatus, ManifestNode, NodeState, NodeStatus};
 use crate::data::NodeType;
+use crate::layout::nodeset;
 use crate::render::{HostRelease, Release};
 
 #[cfg(test)]
@@ -42,20 +43,51 @@ pub(super) struct Question<'a> {
     /// SHA-256 of the layout.
     pub(super) layout: &'a str,
     pub(super) release: &'a Release,
+    /// Whether the release was on the hosts before: then it, and not the layout, says what there is.
+    pub(super) back: bool,
     /// By host; a host of which nothing is known is left out like a silent one.
     pub(super) found: &'a BTreeMap<String, Found>,
     /// What was deployed last, host by host, those of the layout included.
     pub(super) last: &'a [Former],
     pub(super) allow_partial: bool,
+    /// The hosts that it is about; none for all.
+    pub(super) only: Option<&'a [String]>,
+}
+
+impl Question<'_> {
+    fn part(&self, host: &str) -> Option<&HostRelease> {
+        self.release.hosts.iter().find(|part| part.manifest.host == host)
+    }
+
+    /// Whether the operator left the host out.
+    fn leaves_out(&self, host: &str) -> bool {
+        self.only.is_some_and(|only| only.iter().all(|chosen| chosen != host))
+    }
+
+    /// Why something that is there has to go.
+    fn has_not(&self, what: &str) -> String {
+        match self.back {
+            true => format!("release {} does not have {what}", self.release.id),
+            false => format!("the layout no longer has {what}"),
+        }
+    }
 }
 
 /// Decides what has to be done.
 pub(super) fn decide(question: &Question<'_>) -> Plan {
     let parts = || question.release.hosts.iter();
-    let mut hosts: Vec<HostPlan> = parts().map(|part| host(question, part)).collect();
+    let plan_for = |part: &HostRelease| match question.leaves_out(&part.manifest.host) {
+        true => left_out(question, &part.manifest.host),
+        false => host(question, part),
+    };
+    let mut hosts: Vec<HostPlan> = parts().map(plan_for).collect();
     let is_former = |name: &&String| parts().all(|part| part.manifest.host != **name);
-    hosts.extend(question.found.keys().filter(is_former).map(|name| leaving(name, &question.found[name])));
-    let together = parts().find_map(|part| match question.found.get(&part.manifest.host) {
+    hosts.extend(question.found.keys().filter(is_former).map(|name| match question.leaves_out(name) {
+        true => left_out(question, name),
+        false => leaving(question, name, &question.found[name]),
+    }));
+    let chosen = || parts().filter(|part| !question.leaves_out(&part.manifest.host));
+    let together = chosen().find_map(|part| match question.found.get(&part.manifest.host) {
         Some(Found::Seen(_, before)) => diff::splits(before, part),
         _ => None,
     });
@@ -64,6 +96,8 @@ pub(super) fn decide(question: &Question<'_>) -> Plan {
         cluster: question.cluster.to_owned(),
         layout: question.layout.to_owned(),
         release: question.release.id.clone(),
+        back: question.back,
+        only: question.only.unwrap_or_default().to_vec(),
         allow_partial: question.allow_partial,
         together: None,
         hosts,
@@ -188,7 +222,7 @@ fn runs_or_would(node: &NodeStatus) -> bool {
 fn gone(question: &Question<'_>, part: &HostRelease, status: &AgentStatus) -> Vec<NodeChange> {
     let kept = |name: &str| part.manifest.nodes.iter().any(|node| node.name == name);
     let gone = status.nodes.iter().filter(|node| runs_or_would(node) && !kept(&node.name));
-    gone.map(|node| stop(node, place_now(question, &node.name))).collect()
+    gone.map(|node| stop(question, node)).collect()
 }
 
 fn place_now<'a>(question: &Question<'a>, name: &str) -> Option<&'a str> {
@@ -196,16 +230,76 @@ fn place_now<'a>(question: &Question<'a>, name: &str) -> Option<&'a str> {
     question.release.hosts.iter().find(has).map(|part| part.manifest.host.as_str())
 }
 
-fn stop(node: &NodeStatus, place_now: Option<&str>) -> NodeChange {
-    let why = match place_now {
+fn stop(question: &Question<'_>, node: &NodeStatus) -> NodeChange {
+    let why = match place_now(question, &node.name) {
         Some(host) => format!("it moves to {host}"),
-        None => "the layout no longer has it".to_owned(),
+        None => question.has_not("it"),
     };
     NodeChange { name: node.name.clone(), node_type: node.node_type, action: Action::Stop, why: vec![why] }
 }
 
+/// A host that stays as it is, whatever it has.
+fn left_out(question: &Question<'_>, name: &str) -> HostPlan {
+    let observed = match question.found.get(name) {
+        Some(Found::Seen(status, before)) => observed(status, before),
+        _ => Observed::default(),
+    };
+    HostPlan {
+        host: name.to_owned(),
+        state: HostState::LeftOut,
+        error: None,
+        kind: None,
+        observed,
+        program: None,
+        files: Vec::new(),
+        nodes: Vec::new(),
+    }
+}
+
+/// Why a plan for some hosts would leave the cluster worse than it is, in sentences: a node that moves needs both its hosts,
+/// and what splits the cluster needs all. A host that gives no answer is no reason: nothing can be done there.
+pub(super) fn crossings(question: &Question<'_>, plan: &Plan) -> Vec<String> {
+    let mut why = Vec::new();
+    for (host, change) in plan.changes() {
+        let other = match change.action {
+            Action::Start => question.part(host).and_then(|part| from(question, part, &change.name)),
+            Action::Stop => place_now(question, &change.name).filter(|place| !has(question, place, &change.name)),
+            _ => None,
+        };
+        if let Some(other) = other.filter(|other| question.leaves_out(other)) {
+            let (from, to) = if change.action == Action::Start { (other, host) } else { (host, other) };
+            why.push(format!("{} moves from {from} to {to}, and {other} is left out", change.name));
+        }
+    }
+    let comes_up = |change: &NodeChange| matches!(change.action, Action::Start | Action::Restart);
+    if plan.changes().any(|(_, change)| comes_up(change)) {
+        let mut apart: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+        for (name, _) in plan.left_out() {
+            if let (Some(Found::Seen(status, before)), Some(part)) = (question.found.get(name), question.part(name))
+                && status.nodes.iter().any(runs_or_would)
+                && let Some(split) = diff::splits(before, part)
+            {
+                apart.entry(split).or_default().push(name);
+            }
+        }
+        why.extend(apart.into_iter().map(|(split, hosts)| {
+            let hosts = nodeset::fold(hosts);
+            format!("{split}, and the nodes of {hosts}, left out, would be apart from the others")
+        }));
+    }
+    why
+}
+
+/// Whether a host has a node already.
+fn has(question: &Question<'_>, host: &str, name: &str) -> bool {
+    match question.found.get(host) {
+        Some(Found::Seen(status, _)) => status.nodes.iter().any(|node| node.name == name),
+        _ => false,
+    }
+}
+
 /// A host that the layout no longer has: whatever runs there is stopped.
-fn leaving(name: &str, found: &Found) -> HostPlan {
+fn leaving(question: &Question<'_>, name: &str, found: &Found) -> HostPlan {
     let (kind, error) = match found {
         Found::Silent(trouble) => (Some(trouble.kind), Some(trouble.error.clone())),
         _ => (None, None),
@@ -218,7 +312,7 @@ fn leaving(name: &str, found: &Found) -> HostPlan {
         name: node.name.clone(),
         node_type: node.node_type,
         action: Action::Stop,
-        why: vec![format!("the layout no longer has host {name}")],
+        why: vec![question.has_not(&format!("host {name}"))],
     };
     HostPlan {
         host: name.to_owned(),
@@ -235,7 +329,8 @@ fn leaving(name: &str, found: &Found) -> HostPlan {
 fn steps(question: &Question<'_>, plan: &Plan) -> Vec<Phase> {
     let id = &question.release.id;
     let reached = || {
-        question.release.hosts.iter().filter_map(|part| match question.found.get(&part.manifest.host)? {
+        let chosen = question.release.hosts.iter().filter(|part| !question.leaves_out(&part.manifest.host));
+        chosen.filter_map(|part| match question.found.get(&part.manifest.host)? {
             Found::Empty => Some((part, None)),
             Found::Seen(status, _) => Some((part, Some(&**status))),
             Found::Silent(_) => None,

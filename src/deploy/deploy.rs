@@ -39,6 +39,8 @@ pub struct Options<'a> {
     pub rolling: Rolling,
     /// Goes on without the hosts on which staging fails, and starts nodes that moved away from a host that gives no answer.
     pub allow_partial: bool,
+    /// The names of the hosts that it is about, the others stay as they are; none for all. A saved plan knows its own.
+    pub only: Option<&'a [String]>,
     /// A plan that was made before: nothing is done unless it still is what has to be done.
     pub saved: Option<&'a Plan>,
     /// Hears what happens.
@@ -60,6 +62,8 @@ pub struct Report {
     pub interrupted: bool,
     /// How the rolling restart went; none when nothing had to be restarted part by part.
     pub rolled: Option<Rolled>,
+    /// Hosts that the operator left out, and the release that each has, where it said so.
+    pub left_out: Vec<(String, Option<String>)>,
     /// What it does not have to do again is only as good as this file: why it could not be written, if it could not.
     pub hosts_file: Option<String>,
 }
@@ -67,14 +71,15 @@ pub struct Report {
 impl Report {
     /// Whether everything already was as the layout says.
     pub fn unchanged(&self) -> bool {
-        self.outcomes.iter().all(|outcome| outcome.kind == Kind::Unchanged)
+        self.outcomes.iter().all(|outcome| outcome.is_well() && outcome.kind != Kind::Ok)
     }
 }
 
 /// Brings the cluster to what the layout says, and waits until every node has joined.
 ///
 /// # Errors
-/// [`DeployError::Moved`] when a saved plan is no longer what has to be done; then nothing was changed.
+/// [`DeployError::Moved`] when a saved plan is no longer what has to be done, [`DeployError::Crosses`] when some hosts cannot
+/// be deployed without others; then nothing was changed.
 pub async fn deploy(layout: &Layout, settings: &Settings, options: Options<'_>) -> Result<Report, DeployError> {
     let delivery = Delivery::prepare(layout, settings, options.curve)?;
     perform(layout, settings, delivery, options).await
@@ -88,17 +93,22 @@ pub(super) async fn perform(
     options: Options<'_>,
 ) -> Result<Report, DeployError> {
     let allow_partial = options.saved.map_or(options.allow_partial, |saved| saved.allow_partial);
-    if let Some(saved) = options.saved {
-        let survey = survey::survey(layout, &delivery, settings, &Presence::Started, options.progress).await;
-        still_holds(saved, &plan_of(layout, &delivery, &survey, allow_partial))?;
+    let only = match options.saved {
+        None => options.only,
+        Some(saved) => Some(saved.only.as_slice()).filter(|only| !only.is_empty()),
+    };
+    if options.saved.is_some() || only.is_some() {
+        let survey = survey::survey(layout, &delivery, settings, &Presence::Started, only, options.progress).await;
+        let plan = plan_of(layout, &delivery, &survey, allow_partial, only)?;
+        options.saved.map_or(Ok(()), |saved| still_holds(saved, &plan))?;
     }
     let presence = Presence::Installed(delivery.binary.clone());
     let survey = tokio::select! {
-        survey = survey::survey(layout, &delivery, settings, &presence, options.progress) => Some(survey),
+        survey = survey::survey(layout, &delivery, settings, &presence, only, options.progress) => Some(survey),
         () = options.interrupt.raised() => None,
     };
     let Some(survey) = survey else { return Ok(not_begun(layout, &delivery)) };
-    let plan = plan_of(layout, &delivery, &survey, allow_partial);
+    let plan = plan_of(layout, &delivery, &survey, allow_partial, only)?;
     if let Some(saved) = options.saved {
         still_holds(saved, &plan)?;
     }
@@ -106,7 +116,7 @@ pub(super) async fn perform(
     begin(&plan, layout, &mut ledger);
     let rollout = rollout(layout, settings, &delivery, &plan, &survey, &options);
     let mut performed = Performed::default();
-    if refused(&survey, allow_partial, &mut ledger) {
+    if refused(&plan, &survey, allow_partial, &mut ledger) {
         performed = rollout.perform(|_| true, &mut ledger).await;
         performed.interrupted |= settle(&rollout, &survey, &options, &mut ledger).await;
         take_back(&rollout, &survey, &mut performed, &mut ledger).await;
@@ -118,6 +128,7 @@ pub(super) async fn perform(
         switched: performed.switched,
         interrupted: performed.interrupted,
         rolled: performed.rolled.filter(|rolled| *rolled != Rolled::default()),
+        left_out: plan.left_out().map(|(host, has)| (host.to_owned(), has.map(str::to_owned))).collect(),
         hosts_file: hosts_file.err().map(|error| error.to_string()),
     })
 }
@@ -132,6 +143,7 @@ fn not_begun(layout: &Layout, delivery: &Delivery) -> Report {
         switched: false,
         interrupted: true,
         rolled: None,
+        left_out: Vec::new(),
         hosts_file: None,
     }
 }
@@ -141,20 +153,37 @@ fn still_holds(saved: &Plan, now: &Plan) -> Result<(), DeployError> {
     if moved.is_empty() { Ok(()) } else { Err(DeployError::Moved(moved)) }
 }
 
-/// The plan for what the hosts said.
-pub(super) fn plan_of(layout: &Layout, delivery: &Delivery, survey: &Survey, allow_partial: bool) -> Plan {
-    decide::decide(&Question {
+/// The plan for what the hosts said, for all hosts or for those of these names.
+pub(super) fn plan_of(
+    layout: &Layout,
+    delivery: &Delivery,
+    survey: &Survey,
+    allow_partial: bool,
+    only: Option<&[String]>,
+) -> Result<Plan, DeployError> {
+    let written = delivery.release.hosts.first().map(|part| part.manifest.layout.clone());
+    let question = Question {
         cluster: &layout.name,
-        layout: &render::layout_hash(layout),
+        layout: &written.filter(|hash| !hash.is_empty()).unwrap_or_else(|| render::layout_hash(layout)),
         release: &delivery.release,
+        back: delivery.back,
         found: &survey.found,
         last: &survey.last(),
         allow_partial,
-    })
+        only,
+    };
+    let plan = decide::decide(&question);
+    let crossings = decide::crossings(&question, &plan);
+    if crossings.is_empty() { Ok(plan) } else { Err(DeployError::Crosses(crossings)) }
 }
 
 /// Enters what is known before the first step: who gives no answer, who is held back, who is as it should be.
 pub(super) fn begin(plan: &Plan, layout: &Layout, ledger: &mut Ledger) {
+    for (host, _) in plan.left_out() {
+        for node in ledger.open_on(host) {
+            ledger.enter(Outcome { kind: Kind::Skipped, ..ledger::ok(&node, host, "select") });
+        }
+    }
     for host in &plan.hosts {
         let leaves = |change: &&super::plan::NodeChange| layout.node(&change.name).is_none();
         for change in host.nodes.iter().filter(|change| change.action == Action::Stop).filter(leaves) {
@@ -184,8 +213,8 @@ pub(super) fn begin(plan: &Plan, layout: &Layout, ledger: &mut Ledger) {
 }
 
 /// Hosts that were reached and on which installing failed keep everybody from switching, unless a part is allowed.
-pub(super) fn refused(survey: &Survey, allow_partial: bool, ledger: &mut Ledger) -> bool {
-    let refused = survey.refused();
+pub(super) fn refused(plan: &Plan, survey: &Survey, allow_partial: bool, ledger: &mut Ledger) -> bool {
+    let refused = survey.refused(plan);
     if refused.is_empty() || allow_partial {
         return true;
     }
@@ -275,7 +304,9 @@ fn remember(
     if !performed.switched {
         return Ok(());
     }
+    let left_out = |name: &str| plan.left_out().any(|(host, _)| host == name);
     let mut records: Vec<HostRecord> = render::hosts_file(layout).hosts;
+    records.retain(|record| !left_out(&record.name));
     for record in &mut records {
         let held =
             |name: &String| plan.changes().any(|(_, change)| change.name == *name && change.action == Action::Hold);
@@ -292,8 +323,8 @@ fn remember(
         Some(_) => ledger.is_out(&record.name),
         None => false,
     };
-    let stay = survey.records.iter().filter(|record| layout.host(&record.name).is_none()).filter(left);
-    records.extend(stay.cloned());
+    let stays = |record: &&HostRecord| left_out(&record.name) || (layout.host(&record.name).is_none() && left(record));
+    records.extend(survey.records.iter().filter(stays).cloned());
     Estate::of(&layout.name).write(records)
 }
 
@@ -305,19 +336,19 @@ pub(super) async fn perform_some(
     options: &Options<'_>,
     wanted: impl Fn(Step) -> bool,
     ledger: &mut Ledger,
-) -> (Survey, Performed) {
+) -> Result<(Survey, Performed), DeployError> {
     let presence = Presence::Installed(delivery.binary.clone());
-    let survey = survey::survey(layout, delivery, settings, &presence, options.progress).await;
-    let plan = plan_of(layout, delivery, &survey, options.allow_partial);
+    let survey = survey::survey(layout, delivery, settings, &presence, None, options.progress).await;
+    let plan = plan_of(layout, delivery, &survey, options.allow_partial, None)?;
     for (host, kind, error) in plan.silent() {
         let trouble = Trouble { kind, error: error.clone(), ..Trouble::failed("reach", String::new()) };
         ledger.close_host(host, &trouble);
     }
     let mut performed = Performed::default();
-    if refused(&survey, options.allow_partial, ledger) {
+    if refused(&plan, &survey, options.allow_partial, ledger) {
         performed = rollout(layout, settings, delivery, &plan, &survey, options).perform(wanted, ledger).await;
     }
-    (survey, performed)
+    Ok((survey, performed))
 }
 
 /// Waits for every node whose line in the ledger is still open.

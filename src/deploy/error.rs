@@ -17,6 +17,12 @@ pub enum DeployError {
     /// The program that is to be installed is this one, and it cannot be read.
     #[error("cannot read this program")]
     OwnBinary(#[source] io::Error),
+    /// Some hosts are left out, and the others cannot be deployed without them.
+    #[error("these hosts cannot be deployed alone: {}", .0.join("; "))]
+    Crosses(
+        /// Why, in sentences; at least one.
+        Vec<String>,
+    ),
     /// A saved plan is no longer what has to be done.
     #[error("the plan no longer holds: {}", .0.join("; "))]
     Moved(

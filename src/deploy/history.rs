@@ -84,7 +84,13 @@ pub struct End<'a> {
 
 impl<'a> Run<'a> {
     /// Begins to write; a history that cannot be written does not keep anybody from working.
-    pub fn begin(cluster: &str, command: &str, settings: &Settings, drawn: &'a dyn Progress) -> Run<'a> {
+    pub fn begin(
+        cluster: &str,
+        command: &str,
+        args: &[String],
+        settings: &Settings,
+        drawn: &'a dyn Progress,
+    ) -> Run<'a> {
         let id = journal::new_run();
         let (journal, trouble) = match Journal::open(cluster, &id) {
             Ok(journal) => (Some(journal), None),
@@ -103,6 +109,7 @@ impl<'a> Run<'a> {
             operator: settings.operator_at(),
             pid: std::process::id(),
             command: command.to_owned(),
+            args: args.to_vec(),
         });
         run
     }

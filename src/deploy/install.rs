@@ -33,11 +33,12 @@ pub async fn install(
         join_within: Duration::ZERO,
         rolling: Rolling::default(),
         allow_partial: false,
+        only: None,
         saved: None,
         progress,
         interrupt: Interrupt::never(),
     };
-    let (survey, performed) = perform_some(layout, settings, &delivery, &options, wanted, &mut ledger).await;
+    let (survey, performed) = perform_some(layout, settings, &delivery, &options, wanted, &mut ledger).await?;
     for site in &survey.sites {
         ledger.enter(ledger::ok(&site.host, &site.host, "activate"));
     }
@@ -47,6 +48,7 @@ pub async fn install(
         switched: performed.switched,
         interrupted: false,
         rolled: None,
+        left_out: Vec::new(),
         hosts_file: None,
     })
 }

@@ -134,6 +134,20 @@ impl KeyStore {
         CurveKeys::parse(texts).map_err(|source| KeyStoreError::Damaged { path: self.folder.clone(), source })
     }
 
+    /// Key files that others may read; none when there are no keys.
+    pub fn exposed(&self) -> Vec<PathBuf> {
+        let is_open = |path: &PathBuf| fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o077 != 0);
+        KEY_FILES.iter().map(|name| self.folder.join(name)).filter(is_open).collect()
+    }
+
+    /// Keeps others from reading them from now on.
+    pub fn close(&self) -> Result<(), KeyStoreError> {
+        self.exposed().into_iter().try_for_each(|path| {
+            let closed = fs::set_permissions(&path, fs::Permissions::from_mode(0o600));
+            closed.map_err(|source| KeyStoreError::Io { verb: "change the mode of", path, source })
+        })
+    }
+
     /// Reads the keys, or makes them when there are none.
     ///
     /// # Errors

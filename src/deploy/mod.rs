@@ -17,6 +17,7 @@ mod interrupt;
 pub mod keys;
 mod ledger;
 mod lock;
+mod mend;
 mod nodes;
 mod plan;
 mod preview;
@@ -38,7 +39,8 @@ pub use exec::{ExecOptions, ExecRow, Heard, KEPT as EXEC_KEPT, Listen, WITHIN as
 pub use history::{Answer, End, Run, StepName};
 pub use install::install;
 pub use interrupt::{Interrupt, Interrupter};
-pub use lock::{Claim, Lease, LockError, Needs, holder, unlock};
+pub use lock::{Claim, Lease, LockError, Needs, holder, keeper, unlock};
+pub use mend::{Mend, mend};
 pub use nodes::{restart, start, stop};
 pub use plan::{
     Action, Change, FileChange, HostPlan, HostState, HostWork, NodeChange, Observed, Phase, Plan, ProgramChange,
@@ -47,11 +49,11 @@ pub use plan::{
 pub use preview::plan;
 pub use progress::{Event, Progress, Silent};
 pub use remove::remove;
-pub use rollback::{NoRollback, rollback};
+pub use rollback::{NoRollback, rollback, rollback_plan};
 pub use rolling::{OnFailure, Rolling, Width};
 pub use rollout::Rolled;
 pub use store::change_store;
 
 pub use crate::agent::client::Keep;
-pub use crate::fleet::{Prompt, Question, Settings, Typed, answer_question};
-pub use crate::journal::Ending;
+pub use crate::fleet::{Prompt, Question, Settings, Typed, answer_question, quote};
+pub use crate::journal::{COMMAND_CHARS, Ending};

@@ -26,6 +26,12 @@ pub struct Plan {
     pub layout: String,
     /// The release that the layout becomes.
     pub release: String,
+    /// Whether that release was on the hosts before: what `rollback` would do.
+    #[serde(default)]
+    pub back: bool,
+    /// The hosts that it is about; empty for all.
+    #[serde(default)]
+    pub only: Vec<String>,
     /// Whether it goes on although something keeps a host from taking part.
     pub allow_partial: bool,
     /// Why the changed nodes restart all at once; none: one part after the other, each waiting for the one before.
@@ -78,6 +84,8 @@ pub enum HostState {
     Silent,
     /// It is not in the layout any more.
     Leaving,
+    /// The operator left it out: it stays as it is.
+    LeftOut,
 }
 
 /// What a host said of itself.
@@ -218,7 +226,7 @@ impl fmt::Display for Step {
             Step::Stage => f.write_str("staging the release"),
             Step::CheckScripts => f.write_str("checking Zeek's scripts"),
             Step::Activate => f.write_str("switching to the release"),
-            Step::Retire => f.write_str("stopping nodes that the layout no longer has there"),
+            Step::Retire => f.write_str("stopping nodes that do not belong there any more"),
             Step::Update => f.write_str("telling running nodes what changed"),
             Step::Start(node_type) => write!(f, "starting {}", plural(*node_type)),
             Step::Restart(node_type) => write!(f, "restarting {}", plural(*node_type)),
@@ -262,6 +270,12 @@ impl Plan {
         self.hosts.iter().filter_map(|host| Some((host.host.as_str(), host.kind?, host.error.as_ref()?)))
     }
 
+    /// Hosts that stay as they are because the operator left them out, and the release that each has, where it said so.
+    pub fn left_out(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        let left_out = self.hosts.iter().filter(|host| host.state == HostState::LeftOut);
+        left_out.map(|host| (host.host.as_str(), host.observed.release.as_deref()))
+    }
+
     /// What is done with nodes: the host of each and the change.
     pub fn changes(&self) -> impl Iterator<Item = (&str, &NodeChange)> {
         self.hosts.iter().flat_map(|host| host.nodes.iter().map(|change| (host.host.as_str(), change)))
@@ -270,8 +284,10 @@ impl Plan {
     /// Such as `2 hosts, 3 files, restart 4 of 12 nodes`; `nodes` is how many the layout has.
     pub fn summary(&self, nodes: usize) -> String {
         if self.is_empty() {
-            let answered = self.hosts.iter().filter(|host| host.error.is_none()).count();
-            return format!("nothing to do: {} as the layout says", counted(answered, "host is", "hosts are"));
+            let answered = |host: &&HostPlan| host.error.is_none() && host.state != HostState::LeftOut;
+            let answered = self.hosts.iter().filter(answered).count();
+            let says = if self.back { format!("in release {}", self.release) } else { "as the layout says".to_owned() };
+            return format!("nothing to do: {} {says}", counted(answered, "host is", "hosts are"));
         }
         let touched = self.steps.iter().flat_map(|phase| &phase.work).map(|work| &work.host);
         let hosts = touched.collect::<std::collections::BTreeSet<_>>().len();
@@ -293,6 +309,9 @@ impl Plan {
         let mut moved = Vec::new();
         if self.cluster != saved.cluster {
             moved.push(format!("the plan is for cluster {}, the layout for {}", saved.cluster, self.cluster));
+        }
+        if self.only != saved.only {
+            moved.push("it is about other hosts".to_owned());
         }
         if self.layout != saved.layout {
             moved.push("the layout was changed".to_owned());
@@ -318,12 +337,17 @@ impl Plan {
 
 fn host_moved(saved: &HostPlan, now: &HostPlan) -> Vec<String> {
     let host = &now.host;
+    // What becomes of it does not concern the plan.
+    if saved.state == HostState::LeftOut && now.state == HostState::LeftOut {
+        return Vec::new();
+    }
     if saved.state != now.state {
         let word = |state: HostState| match state {
             HostState::Deployed => "had a release",
             HostState::Empty => "had nothing deployed",
             HostState::Silent => "gave no answer",
             HostState::Leaving => "was not in the layout",
+            HostState::LeftOut => "was left out",
         };
         return vec![format!("{host} {} then and now {}", word(saved.state), word(now.state))];
     }

@@ -10,19 +10,20 @@ use crate::api::keys::CurveKeys;
 use crate::fleet::{Presence, Settings};
 use crate::layout::Layout;
 
-/// The plan that `deploy` would perform now.
+/// The plan that `deploy` would perform now, on all hosts or on those of these names.
 ///
 /// # Errors
-/// [`DeployError::OwnBinary`] and [`DeployError::Render`], before any host is asked. A host that gives no answer is
-/// part of the plan.
+/// [`DeployError::OwnBinary`] and [`DeployError::Render`], before any host is asked; [`DeployError::Crosses`] when these
+/// hosts cannot be deployed without others. A host that gives no answer is part of the plan.
 pub async fn plan(
     layout: &Layout,
     settings: &Settings,
     curve: Option<&CurveKeys>,
     allow_partial: bool,
+    only: Option<&[String]>,
     progress: &dyn Progress,
 ) -> Result<Plan, DeployError> {
     let delivery = Delivery::prepare(layout, settings, curve)?;
-    let survey = survey::survey(layout, &delivery, settings, &Presence::Started, progress).await;
-    Ok(plan_of(layout, &delivery, &survey, allow_partial))
+    let survey = survey::survey(layout, &delivery, settings, &Presence::Started, only, progress).await;
+    plan_of(layout, &delivery, &survey, allow_partial, only)
 }

@@ -12,6 +12,8 @@ use crate::render::{self, Release, ReleaseInput};
 pub(super) struct Delivery {
     pub(super) binary: Binary,
     pub(super) release: Release,
+    /// Whether the release was on the hosts before.
+    pub(super) back: bool,
 }
 
 impl Delivery {
@@ -29,6 +31,6 @@ impl Delivery {
             curve,
         };
         let release = render::release(layout, &input)?;
-        Ok(Delivery { binary, release })
+        Ok(Delivery { binary, release, back: false })
     }
 }

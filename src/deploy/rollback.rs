@@ -8,20 +8,27 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream;
 
-use super::deploy::{Options, Report, perform};
+use super::deploy::{Options, Report, perform, plan_of};
+use super::diff;
 use super::error::DeployError;
 use super::ledger::{Place, Trouble};
+use super::plan::Plan;
 use super::progress::{Event, Progress};
 use super::release::Delivery;
 use super::site::{self, Site};
-use crate::api::agent::{Manifest, ReleasesView};
+use super::survey;
+use crate::agent::client::ClientError;
+use crate::api::agent::{FileEntry, ReleaseView, ReleasesView};
 use crate::faults;
 use crate::fleet::{Binary, Presence, Settings};
-use crate::layout::{Layout, Node, nodeset};
+use crate::layout::{self, Layout, Node, nodeset};
 use crate::render::{HostRelease, Release};
 
 /// Hashing a release and its executable on a slow disk.
 const VERIFY_WITHIN: Duration = Duration::from_secs(120);
+
+/// How many releases are named when none is the one that was asked for.
+const KNOWN: usize = 5;
 
 /// Why nothing was rolled back.
 #[derive(Debug, thiserror::Error)]
@@ -42,8 +49,13 @@ pub enum NoRollback {
     #[error("the hosts are on different releases ({0}), so none is the one before them all")]
     Apart(String),
     /// No host has it.
-    #[error("no host has a release {0}")]
-    Unknown(String),
+    #[error("no host has a release {wanted}{there}")]
+    Unknown {
+        /// What was asked for.
+        wanted: String,
+        /// The nearest one, or those that there are, as the end of the sentence.
+        there: String,
+    },
     /// Several begin like that.
     #[error("{0} is the beginning of several releases: {1}")]
     Several(String, String),
@@ -80,24 +92,120 @@ pub async fn rollback(
 ) -> Result<Report, DeployError> {
     let binary = Binary::own().map_err(DeployError::OwnBinary)?;
     let presence = Presence::Installed(binary.clone());
+    let Back { was, delivery } =
+        find(layout, settings, id, binary, &presence, Parts::Verified, options.progress).await?;
+    perform(&was, settings, delivery, options).await
+}
+
+/// What the same [`rollback`] would do, if every part of the release is whole: that is verified by the rollback itself.
+/// Changes nothing but that it starts the agent of a deployed host where it does not run.
+///
+/// # Errors
+/// Those for which the rollback would be refused.
+pub async fn rollback_plan(
+    layout: &Layout,
+    settings: &Settings,
+    id: Option<&str>,
+    progress: &dyn Progress,
+) -> Result<Plan, DeployError> {
+    let binary = Binary::own().map_err(DeployError::OwnBinary)?;
+    let presence = Presence::Started;
+    let Back { was, delivery } = find(layout, settings, id, binary, &presence, Parts::Compared, progress).await?;
+    let survey = survey::survey(&was, &delivery, settings, &presence, None, progress).await;
+    plan_of(&was, &delivery, &survey, false, None)
+}
+
+/// What a rollback brings to the hosts.
+struct Back {
+    /// The layout as it was.
+    was: Layout,
+    delivery: Delivery,
+}
+
+/// What is done with the parts of the release.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Parts {
+    /// Every host computes all hashes again, and mends what it can.
+    Verified,
+    /// Those files are read that differ from the current ones, to show how.
+    Compared,
+}
+
+/// Finds the release on the hosts.
+async fn find(
+    layout: &Layout,
+    settings: &Settings,
+    id: Option<&str>,
+    binary: Binary,
+    presence: &Presence,
+    parts: Parts,
+    progress: &dyn Progress,
+) -> Result<Back, DeployError> {
     let names: Vec<&str> = layout.hosts.iter().map(|host| host.name.as_str()).collect();
-    let (sites, troubles) = site::open(layout, &names, settings, &presence, options.progress).await;
-    if sites.is_empty() {
+    let (sites, troubles) = site::open(layout, &names, settings, presence, progress).await;
+    let (empty, troubles): (Vec<_>, Vec<_>) =
+        troubles.into_iter().partition(|(_, trouble)| parts == Parts::Compared && trouble.place == Place::NoAgent);
+    if sites.is_empty() && empty.is_empty() {
         let why = troubles.first().map(|(_, trouble)| trouble.error.what.clone()).unwrap_or_default();
         return Err(NoRollback::Unreachable(why).into());
     }
     if let Some((_, trouble)) = troubles.iter().find(|(_, trouble)| trouble.place != Place::OnTheWay) {
         return Err(NoRollback::Damaged(trouble.error.what.clone()).into());
     }
-    let have = list(&sites).await.map_err(|trouble| NoRollback::Damaged(trouble.error.what))?;
+    let mut have = list(&sites).await.map_err(|trouble| NoRollback::Damaged(trouble.error.what))?;
+    have.extend(empty.into_iter().map(|(host, _)| (host, ReleasesView::default())));
     let id = choose(id, &have)?;
     let holders = holders(layout, &id, &have)?;
-    let parts = verify(&sites, &id, &holders, settings.parallel, options.progress).await?;
+    let parts = match parts {
+        Parts::Verified => verify(&sites, &id, &holders, settings.parallel, progress).await?,
+        Parts::Compared => compare(&sites, &id, &holders, settings.parallel, progress).await?,
+    };
     // What a step needs of a host's session it opens anew: these were for looking.
     drop(sites);
-    let hosts = parts.into_iter().map(|manifest| HostRelease { manifest, blobs: Default::default() });
-    let delivery = Delivery { binary, release: Release { id, hosts: hosts.collect() } };
-    perform(&as_it_was(layout, &delivery.release), settings, delivery, options).await
+    let delivery = Delivery { binary, release: Release { id, hosts: parts }, back: true };
+    Ok(Back { was: as_it_was(layout, &delivery.release), delivery })
+}
+
+/// Every part, with its files that differ from those of the host's current release.
+async fn compare(
+    sites: &[Site],
+    id: &str,
+    holders: &[String],
+    parallel: usize,
+    progress: &dyn Progress,
+) -> Result<Vec<HostRelease>, NoRollback> {
+    let targets: Vec<&str> = holders.iter().map(String::as_str).collect();
+    progress.tell(Event::Phase { what: "reading the release", targets: &targets });
+    let asked = sites.iter().filter(|site| holders.contains(&site.host)).map(|site| async move {
+        let read = read(site, id).await;
+        progress.tell(Event::Done { target: &site.host });
+        read.map_err(|trouble| NoRollback::Damaged(trouble.error.what))
+    });
+    let read: Vec<_> = stream::iter(asked).buffered(parallel.max(1)).collect().await;
+    read.into_iter().collect()
+}
+
+/// Files that hold keys are left out: they are never shown.
+async fn read(site: &Site, id: &str) -> Result<HostRelease, Trouble> {
+    let agent = site.session.agent();
+    let manifest = agent.release(id).await.map_err(|error| site.trouble("agent", &error))?;
+    let current = match agent.release("current").await {
+        Ok(current) => current.files,
+        Err(ClientError::Refused { .. }) => Vec::new(),
+        Err(error) => return Err(site.trouble("agent", &error)),
+    };
+    let differs = |file: &&FileEntry| {
+        let is_same = |now: &FileEntry| now.path == file.path && now.hash == file.hash;
+        !diff::is_secret(file) && file.bytes <= survey::MAX_SHOWN && !current.iter().any(is_same)
+    };
+    let asked = manifest.files.iter().filter(differs).map(|file| async move {
+        let content = agent.release_file(id, &file.path).await;
+        content.map(|content| (file.hash.clone(), content.to_vec()))
+    });
+    let read: Vec<_> = stream::iter(asked).buffer_unordered(survey::FILES_AT_ONCE).collect().await;
+    let read: Result<Vec<_>, _> = read.into_iter().collect();
+    let blobs = read.map_err(|error| site.trouble("agent", &error))?.into_iter().collect();
+    Ok(HostRelease { manifest, blobs })
 }
 
 async fn list(sites: &[Site]) -> Result<Vec<(String, ReleasesView)>, Trouble> {
@@ -119,11 +227,24 @@ fn choose(id: Option<&str>, have: &[(String, ReleasesView)]) -> Result<String, N
             found.sort_unstable();
             found.dedup();
             match found.as_slice() {
-                [] => Err(NoRollback::Unknown(beginning.to_owned())),
+                [] => Err(NoRollback::Unknown { wanted: beginning.to_owned(), there: there(beginning, have) }),
                 [one] => Ok((*one).to_owned()),
                 several => Err(NoRollback::Several(beginning.to_owned(), several.join(", "))),
             }
         }
+    }
+}
+
+/// Such as `; did you mean 3fa94c1d2b07?`, else the newest ones, newest first.
+fn there(wanted: &str, have: &[(String, ReleasesView)]) -> String {
+    let mut known: Vec<&ReleaseView> = have.iter().flat_map(|(_, view)| &view.releases).collect();
+    known.sort_by(|a, b| b.created_at.total_cmp(&a.created_at).then_with(|| a.id.cmp(&b.id)));
+    known.dedup_by(|a, b| a.id == b.id);
+    let ids: Vec<&str> = known.iter().map(|release| release.id.as_str()).collect();
+    match (layout::nearest(wanted, ids.iter().copied()), ids.is_empty()) {
+        (Some(nearest), _) => format!("; did you mean {nearest}?"),
+        (None, true) => String::new(),
+        (None, false) => format!("; there are {}", ids[..ids.len().min(KNOWN)].join(", ")),
     }
 }
 
@@ -180,14 +301,15 @@ async fn verify(
     holders: &[String],
     parallel: usize,
     progress: &dyn Progress,
-) -> Result<Vec<Manifest>, NoRollback> {
+) -> Result<Vec<HostRelease>, NoRollback> {
     let targets: Vec<&str> = holders.iter().map(String::as_str).collect();
     progress.tell(Event::Phase { what: "verifying the release", targets: &targets });
     let asked = sites.iter().filter(|site| holders.contains(&site.host)).map(|site| async move {
         let verified = site.session.agent().verify(id, VERIFY_WITHIN).await;
         progress.tell(Event::Done { target: &site.host });
         faults::point("verify");
-        verified.map_err(|error| {
+        let part = verified.map(|manifest| HostRelease { manifest, blobs: Default::default() });
+        part.map_err(|error| {
             NoRollback::Damaged(format!("{}: {}", site.host, site.trouble("verify", &error).error.what))
         })
     });
@@ -221,13 +343,13 @@ fn as_it_was(layout: &Layout, release: &Release) -> Layout {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::agent::ReleaseView;
 
     fn view(current: Option<&str>, previous: Option<&str>, ids: &[&str]) -> ReleasesView {
         let release = |id: &&str| ReleaseView {
             id: (*id).into(),
             created_at: 1.0,
             created_by: "ana@ops1".into(),
+            layout: String::new(),
             binary: String::new(),
             hosts: vec!["head".into(), "sensor".into()],
             nodes: Vec::new(),
@@ -263,6 +385,9 @@ mod tests {
         let have = on(view(Some("ab1"), None, &["ab1", "ac2"]), view(Some("ab1"), None, &["ab1"]));
         assert_eq!(choose(Some("ac"), &have).unwrap(), "ac2");
         assert!(matches!(choose(Some("a"), &have), Err(NoRollback::Several(..))));
-        assert!(matches!(choose(Some("x"), &have), Err(NoRollback::Unknown(_))));
+        let said = |wanted| choose(Some(wanted), &have).unwrap_err().to_string();
+        assert_eq!(said("ab2"), "no host has a release ab2; did you mean ab1?");
+        assert_eq!(said("ffffffff"), "no host has a release ffffffff; there are ab1, ac2");
+        assert!(matches!(choose(Some("x"), &have), Err(NoRollback::Unknown { .. })));
     }
 }

@@ -11,6 +11,7 @@ use super::decide::{Former, Found};
 use super::diff::{self, Before};
 use super::estate::{self, Estate};
 use super::ledger::{Place, Trouble};
+use super::plan::Plan;
 use super::progress::{Event, Progress};
 use super::release::Delivery;
 use super::site::{self, Site};
@@ -22,10 +23,10 @@ use crate::layout::{Layout, Reach};
 use crate::render::HostRelease;
 
 /// Larger files are compared by their hash alone.
-const MAX_SHOWN: u64 = 1 << 20;
+pub(super) const MAX_SHOWN: u64 = 1 << 20;
 
 /// Files that are asked for at once on one host.
-const FILES_AT_ONCE: usize = 8;
+pub(super) const FILES_AT_ONCE: usize = 8;
 
 /// What the hosts said.
 pub(super) struct Survey {
@@ -38,10 +39,11 @@ pub(super) struct Survey {
 }
 
 impl Survey {
-    /// Hosts that were reached and refused what was to be done there: `(host, trouble)`.
-    pub(super) fn refused(&self) -> Vec<&str> {
+    /// Hosts of a plan that were reached and refused what was to be done there.
+    pub(super) fn refused(&self, plan: &Plan) -> Vec<&str> {
+        let left_out = |host: &str| plan.left_out().any(|(name, _)| name == host);
         let refused = self.found.iter().filter_map(|(host, found)| match found {
-            Found::Silent(trouble) if trouble.place != Place::OnTheWay => Some(host.as_str()),
+            Found::Silent(trouble) if !left_out(host) && trouble.place != Place::OnTheWay => Some(host.as_str()),
             _ => None,
         });
         refused.collect()
@@ -61,23 +63,37 @@ impl Survey {
     }
 }
 
-/// Opens and asks all hosts at once.
+/// Opens and asks all hosts at once; with `only` those hosts, and then the others without anything being installed there:
+/// they are asked what they have, as a node must not run twice.
 pub(super) async fn survey(
     layout: &Layout,
     delivery: &Delivery,
     settings: &Settings,
     presence: &Presence,
+    only: Option<&[String]>,
     progress: &dyn Progress,
 ) -> Survey {
-    let parts = &delivery.release.hosts;
+    let part = |host: &str| delivery.release.hosts.iter().find(|part| part.manifest.host == host);
     let mut survey = Survey { sites: Vec::new(), found: BTreeMap::new(), records: Estate::of(&layout.name).read() };
-    survey.ask(layout, settings, presence, progress, |host| parts.iter().find(|part| part.manifest.host == host)).await;
+    match only {
+        None => survey.ask(layout, settings, presence, progress, part).await,
+        Some(only) => {
+            let (mut chosen, mut others) = (layout.clone(), layout.clone());
+            chosen.hosts.retain(|host| only.contains(&host.name));
+            others.hosts.retain(|host| !only.contains(&host.name));
+            survey.ask(&chosen, settings, presence, progress, part).await;
+            survey.ask(&others, settings, &Presence::Started, progress, part).await;
+        }
+    }
     survey.learn_hosts();
     let left = survey.left(layout);
     if !left.is_empty() {
         let former = estate::layout_of(layout, &left);
         survey.ask(&former, settings, &Presence::Started, progress, |_| None).await;
         survey.forget_doubles(layout);
+    }
+    if let Some(only) = only {
+        survey.sites.retain(|site| only.contains(&site.host));
     }
     survey
 }

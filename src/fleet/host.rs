@@ -33,8 +33,8 @@ pub trait Host: Send + Sync {
     /// Reaches it and sees to it that its agent is as `presence` asks. Each step ends at its deadline.
     fn open(&self, presence: Presence, deadlines: Deadlines) -> BoxFuture<'_, Result<Session, ReachError>>;
 
-    /// Looks at it without changing anything: how it is reached, and what a POSIX shell there answers to `script`, which
-    /// finds the cluster's folder in `$dir`.
+    /// Looks at it: how it is reached, and what a POSIX shell there answers to `script`, which finds the cluster's folder in
+    /// `$dir`. Nothing is changed but what the script changes.
     fn examine<'a>(&'a self, script: &'a str, deadlines: Deadlines) -> BoxFuture<'a, Exam>;
 
     /// Reaches it for commands alone, whatever is installed there. Each step ends at its deadline.

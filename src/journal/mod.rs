@@ -8,5 +8,5 @@ mod record;
 mod store;
 
 pub use file::LineFile;
-pub use record::{Ending, Event, Record};
+pub use record::{COMMAND_CHARS, Ending, Event, Record};
 pub use store::{Journal, JournalError, new_run, path_of, read};

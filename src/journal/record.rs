@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::outcome::Outcome;
 
+/// The part of a command line that is kept as text.
+pub const COMMAND_CHARS: usize = 200;
+
 /// One line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
@@ -26,8 +29,11 @@ pub enum Event {
         operator: String,
         /// Its process.
         pid: u32,
-        /// As it was typed, without the program's name.
+        /// As it was typed, without the program's name; long ones are cut.
         command: String,
+        /// The same word by word; empty when it is too long to keep.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        args: Vec<String>,
     },
     /// A step begins.
     Step {
@@ -97,10 +103,8 @@ impl Ending {
     pub fn of(outcomes: &[Outcome]) -> Ending {
         use crate::api::outcome::Kind;
         match () {
-            () if outcomes.iter().any(|outcome| !outcome.kind.is_success()) => Ending::Failed,
-            () if !outcomes.is_empty() && outcomes.iter().all(|outcome| outcome.kind == Kind::Unchanged) => {
-                Ending::Unchanged
-            }
+            () if outcomes.iter().any(|outcome| !outcome.is_well()) => Ending::Failed,
+            () if outcomes.iter().all(|outcome| outcome.kind != Kind::Ok) && !outcomes.is_empty() => Ending::Unchanged,
             () => Ending::Ok,
         }
     }

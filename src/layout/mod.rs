@@ -34,6 +34,7 @@ pub use load::{Environment, Loaded, load};
 pub use model::*;
 pub use problem::Problem;
 pub use schema::schema;
+pub(crate) use suggest::nearest;
 pub use write::{to_value, to_yaml};
 pub use zeekctl::{ZeekctlFiles, import_zeekctl};
 pub use zeekctl_cfg::{ZeekctlOptionError, ZeekctlOptions};

@@ -38,6 +38,26 @@ pub struct Finding {
     pub what: String,
     /// What to do about it.
     pub hint: Option<String>,
+    /// With `--fix`: `fixed`, or why it was not.
+    pub fix: Option<String>,
+    /// What can be done about it without root and without guessing.
+    #[serde(skip)]
+    pub remedy: Option<Remedy>,
+}
+
+/// What a program can do about a finding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// Keep others than the owner out of the cluster's folder and its keys.
+    ClosePermissions,
+    /// Remove what interrupted uploads left behind.
+    RemoveUploads,
+    /// Bring the program of the current release, by its SHA-256.
+    BringProgram(String),
+    /// Start the agent.
+    StartAgent,
+    /// Keep others from reading the keys on this machine.
+    CloseKeys,
 }
 
 /// How something is.
@@ -46,6 +66,8 @@ pub struct Finding {
 pub enum Verdict {
     /// As it should be.
     Ok,
+    /// It was not, and was mended now.
+    Fixed,
     /// It works, and could be better.
     Warning,
     /// Something will not work.
@@ -59,6 +81,7 @@ impl Verdict {
     pub fn as_str(self) -> &'static str {
         match self {
             Verdict::Ok => "ok",
+            Verdict::Fixed => "fixed",
             Verdict::Warning => "warning",
             Verdict::Failed => "failed",
             Verdict::Skipped => "skipped",
@@ -157,12 +180,21 @@ fn way_row(host: &str, exam: &Exam, step: Step) -> Option<Finding> {
 }
 
 impl Finding {
-    fn of(host: &str, check: &str, verdict: Verdict, what: impl Into<String>) -> Finding {
-        Finding { host: host.to_owned(), check: check.to_owned(), verdict, what: what.into(), hint: None }
+    /// Without a hint.
+    pub fn of(host: &str, check: &str, verdict: Verdict, what: impl Into<String>) -> Finding {
+        let (host, check, what) = (host.to_owned(), check.to_owned(), what.into());
+        Finding { host, check, verdict, what, hint: None, fix: None, remedy: None }
     }
 
-    fn hint(mut self, hint: impl Into<String>) -> Finding {
+    /// With what to do about it.
+    pub fn hint(mut self, hint: impl Into<String>) -> Finding {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// With what a program can do about it.
+    pub fn remedy(mut self, remedy: Remedy) -> Finding {
+        self.remedy = Some(remedy);
         self
     }
 

@@ -3,7 +3,7 @@
 //! A run is known here with all its steps when it was started here, and on the hosts by what it asked of them; the host of
 //! the lock also knows its command and its end. What one side has lost the other may still have.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
 
 use futures_util::StreamExt;
@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::ask::{self, Silent};
 use super::settings::Settings;
 use crate::api::agent::{HistoryEntry, Holder};
-use crate::api::outcome::Outcome;
+use crate::api::outcome::{Kind, Outcome};
 use crate::fleet::Presence;
 use crate::journal::{self, Event, JournalError, Record};
 use crate::layout::{Layout, nodeset};
@@ -70,6 +70,38 @@ pub struct StepRow {
     pub elapsed_ms: Option<u64>,
     /// What went wrong.
     pub error: Option<String>,
+}
+
+/// What is known of how a run can be finished.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rest {
+    /// [`RunRow::outcome`].
+    pub outcome: String,
+    /// The words of its command; none when they are not known, or not all.
+    pub args: Option<Vec<String>>,
+    /// The release that it was about, where its end was seen.
+    pub release: Option<String>,
+    /// The release that it made the current one somewhere, or was about to.
+    pub switched: Option<String>,
+    /// Targets that are not as its operator asked.
+    pub left: Vec<String>,
+    /// The hosts that it was about, as far as its outcomes tell.
+    pub hosts: Vec<String>,
+    /// The runs that began after it, in their order.
+    pub later: Vec<Later>,
+}
+
+/// A run that came after another one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Later {
+    /// 8 hex digits.
+    pub run: String,
+    /// [`RunRow::outcome`].
+    pub outcome: String,
+    /// As in [`Rest`].
+    pub args: Option<Vec<String>>,
+    /// Targets that were as its operator asked.
+    pub well: Vec<String>,
 }
 
 /// Which histories are read.
@@ -143,6 +175,74 @@ impl HistoryReport {
         }
     }
 
+    /// What a run left to do, and what came after it.
+    pub fn rest(&self, row: &RunRow) -> Rest {
+        let outcomes = |run: &str| -> &[Outcome] {
+            let ends = self.records.iter().filter(|record| record.run == run);
+            let mut ends = ends.filter_map(|record| match &record.event {
+                Event::End { outcomes, .. } => Some(outcomes.as_slice()),
+                _ => None,
+            });
+            ends.next_back().unwrap_or_default()
+        };
+        let names = |outcomes: &[Outcome], well: bool| {
+            let wanted = outcomes.iter().filter(|outcome| outcome.is_well() == well);
+            wanted.map(|outcome| outcome.target.clone()).collect()
+        };
+        let later = self.runs.iter().rev().filter(|other| other.ts > row.ts && other.run != row.run);
+        Rest {
+            outcome: row.outcome.clone(),
+            args: self.args(row),
+            release: row.release.clone(),
+            switched: self.switched(row),
+            left: names(outcomes(&row.run), false),
+            hosts: {
+                let about =
+                    outcomes(&row.run).iter().filter(|outcome| outcome.kind != Kind::Skipped || !outcome.is_well());
+                about.map(|outcome| outcome.host.clone()).collect::<BTreeSet<_>>().into_iter().collect()
+            },
+            later: later
+                .map(|other| Later {
+                    run: other.run.clone(),
+                    outcome: other.outcome.clone(),
+                    args: self.args(other),
+                    well: names(outcomes(&other.run), true),
+                })
+                .collect(),
+        }
+    }
+
+    /// Whether this machine saw the run begin.
+    pub fn began_here(&self, run: &str) -> bool {
+        self.records.iter().any(|record| record.run == run && matches!(record.event, Event::Begin { .. }))
+    }
+
+    fn args(&self, row: &RunRow) -> Option<Vec<String>> {
+        let begun = self.records.iter().filter(|record| record.run == row.run);
+        let mut kept = begun.filter_map(|record| match &record.event {
+            Event::Begin { args, .. } if !args.is_empty() => Some(args.clone()),
+            _ => None,
+        });
+        kept.next_back().or_else(|| split(row.command.as_deref()?))
+    }
+
+    /// As the hosts wrote it down; without their histories that the run came to the switch.
+    fn switched(&self, row: &RunRow) -> Option<String> {
+        let asked = self.entries.iter().filter(|(_, entry)| entry.run.as_deref() == Some(&row.run));
+        let mut told = asked.filter_map(|(_, entry)| {
+            let path = entry.request.strip_prefix("POST ")?.strip_suffix("/activate")?;
+            path.rsplit('/').next().map(str::to_owned)
+        });
+        told.next_back().or_else(|| {
+            let here = self.records.iter().filter(|record| record.run == row.run);
+            let switching = |record: &Record| match &record.event {
+                Event::Step { step, .. } => step == SWITCHING,
+                _ => false,
+            };
+            here.into_iter().any(switching).then(|| row.release.clone()).flatten()
+        })
+    }
+
     /// What a run did, here and on the hosts, by time.
     pub fn steps(&self, run: &str) -> Vec<StepRow> {
         let records: Vec<&Record> = self.records.iter().filter(|record| record.run == run).collect();
@@ -193,6 +293,31 @@ fn runs(records: &[Record], entries: &[(String, HistoryEntry)], writer: Option<&
     let mut rows: Vec<RunRow> = rows.into_values().collect();
     rows.sort_by(|a, b| b.ts.total_cmp(&a.ts));
     rows
+}
+
+/// The step in which hosts take a release, as a deploy says it.
+const SWITCHING: &str = "switching to the release";
+
+/// A command line as its words, which are quoted as [`crate::fleet::quote`] does; none for one that was cut.
+fn split(command: &str) -> Option<Vec<String>> {
+    if command.chars().count() >= journal::COMMAND_CHARS {
+        return None;
+    }
+    let (mut words, mut word) = (Vec::new(), None::<String>);
+    let mut rest = command.chars();
+    while let Some(c) = rest.next() {
+        match c {
+            ' ' => words.extend(word.take()),
+            '\'' => {
+                let quoted: String = rest.by_ref().take_while(|c| *c != '\'').collect();
+                word.get_or_insert_default().push_str(&quoted);
+            }
+            '\\' => word.get_or_insert_default().extend(rest.next()),
+            c => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    Some(words)
 }
 
 /// The outcome of a run whose end nobody saw.
@@ -275,7 +400,7 @@ fn steps_on_hosts(entries: &[(&str, &HistoryEntry)]) -> Vec<StepRow> {
 
 /// One row for each target that is not as the operator asked.
 fn failures<'a>(ts: f64, host: Option<&'a str>, outcomes: &'a [Outcome]) -> impl Iterator<Item = StepRow> + 'a {
-    let failed = outcomes.iter().filter(|outcome| !outcome.kind.is_success());
+    let failed = outcomes.iter().filter(|outcome| !outcome.is_well());
     failed.map(move |outcome| StepRow {
         ts,
         host: host.map(str::to_owned),
@@ -318,7 +443,7 @@ mod tests {
     }
 
     fn begin(ts: f64, run: &str) -> Record {
-        let event = Event::Begin { operator: "ana@ops1".into(), pid: 1, command: "deploy".into() };
+        let event = Event::Begin { operator: "ana@ops1".into(), pid: 1, command: "deploy".into(), args: Vec::new() };
         record(ts, run, event)
     }
 
@@ -356,6 +481,42 @@ mod tests {
                 r#"a Some("ana@ops1") Some("deploy") broken off None"#,
             ]
         );
+    }
+
+    #[test]
+    fn a_command_line_is_split_as_it_was_quoted() {
+        for words in [vec!["deploy"], vec!["start", "worker-[1-2]", "it's", "", "a b"], vec!["-l", "x.yaml", "stop"]] {
+            let text = words.iter().map(|word| crate::fleet::quote(word)).collect::<Vec<_>>().join(" ");
+            assert_eq!(split(&text).unwrap(), words, "{text}");
+        }
+        assert_eq!(split(&"x".repeat(journal::COMMAND_CHARS)), None);
+    }
+
+    #[test]
+    fn what_is_left_of_a_run_and_what_came_after_it() {
+        let outcome = |target: &str, kind| Outcome {
+            target: target.into(),
+            host: "head".into(),
+            kind,
+            step: "start".into(),
+            elapsed_ms: 1,
+            error: None,
+        };
+        let end = |ending, outcomes| Event::End { ending, elapsed_ms: 1, release: None, outcomes, error: None };
+        let records = vec![
+            begin(1.0, "a"),
+            record(2.0, "a", end(journal::Ending::Failed, vec![outcome("w1", Kind::Ok), outcome("w2", Kind::Failed)])),
+            begin(3.0, "b"),
+            record(4.0, "b", end(journal::Ending::Ok, vec![outcome("w2", Kind::Ok)])),
+        ];
+        let entries = vec![("h1".to_owned(), entry(1.5, "a", "POST /v1/releases/ab12/activate", true))];
+        let report = HistoryReport { runs: runs(&records, &entries, None), silent: Vec::new(), records, entries };
+        let rest = report.rest(report.find("a").unwrap());
+        assert_eq!((rest.left, rest.switched), (vec!["w2".to_owned()], Some("ab12".to_owned())));
+        let later: Vec<(&str, &[String])> =
+            rest.later.iter().map(|later| (later.run.as_str(), later.well.as_slice())).collect();
+        assert_eq!(later, [("b", ["w2".to_owned()].as_slice())]);
+        assert!(report.began_here("a") && !report.began_here("c"));
     }
 
     #[test]

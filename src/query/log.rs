@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use super::ask::{self, Silent, broken_off};
-use super::settings::Settings;
+use super::settings::{Settings, Writer};
 use super::watch::RETRY_AFTER;
 use crate::agent::client::{Follow, LogQuery};
 use crate::api::agent::LogLine;
@@ -48,7 +48,7 @@ pub async fn log<E>(
 ) -> Result<Vec<Silent>, E> {
     let (sender, mut incoming) = mpsc::channel(QUEUE);
     for host in ask::reachable(layout, &ask::hosts_of(layout, &log_writers(layout)), settings) {
-        tokio::spawn(read(host, options.clone(), sender.clone()));
+        tokio::spawn(read(host, options.clone(), settings.writer.clone(), sender.clone()));
     }
     drop(sender);
     match options.follow {
@@ -75,12 +75,12 @@ enum Read {
 }
 
 /// Hands on one host's lines until they end, or nobody listens.
-async fn read(host: Arc<dyn Host>, mut query: LogQuery, lines: mpsc::Sender<Read>) {
+async fn read(host: Arc<dyn Host>, mut query: LogQuery, writer: Writer, lines: mpsc::Sender<Read>) {
     let mut recent = Recent::default();
     let mut is_lost = false;
     loop {
         let mut reads = false;
-        let ended = read_once(host.as_ref(), &query, &lines, &mut recent, &mut reads).await;
+        let ended = read_once(host.as_ref(), &query, &writer, &lines, &mut recent, &mut reads).await;
         let Err(silent) = ended else { return };
         is_lost &= !reads;
         let again = query.follow == Follow::Yes && (reads || is_lost) && !silent.not_deployed;
@@ -105,12 +105,14 @@ async fn read(host: Arc<dyn Host>, mut query: LogQuery, lines: mpsc::Sender<Read
 async fn read_once(
     host: &dyn Host,
     query: &LogQuery,
+    writer: &Writer,
     lines: &mpsc::Sender<Read>,
     recent: &mut Recent,
     reads: &mut bool,
 ) -> Result<(), Silent> {
     let session = ask::open(host, Presence::Started).await?;
     let mut stream = session.agent().log(query).await.map_err(|error| broken_off(&session, error))?;
+    writer.note(session.agent());
     *reads = true;
     let mut seen = recent.lines.clone();
     while let Some(line) = stream.next().await {

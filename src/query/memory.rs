@@ -59,7 +59,7 @@ impl Memory {
 
     /// Keeps how a command ended.
     pub fn remember_run(&self, command: &str, at: f64, outcomes: &[Outcome]) {
-        let left = |outcome: &&Outcome| !outcome.kind.is_success();
+        let left = |outcome: &&Outcome| !outcome.is_well();
         let left = outcomes.iter().filter(left).map(|outcome| Left {
             target: outcome.target.clone(),
             host: outcome.host.clone(),

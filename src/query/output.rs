@@ -27,7 +27,7 @@ pub async fn output<E>(
 ) -> Result<Vec<Silent>, E> {
     let mut silent = Vec::new();
     for host in ask::reachable(layout, &ask::hosts_of(layout, nodes), settings) {
-        if let Err(failure) = of_host(&host, nodes, stream, lines, follow, &mut line).await {
+        if let Err(failure) = of_host(&host, nodes, settings, stream, lines, follow, &mut line).await {
             match failure {
                 Failure::Silent(host) => silent.push(host),
                 Failure::Line(error) => return Err(error),
@@ -45,6 +45,7 @@ enum Failure<E> {
 async fn of_host<E>(
     host: &Arc<dyn Host>,
     nodes: &[&Node],
+    settings: &Settings,
     stream: OutputStream,
     lines: u64,
     follow: Follow,
@@ -54,6 +55,7 @@ async fn of_host<E>(
     for node in nodes.iter().filter(|node| node.host == host.name()) {
         let broken = |error| Failure::Silent(broken_off(&session, error));
         let mut text = session.agent().output(&node.name, stream, lines, follow).await.map_err(broken)?;
+        settings.writer.note(session.agent());
         while let Some(next) = text.next().await {
             let next = next.map_err(|error| Failure::Silent(broken_off(&session, error.into())))?;
             line(&node.name, &next).map_err(Failure::Line)?;

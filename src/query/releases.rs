@@ -30,6 +30,8 @@ pub struct ReleaseRow {
     pub created_at: f64,
     /// `user@machine` of whoever deployed it.
     pub created_by: String,
+    /// SHA-256 of the layout that it was made from; unset for releases of programs that did not write it down.
+    pub layout: Option<String>,
     /// SHA-256 of the program that runs its nodes.
     pub binary: String,
     /// How many nodes it has on the hosts that have it.
@@ -69,6 +71,7 @@ fn rows(views: &[(String, ReleasesView)]) -> Vec<ReleaseRow> {
                 id: release.id.clone(),
                 created_at: release.created_at,
                 created_by: release.created_by.clone(),
+                layout: Some(release.layout.clone()).filter(|layout| !layout.is_empty()),
                 binary: release.binary.clone(),
                 nodes: 0,
                 hosts: Vec::new(),
@@ -102,6 +105,7 @@ mod tests {
             id: id.into(),
             created_at,
             created_by: "ana@ops1".into(),
+            layout: if id == "b" { "0f".into() } else { String::new() },
             binary: "ff".into(),
             hosts: vec!["head".into(), "sensor".into(), "silent".into()],
             nodes: vec!["n".into()],
@@ -122,11 +126,11 @@ mod tests {
         ];
         let rows = rows(&views);
         let shown = |row: &ReleaseRow| {
-            format!("{} {:?} {:?} {:?} {}", row.id, row.current, row.previous, row.missing, row.nodes)
+            format!("{} {:?} {:?} {:?} {} {:?}", row.id, row.current, row.previous, row.missing, row.nodes, row.layout)
         };
         assert_eq!(
             rows.iter().map(shown).collect::<Vec<_>>(),
-            [r#"b ["head", "sensor"] [] [] 2"#, r#"a [] ["head"] ["sensor"] 1"#]
+            [r#"b ["head", "sensor"] [] [] 2 Some("0f")"#, r#"a [] ["head"] ["sensor"] 1 None"#]
         );
     }
 }

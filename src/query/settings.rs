@@ -1,7 +1,9 @@
 //! How hosts are asked.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::sync::watch;
 
 use crate::agent::client::AgentClient;
 use crate::api::agent::Holder;
@@ -20,18 +22,36 @@ pub struct Settings {
 
 /// Who was seen to change the cluster while it was asked; shared by all clones.
 #[derive(Clone, Debug, Default)]
-pub struct Writer(Arc<Mutex<Option<Holder>>>);
+pub struct Writer(Arc<watch::Sender<Option<Holder>>>);
 
 impl Writer {
     /// Who it was, when anybody.
     pub fn seen(&self) -> Option<Holder> {
-        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
+        self.0.borrow().clone()
+    }
+
+    /// The same, once.
+    pub fn take(&self) -> Option<Holder> {
+        self.0.send_replace(None)
+    }
+
+    /// Waits until somebody is seen, and takes it; for streams, which have no end to say it at.
+    pub async fn next(&self) -> Holder {
+        let mut seen = self.0.subscribe();
+        loop {
+            if let Some(holder) = self.take() {
+                return holder;
+            }
+            if seen.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
     }
 
     /// Notes what an agent said with its last answer.
     pub(super) fn note(&self, agent: &AgentClient) {
         if let Some(holder) = agent.writer() {
-            *self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(holder);
+            self.0.send_replace(Some(holder));
         }
     }
 }

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use super::ask::{self, Silent, broken_off};
 use super::last::LastAnswers;
-use super::settings::Settings;
+use super::settings::{Settings, Writer};
 use super::skew::Versions;
 use super::status::{StatusReport, rows_of};
 use crate::api::agent::AgentStatus;
@@ -29,15 +29,15 @@ pub(super) fn follow(layout: &Layout, nodes: &[&Node], settings: &Settings) -> m
     let names = ask::hosts_of(layout, nodes);
     let (sender, receiver) = mpsc::channel(QUEUE);
     for host in ask::reachable(layout, &names, settings) {
-        tokio::spawn(follow_host(host, sender.clone()));
+        tokio::spawn(follow_host(host, settings.writer.clone(), sender.clone()));
     }
     receiver
 }
 
-async fn follow_host(host: Arc<dyn Host>, news: mpsc::Sender<News>) {
+async fn follow_host(host: Arc<dyn Host>, writer: Writer, news: mpsc::Sender<News>) {
     loop {
         let name = host.name().to_owned();
-        let ended = follow_once(host.as_ref(), &news).await;
+        let ended = follow_once(host.as_ref(), &writer, &news).await;
         let Some(silent) = ended else { return };
         if news.send((name, Err(silent))).await.is_err() {
             return;
@@ -47,7 +47,7 @@ async fn follow_host(host: Arc<dyn Host>, news: mpsc::Sender<News>) {
 }
 
 /// Follows one connection to its end; none when nobody listens any more.
-async fn follow_once(host: &dyn Host, news: &mpsc::Sender<News>) -> Option<Silent> {
+async fn follow_once(host: &dyn Host, writer: &Writer, news: &mpsc::Sender<News>) -> Option<Silent> {
     let session = match ask::open(host, Presence::Started).await {
         Ok(session) => session,
         Err(silent) => return Some(silent),
@@ -56,6 +56,7 @@ async fn follow_once(host: &dyn Host, news: &mpsc::Sender<News>) -> Option<Silen
         Ok(changes) => changes,
         Err(error) => return Some(broken_off(&session, error)),
     };
+    writer.note(session.agent());
     loop {
         let change = tokio::select! {
             change = changes.next() => change,

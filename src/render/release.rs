@@ -91,10 +91,12 @@ pub fn release(layout: &Layout, input: &ReleaseInput<'_>) -> Result<Release, Ren
     let hosts = layout.hosts.iter().map(|host| host_release(layout, host, &shared, input));
     let mut hosts = hosts.collect::<Result<Vec<_>, _>>()?;
     let id = identity(&hosts);
+    let hash = layout_hash(layout);
     for host in &mut hosts {
         host.manifest.id.clone_from(&id);
         host.manifest.created_at = input.created_at;
         input.created_by.clone_into(&mut host.manifest.created_by);
+        host.manifest.layout.clone_from(&hash);
     }
     Ok(Release { id, hosts })
 }
@@ -156,6 +158,7 @@ fn host_release(
         host: host.name.clone(),
         created_at: 0.0,
         created_by: String::new(),
+        layout: String::new(),
         binary: input.binary_hash.to_owned(),
         stop_grace_ms: u64::try_from(layout.stop_grace.as_millis()).unwrap_or(u64::MAX),
         files: Vec::new(),

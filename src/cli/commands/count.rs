@@ -134,7 +134,7 @@ fn shortfall(number: u64, expected: u64, inactive: &[String]) -> String {
 
 fn print_all(cx: &Context, counts: &Counts) -> Result<(), Failure> {
     match cx.printer.format() {
-        Format::Json => cx.printer.json(counts)?,
+        Format::Json => cx.printer.object(counts)?,
         Format::Jsonl => cx.printer.jsonl(counts)?,
         _ => cx.printer.records(&rows(counts))?,
     }

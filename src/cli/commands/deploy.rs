@@ -1,15 +1,17 @@
 //! `deploy`: from a layout to a running cluster.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::cli::args::{Format, LockArgs};
+use crate::api::outcome::Outcome;
+use crate::cli::args::{Format, HostArgs, LockArgs};
 use crate::cli::context::Context;
 use crate::cli::exit::Status;
 use crate::cli::failure::Failure;
 use crate::cli::values;
 use crate::deploy::{self, Needs, OnFailure, Plan, Report, Rolling, SCHEMA, Width};
-use crate::layout::{Layout, Node};
+use crate::layout::{Layout, Node, nodeset};
 use crate::query;
 
 /// A saved plan above this size is refused before it is read.
@@ -31,12 +33,20 @@ const MAX_PLAN_BYTES: u64 = 64 << 20;
 /// be reached costs its own nodes only; deploy again when it is back. Nodes of a host that the layout no longer has are
 /// stopped there; their files stay. A node that moves is stopped there before it starts here.
 ///
+/// With HOSTS (`deploy sensor-3`, `deploy @failed`) it does so on those hosts alone, and the nodes of the others are reported
+/// as skipped: they stay on what they have, and so the hosts are on different releases until the others are deployed, too.
+/// It is refused when a node moves between a host that is named and one that is not, and when the change would keep the
+/// nodes of both from working together.
+///
 /// Ctrl-C begins nothing new and brings the step under way to its end; a second one leaves at once. Either way each host is
 /// on a whole release, old or new, and the next deploy goes on from there.
 #[derive(Debug, clap::Args)]
 pub struct Deploy {
+    #[command(flatten)]
+    hosts: HostArgs,
+
     /// Perform the plan in this file, made by `plan -o json`; refused when it no longer is what has to be done
-    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, conflicts_with = "hosts")]
     plan: Option<PathBuf>,
 
     #[command(flatten)]
@@ -99,22 +109,34 @@ impl RollingArgs {
 impl Deploy {
     pub fn run(self, cx: &Context) -> Result<Status, Failure> {
         let layout = cx.layout()?;
+        let Some(only) = cx.select_only(&layout, &self.hosts)? else {
+            cx.printer.records::<Outcome>(&[])?;
+            return Ok(Status::Done);
+        };
         let saved = self.plan.as_deref().map(read_plan).transpose()?;
         let curve = cx.curve_keys(&layout)?;
+        let chosen =
+            only.as_deref().or(saved.as_ref().map(|plan| plan.only.as_slice()).filter(|only| !only.is_empty()));
+        let keeper = deploy::keeper(&layout);
+        // The lock's host stays as it is, too, when it is left out.
+        let needs = match chosen.is_none_or(|only| only.iter().any(|host| host == keeper)) {
+            true => Needs::ThisProgram,
+            false => Needs::Deployed,
+        };
         let join_within = cx.global.timeout.unwrap_or(Duration::from_secs(60));
-        let report =
-            cx.change_in_steps(&layout, &self.lock, Needs::ThisProgram, async |settings, progress, interrupt| {
-                let options = deploy::Options {
-                    curve: curve.as_ref(),
-                    join_within,
-                    rolling: self.rolling.rolling(),
-                    allow_partial: self.allow_partial,
-                    saved: saved.as_ref(),
-                    progress,
-                    interrupt,
-                };
-                deploy::deploy(&layout, settings, options).await.map_err(Failure::deploy)
-            })?;
+        let report = cx.change_in_steps(&layout, &self.lock, needs, async |settings, progress, interrupt| {
+            let options = deploy::Options {
+                curve: curve.as_ref(),
+                join_within,
+                rolling: self.rolling.rolling(),
+                allow_partial: self.allow_partial,
+                only: only.as_deref(),
+                saved: saved.as_ref(),
+                progress,
+                interrupt,
+            };
+            deploy::deploy(&layout, settings, options).await.map_err(Failure::deploy)
+        })?;
         show(cx, &layout, &report)
     }
 }
@@ -125,8 +147,9 @@ fn show(cx: &Context, layout: &Layout, report: &Report) -> Result<Status, Failur
         if cx.printer.format() != Format::Table {
             cx.printer.records(&report.outcomes)?;
         }
-        let hosts = layout.hosts.len();
+        let hosts = layout.hosts.len() - report.left_out.iter().filter(|(host, _)| layout.host(host).is_some()).count();
         cx.printer.status(&format!("unchanged: {hosts} {}", if hosts == 1 { "host" } else { "hosts" }));
+        say_left_out(cx, report);
         return Ok(Status::Done);
     }
     let status = cx.conclude(layout, &report.outcomes)?;
@@ -139,6 +162,7 @@ fn show(cx: &Context, layout: &Layout, report: &Report) -> Result<Status, Failur
     if let Some(why) = &report.hosts_file {
         cx.printer.warning(&format!("which hosts the cluster has was not written down here: {why}"));
     }
+    say_left_out(cx, report);
     if report.interrupted {
         return Ok(interrupted(cx, report));
     }
@@ -149,6 +173,21 @@ fn show(cx: &Context, layout: &Layout, report: &Report) -> Result<Status, Failur
         cx.printer.status(&next_steps(cx));
     }
     Ok(status)
+}
+
+/// Such as `left as they are: sensor-[2-4] on release 3fa94c1d2b07, sensor-5 gives no answer`.
+fn say_left_out(cx: &Context, report: &Report) {
+    let mut groups: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for (host, release) in &report.left_out {
+        let has =
+            release.as_ref().map_or("without a release that is known".to_owned(), |id| format!("on release {id}"));
+        groups.entry(has).or_default().push(host);
+    }
+    if !groups.is_empty() {
+        let said: Vec<String> =
+            groups.into_iter().map(|(has, hosts)| format!("{} {has}", nodeset::fold(hosts))).collect();
+        cx.printer.status(&format!("left as they are: {}", said.join(", ")));
+    }
 }
 
 fn interrupted(cx: &Context, report: &Report) -> Status {
@@ -172,6 +211,10 @@ fn read_plan(path: &Path) -> Result<Plan, Failure> {
     };
     let plan: Plan = serde_json::from_str(&text).map_err(|error| not_a_plan(error.to_string()))?;
     match plan.schema == SCHEMA {
+        true if plan.back => Err(Failure::File {
+            what: format!("{} is the plan of a rollback", path.display()),
+            hint: Some(format!("`zeek-cluster rollback {}` performs it", plan.release)),
+        }),
         true => Ok(plan),
         false => Err(not_a_plan(format!("its schema is {}, expected {SCHEMA}", plan.schema))),
     }

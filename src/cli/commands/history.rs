@@ -1,12 +1,15 @@
 //! `history`: who changed the cluster.
 
 use clap_complete::engine::ArgValueCompleter;
+use serde::Serialize;
 
+use crate::cli::args::Format;
 use crate::cli::complete;
 use crate::cli::context::Context;
 use crate::cli::exit::Status;
 use crate::cli::failure::Failure;
 use crate::cli::output::{Record, human, shown};
+use crate::cli::replay::{self, Replay};
 use crate::query::{self, HistoryReport, RunRow, Sources, StepRow};
 
 /// Show who changed the cluster, when, with which release, and how it ended
@@ -36,10 +39,18 @@ enum Sub {
     ///
     /// Columns: ts (seconds since the epoch, by the clock of its place), host (- for this machine), step, targets, outcome,
     /// elapsed_ms, error.
+    ///
+    /// With `--replay` it prints the commands that would finish the run instead, quoted for a shell, one a line: the command
+    /// again, or `start`, `stop` and `restart` for those nodes that failed and were not brought there since. A deploy that
+    /// was begun goes on without its saved plan, and a rollback names its release. Nothing is printed when nothing is left.
     Show {
         /// The run, or the beginning of its name; `last` is the newest
         #[arg(value_name = "RUN", add = ArgValueCompleter::new(complete::runs))]
         run: String,
+
+        /// Print the commands that would finish it
+        #[arg(long)]
+        replay: bool,
 
         #[command(flatten)]
         source: SourceArgs,
@@ -62,10 +73,13 @@ impl History {
                 cx.printer.records(newest)?;
                 Ok(conclude(cx, &report))
             }
-            Some(Sub::Show { run, source }) => {
+            Some(Sub::Show { run, replay, source }) => {
                 let report = read(cx, source)?;
                 let row = report.find(&run).map_err(|error| Failure::usage(error.to_string()))?;
                 cx.printer.status(&headline(row));
+                if replay {
+                    return finish(cx, &report, row);
+                }
                 cx.printer.records(&report.steps(&row.run))?;
                 Ok(conclude(cx, &report))
             }
@@ -77,6 +91,57 @@ fn read(cx: &Context, source: SourceArgs) -> Result<HistoryReport, Failure> {
     let layout = cx.layout()?;
     let sources = if source.here { Sources::Here } else { Sources::All };
     cx.block_on(query::history(&layout, sources, &cx.asking()))?.map_err(Failure::here)
+}
+
+/// The commands that would finish a run.
+fn finish(cx: &Context, report: &HistoryReport, row: &RunRow) -> Result<Status, Failure> {
+    let commands = match replay::replay(&report.rest(row), &cx.layout_words()) {
+        Replay::Commands(commands) => commands,
+        Replay::Nothing(why) => {
+            cx.printer.status(&format!("nothing is left to do: {why}"));
+            Vec::new()
+        }
+        Replay::Unknown(why) => {
+            return Err(Failure::Here {
+                what: format!("it cannot be said what would finish run {}: {why}", row.run),
+                hint: None,
+            });
+        }
+    };
+    let rows: Vec<CommandRow> =
+        commands.into_iter().map(|args| CommandRow { command: replay::line(&args), args }).collect();
+    match cx.printer.format() {
+        Format::Json | Format::Jsonl => cx.printer.records(&rows)?,
+        _ => cx.printer.names(rows.iter().map(|row| row.command.as_str()))?,
+    }
+    // What was begun here is known here.
+    match report.began_here(&row.run) {
+        true => Ok(Status::Done),
+        false => Ok(conclude(cx, report)),
+    }
+}
+
+/// A command that would finish a run. This is its JSON.
+#[derive(Serialize)]
+struct CommandRow {
+    command: String,
+    args: Vec<String>,
+}
+
+impl Record for CommandRow {
+    const HEADINGS: &'static [&'static str] = &["COMMAND"];
+
+    fn cells(&self) -> Vec<String> {
+        self.fields()
+    }
+
+    fn fields(&self) -> Vec<String> {
+        vec![self.command.clone()]
+    }
+
+    fn name(&self) -> &str {
+        &self.command
+    }
 }
 
 /// Hosts that gave no answer may know more.

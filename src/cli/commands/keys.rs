@@ -97,6 +97,7 @@ fn rotate(cx: &Context, layout: &Layout, store: &KeyStore, lock: &LockArgs) -> R
             join_within,
             rolling: Rolling::default(),
             allow_partial: false,
+            only: None,
             saved: None,
             progress,
             interrupt,

@@ -2,6 +2,7 @@
 
 use clap::ValueEnum;
 
+use crate::cli::args::Format;
 use crate::cli::context::Context;
 use crate::cli::exit::Status;
 use crate::cli::failure::Failure;
@@ -27,9 +28,9 @@ enum Sub {
     ///
     /// Counts are expanded, defaults filled in, ports assigned. What is printed is itself a layout for the same cluster.
     Show {
-        /// In which form
-        #[arg(short, long, value_enum, default_value = "yaml")]
-        format: ShowFormat,
+        /// In which form [default: json with `-o json`, else yaml]
+        #[arg(short, long, value_enum)]
+        format: Option<ShowFormat>,
 
         /// Print each option's value instead, and where it comes from
         ///
@@ -81,9 +82,10 @@ fn check(cx: &Context) -> Result<Status, Failure> {
     Ok(Status::Done)
 }
 
-fn show(cx: &Context, format: ShowFormat) -> Result<Status, Failure> {
+fn show(cx: &Context, format: Option<ShowFormat>) -> Result<Status, Failure> {
     let layout = cx.layout()?;
-    let text = match format {
+    let wants_json = cx.global.output == Some(Format::Json);
+    let text = match format.unwrap_or(if wants_json { ShowFormat::Json } else { ShowFormat::Yaml }) {
         ShowFormat::Yaml => query::layout_yaml(&layout),
         ShowFormat::Json => query::layout_json(&layout),
         ShowFormat::Zeek => query::layout_zeek(&layout).map_err(|error| Failure::deploy(error.into()))?,

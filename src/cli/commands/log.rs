@@ -112,7 +112,7 @@ impl Log {
     /// One document in JSON, else line by line: a log is no table with columns as wide as its widest cell.
     fn show(&self, cx: &Context, lines: &[LogLine]) -> Result<(), Failure> {
         match cx.printer.format() {
-            Format::Json => cx.printer.json(lines)?,
+            Format::Json => cx.printer.array(lines)?,
             _ => cx.printer.lines(lines)?,
         }
         Ok(())

@@ -2,7 +2,9 @@
 
 use clap::ValueEnum;
 
-use crate::cli::args::NodeArgs;
+use serde::Serialize;
+
+use crate::cli::args::{Format, NodeArgs};
 use crate::cli::context::Context;
 use crate::cli::exit::Status;
 use crate::cli::failure::Failure;
@@ -29,6 +31,13 @@ pub struct Output {
     follow: bool,
 }
 
+/// One line. This is its JSON.
+#[derive(Serialize)]
+struct Line {
+    node: String,
+    line: String,
+}
+
 /// One of the two streams of a process.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Stream {
@@ -46,8 +55,17 @@ impl Output {
             return Err(Failure::usage("--follow shows one node; name it"));
         }
         let several = nodes.len() > 1;
-        let mut shown = String::new();
+        let (mut shown, mut kept) = (String::new(), Vec::new());
+        let format = cx.printer.format();
         let line = |node: &str, text: &str| {
+            if matches!(format, Format::Json | Format::Jsonl) {
+                let line = Line { node: node.to_owned(), line: text.to_owned() };
+                if self.follow || format == Format::Jsonl {
+                    return cx.printer.jsonl(&line);
+                }
+                kept.push(line);
+                return Ok(());
+            }
             if several && shown != node {
                 shown = node.to_owned();
                 cx.printer.text(&format!("==> {node} <=="))?;
@@ -61,6 +79,9 @@ impl Output {
             true => cx.follow(async { Ok(read.await?) })?,
             false => cx.block_on(read)??,
         };
+        if format == Format::Json && !self.follow {
+            cx.printer.array(&kept)?;
+        }
         cx.printer.silent_hosts(&silent, &nodes);
         Ok(if silent.is_empty() { Status::Done } else { Status::Failed })
     }

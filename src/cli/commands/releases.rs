@@ -3,7 +3,7 @@
 use crate::cli::context::Context;
 use crate::cli::exit::Status;
 use crate::cli::failure::Failure;
-use crate::cli::output::{Record, human};
+use crate::cli::output::{Record, human, shown};
 use crate::layout::nodeset;
 use crate::query::{self, ReleaseRow};
 
@@ -13,7 +13,8 @@ use crate::query::{self, ReleaseRow};
 /// and beyond them the one that is current somewhere and the one that was so before, with the programs that they need.
 ///
 /// Columns: id, created_at (seconds since the epoch), created_by, nodes, hosts on which it is current, hosts on which it
-/// was current before, hosts that have it, hosts that should and do not.
+/// was current before, hosts that have it, hosts that should and do not, SHA-256 of the layout that it was made from (the
+/// table shows its first 12 digits; - when it was not written down).
 #[derive(Debug, clap::Args)]
 pub struct Releases {}
 
@@ -31,13 +32,17 @@ impl Releases {
     }
 }
 
+/// Digits of a hash that are shown.
+const SHOWN_HASH: usize = 12;
+
 impl Record for ReleaseRow {
     const HEADINGS: &'static [&'static str] =
-        &["RELEASE", "WHEN", "WHO", "NODES", "CURRENT ON", "BEFORE ON", "HOSTS", "MISSING ON"];
+        &["RELEASE", "WHEN", "WHO", "NODES", "CURRENT ON", "BEFORE ON", "HOSTS", "MISSING ON", "LAYOUT"];
 
     fn cells(&self) -> Vec<String> {
         let mut cells = self.fields();
         cells[1] = human::clock(self.created_at);
+        cells[8] = shown(self.layout.as_deref().map(|hash| hash.get(..SHOWN_HASH).unwrap_or(hash)));
         cells
     }
 
@@ -55,6 +60,7 @@ impl Record for ReleaseRow {
             folded(&self.previous),
             folded(&self.hosts),
             folded(&self.missing),
+            shown(self.layout.as_deref()),
         ]
     }
 

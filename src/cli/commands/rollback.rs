@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap_complete::engine::ArgValueCompleter;
 
+use super::plan;
 use crate::cli::args::LockArgs;
 use crate::cli::complete;
 use crate::cli::context::Context;
@@ -19,12 +20,17 @@ use crate::deploy::{self, Needs, Rolling};
 /// current before, so doing it twice goes forth again.
 ///
 /// The layout file stays as it is, and the next `zeek-cluster deploy` goes by it. Keys go back with the release that was
-/// deployed with them. `zeek-cluster releases` lists what there is.
+/// deployed with them. `zeek-cluster releases` lists what there is, and `--dry-run` (or `plan --to RELEASE`) shows what would
+/// change: exit status 0 when nothing, 10 when something would.
 #[derive(Debug, clap::Args)]
 pub struct Rollback {
     /// The release, or the beginning of its name; without it the one that was current before
     #[arg(value_name = "RELEASE", add = ArgValueCompleter::new(complete::releases))]
     release: Option<String>,
+
+    /// Show what would change, as `plan` does, and change nothing; takes no lock
+    #[arg(long, conflicts_with_all = ["wait", "no_lock"])]
+    dry_run: bool,
 
     #[command(flatten)]
     lock: LockArgs,
@@ -33,6 +39,9 @@ pub struct Rollback {
 impl Rollback {
     pub fn run(self, cx: &Context) -> Result<Status, Failure> {
         let layout = cx.layout()?;
+        if self.dry_run {
+            return plan::of_rollback(cx, &layout, self.release.as_deref());
+        }
         let join_within = cx.global.timeout.unwrap_or(Duration::from_secs(60));
         let report =
             cx.change_in_steps(&layout, &self.lock, Needs::ThisProgram, async |settings, progress, interrupt| {
@@ -41,6 +50,7 @@ impl Rollback {
                     join_within,
                     rolling: Rolling::default(),
                     allow_partial: false,
+                    only: None,
                     saved: None,
                     progress,
                     interrupt,

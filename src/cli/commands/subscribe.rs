@@ -1,7 +1,9 @@
 //! `subscribe`: the events of a running cluster, one a line.
 
+use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::ser::{Error, Serialize, Serializer};
 use serde_json::value::RawValue;
 
@@ -118,7 +120,35 @@ impl EventRow {
 
 impl Serialize for EventRow {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        RawValue::from_string(self.json.clone()).map_err(S::Error::custom)?.serialize(serializer)
+        let Members(members) = serde_json::from_str(&self.json).map_err(S::Error::custom)?;
+        serializer.collect_map(members)
+    }
+}
+
+/// The members of a JSON object in their order.
+struct Members(Vec<(String, Box<RawValue>)>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Members, D::Error> {
+        deserializer.deserialize_map(InOrder)
+    }
+}
+
+struct InOrder;
+
+impl<'de> Visitor<'de> for InOrder {
+    type Value = Members;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+        let mut members = Vec::new();
+        while let Some(member) = map.next_entry()? {
+            members.push(member);
+        }
+        Ok(Members(members))
     }
 }
 

@@ -4,7 +4,6 @@
 mod folded;
 pub mod human;
 mod json;
-mod jsonl;
 mod name;
 mod outcomes;
 mod pipe;

@@ -160,7 +160,9 @@ fn hosts(plan: &Plan) -> String {
         }
         let what = match host.state {
             HostState::Empty => "nothing deployed there yet",
+            HostState::Leaving if plan.back => "not in that release",
             HostState::Leaving => "not in the layout any more",
+            HostState::LeftOut => "left out, stays as it is",
             HostState::Deployed | HostState::Silent => continue,
         };
         groups.entry(what.to_owned()).or_default().push(&host.host);
@@ -225,6 +227,8 @@ mod tests {
             cluster: "campus".into(),
             layout: String::new(),
             release: "r".into(),
+            back: false,
+            only: Vec::new(),
             allow_partial: false,
             together: None,
             hosts: vec![host("s1", vec![yaml(1), yaml(3)]), host("s2", vec![yaml(4)]), host("head", keys)],

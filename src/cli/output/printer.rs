@@ -1,15 +1,16 @@
 //! The printer: which format, how loud, and the four voices of standard error.
 
 use std::fs::File;
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use serde::Serialize;
 
 use super::progress::Bar;
 use super::record::Record;
-use super::{folded, json, jsonl, name, outcomes, problems, table, tsv};
-use crate::api::outcome::Outcome;
+use super::{folded, json, name, outcomes, problems, table, tsv};
+use crate::api::outcome::{ErrorInfo, Outcome};
 use crate::cli::args::Format;
 use crate::cli::exit::Status;
 use crate::cli::failure::Failure;
@@ -28,6 +29,15 @@ fn is_dumb() -> bool {
     std::env::var_os("TERM").is_some_and(|term| term == "dumb")
 }
 
+/// The end of a command without an answer. This is its JSON.
+#[derive(Serialize)]
+struct End {
+    exit_status: u8,
+    error: Option<ErrorInfo>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    problems: Vec<String>,
+}
+
 /// Writes answers and speaks with the operator.
 pub struct Printer {
     format: Format,
@@ -35,6 +45,8 @@ pub struct Printer {
     /// Whether standard error is a terminal that understands cursor movement.
     lively: bool,
     colour: bool,
+    /// Whether anything was written to standard output.
+    answered: AtomicBool,
 }
 
 impl Printer {
@@ -50,6 +62,7 @@ impl Printer {
             quiet,
             lively: terminal && !is_dumb() && !quiet,
             colour: terminal && colour_allowed(),
+            answered: AtomicBool::new(false),
         }
     }
 
@@ -68,12 +81,18 @@ impl Printer {
         self.format == Format::Table && io::stdout().is_terminal() && !is_dumb()
     }
 
+    /// Standard output, for an answer.
+    fn out(&self) -> BufWriter<StdoutLock<'static>> {
+        self.answered.store(true, Ordering::Relaxed);
+        BufWriter::new(io::stdout().lock())
+    }
+
     /// Writes rows in the format in force.
     pub fn records<R: Record>(&self, rows: &[R]) -> io::Result<()> {
-        let mut out = BufWriter::new(io::stdout().lock());
+        let mut out = self.out();
         match self.format {
             Format::Table => drop(table::write(&mut out, rows, terminal_width())?),
-            Format::Json => json::write(&mut out, rows)?,
+            Format::Json => json::array(&mut out, rows)?,
             _ => {
                 for row in rows {
                     write_row(&mut out, self.format, row)?;
@@ -85,70 +104,84 @@ impl Printer {
 
     /// Writes one row at once, as a stream does: in a table the cells are separated by two blanks.
     pub fn row<R: Record>(&self, row: &R) -> io::Result<()> {
-        let mut out = io::stdout().lock();
+        let mut out = self.out();
         write_line(&mut out, self.format, row)?;
         out.flush()
     }
 
     /// Writes rows one after the other, each as [`Printer::row`] does.
     pub fn lines<R: Record>(&self, rows: &[R]) -> io::Result<()> {
-        let mut out = BufWriter::new(io::stdout().lock());
+        let mut out = self.out();
         rows.iter().try_for_each(|row| write_line(&mut out, self.format, row))?;
         out.flush()
     }
 
-    /// Writes one JSON document.
+    /// Writes one JSON document that has a schema of its own, or is a single value.
     pub fn json<T: Serialize + ?Sized>(&self, value: &T) -> io::Result<()> {
-        let mut out = io::stdout().lock();
+        let mut out = self.out();
         json::write(&mut out, value)?;
+        out.flush()
+    }
+
+    /// Writes one JSON object.
+    pub fn object<T: Serialize>(&self, value: &T) -> io::Result<()> {
+        let mut out = self.out();
+        json::object(&mut out, value)?;
+        out.flush()
+    }
+
+    /// Writes an array of JSON objects.
+    pub fn array<T: Serialize>(&self, values: &[T]) -> io::Result<()> {
+        let mut out = self.out();
+        json::array(&mut out, values)?;
         out.flush()
     }
 
     /// Writes one JSON object as one line.
     pub fn jsonl<T: Serialize>(&self, value: &T) -> io::Result<()> {
-        let mut out = io::stdout().lock();
-        jsonl::write(&mut out, value)?;
+        let mut out = self.out();
+        json::line(&mut out, value)?;
         out.flush()
     }
 
     /// Writes text as it is, with a line end.
     pub fn text(&self, text: &str) -> io::Result<()> {
-        let mut out = io::stdout().lock();
+        let mut out = self.out();
         writeln!(out, "{}", text.trim_end_matches('\n'))?;
         out.flush()
     }
 
     /// Writes names, one a line.
     pub fn names<'n>(&self, names: impl Iterator<Item = &'n str>) -> io::Result<()> {
-        let mut out = BufWriter::new(io::stdout().lock());
+        let mut out = self.out();
         names.into_iter().try_for_each(|name| writeln!(out, "{name}"))?;
         out.flush()
     }
 
     /// Writes a line of a stream at once, and as it is.
     pub fn text_line(&self, line: &str) -> io::Result<()> {
-        let mut out = io::stdout().lock();
+        let mut out = self.out();
         writeln!(out, "{line}")?;
         out.flush()
     }
 
     /// What many hosts said, equal answers together.
     pub fn folded(&self, rows: &[ExecRow]) -> io::Result<()> {
-        let mut out = BufWriter::new(io::stdout().lock());
+        let mut out = self.out();
         folded::write(&mut out, rows, headings_are_bold())?;
         out.flush()
     }
 
     /// What most hosts said, and how the others differ from it.
     pub fn differences(&self, rows: &[ExecRow]) -> io::Result<()> {
-        let mut out = BufWriter::new(io::stdout().lock());
+        let mut out = self.out();
         folded::write_differences(&mut out, rows, headings_are_bold())?;
         out.flush()
     }
 
     /// Writes bytes as they are.
     pub fn bytes(&self, bytes: &[u8]) -> io::Result<()> {
-        let mut out = io::stdout().lock();
+        let mut out = self.out();
         out.write_all(bytes)?;
         out.flush()
     }
@@ -264,6 +297,23 @@ impl Printer {
         }
     }
 
+    /// Makes `-o json` one document for a command that had no answer to write: its exit status, and why it failed if it did.
+    pub fn close(&self, status: Status, failure: Option<&Failure>) -> io::Result<()> {
+        let is_told = self.format != Format::Json || self.answered.load(Ordering::Relaxed);
+        if is_told || matches!(failure, Some(Failure::ReaderLeft)) {
+            return Ok(());
+        }
+        self.object(&End {
+            exit_status: status.code(),
+            error: failure
+                .map(|failure| ErrorInfo { what: failure.to_string(), hint: failure.hint().map(str::to_owned) }),
+            problems: match failure {
+                Some(Failure::Layout(problems)) => problems.iter().map(ToString::to_string).collect(),
+                _ => Vec::new(),
+            },
+        })
+    }
+
     /// Problems of a layout, drawn with their lines.
     pub fn problems(&self, found: &[Problem], level: &str) {
         if self.quiet && level != "error" {
@@ -308,7 +358,7 @@ fn headings_are_bold() -> bool {
 fn write_line<R: Record>(out: &mut dyn Write, format: Format, row: &R) -> io::Result<()> {
     match format {
         Format::Table => writeln!(out, "{}", row.cells().join("  ")),
-        Format::Json => jsonl::write(out, row),
+        Format::Json => json::line(out, row),
         format => write_row(out, format, row),
     }
 }
@@ -359,7 +409,7 @@ impl Drop for Unseen {
 
 fn write_row<R: Record>(out: &mut dyn Write, format: Format, row: &R) -> io::Result<()> {
     match format {
-        Format::Jsonl => jsonl::write(out, row),
+        Format::Jsonl => json::line(out, row),
         Format::Name => name::write(out, row),
         _ => tsv::write(out, row),
     }
@@ -394,7 +444,7 @@ impl Parts<'_> {
     /// All rows, for formats that are one document.
     pub fn finish<R: Record>(&self, rows: &[R]) -> io::Result<()> {
         match self.printer.format {
-            Format::Json => self.printer.json(rows),
+            Format::Json => self.printer.array(rows),
             _ => Ok(()),
         }
     }

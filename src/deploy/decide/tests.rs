@@ -81,23 +81,34 @@ struct Case<'a> {
     found: BTreeMap<String, Found>,
     last: Vec<Former>,
     allow_partial: bool,
+    only: Option<&'a [String]>,
 }
 
 impl Case<'_> {
     fn plan(&self) -> Plan {
-        decide(&Question {
+        decide(&self.question())
+    }
+
+    fn crossings(&self) -> Vec<String> {
+        crossings(&self.question(), &self.plan())
+    }
+
+    fn question(&self) -> Question<'_> {
+        Question {
             cluster: "campus",
             layout: "l",
             release: self.release,
+            back: false,
             found: &self.found,
             last: &self.last,
             allow_partial: self.allow_partial,
-        })
+            only: self.only,
+        }
     }
 }
 
 fn plan(release: &Release, found: BTreeMap<String, Found>) -> Plan {
-    Case { release, found, last: Vec::new(), allow_partial: false }.plan()
+    Case { release, found, last: Vec::new(), allow_partial: false, only: None }.plan()
 }
 
 fn steps(plan: &Plan) -> Vec<String> {
@@ -233,7 +244,7 @@ fn a_node_that_may_still_run_on_a_silent_host_is_held_back_unless_a_part_is_allo
     found.insert("sensor-1".into(), silence());
     found.insert("sensor-2".into(), Found::Empty);
     let last = vec![Former { host: "sensor-1".into(), nodes: vec!["w1".into()] }];
-    let mut case = Case { release: &new, found, last, allow_partial: false };
+    let mut case = Case { release: &new, found, last, allow_partial: false, only: None };
     let held = "sensor-2: hold w1: it may still run on sensor-1, which gives no answer".to_owned();
     assert!(changes(&case.plan()).contains(&held), "{:?}", changes(&case.plan()));
     assert!(!steps(&case.plan()).iter().any(|step| step.contains("w1)")), "{:?}", steps(&case.plan()));
@@ -250,9 +261,69 @@ fn whatever_runs_on_a_host_that_left_is_stopped() {
     let host = plan.hosts.last().unwrap();
     assert_eq!((host.host.as_str(), host.state), ("sensor-2", HostState::Leaving));
     assert!(changes(&plan).contains(&"sensor-2: stop worker-2: the layout no longer has host sensor-2".to_owned()));
-    assert!(
-        steps(&plan).contains(&"stopping nodes that the layout no longer has there: sensor-2 (worker-2)".to_owned())
+    assert!(steps(&plan).contains(&"stopping nodes that do not belong there any more: sensor-2 (worker-2)".to_owned()));
+}
+
+#[test]
+fn hosts_that_are_left_out_stay_as_they_are() {
+    let old = release_of(&layout("worker: { type: worker, host: [sensor-1, sensor-2] }"), "a");
+    let new = release_of(&layout("worker: { type: worker, host: [sensor-1, sensor-2], env_vars: { A: b } }"), "a");
+    let only = ["sensor-1".to_owned()];
+    let case = Case { release: &new, found: running(&old), last: Vec::new(), allow_partial: false, only: Some(&only) };
+    let plan = case.plan();
+    assert_eq!(
+        steps(&plan),
+        [
+            "staging the release: sensor-1",
+            "switching to the release: sensor-1",
+            "restarting workers: sensor-1 (worker-1)",
+        ]
     );
+    let left_out: Vec<(&str, Option<&str>)> = plan.left_out().collect();
+    assert_eq!(left_out, [("head", Some(old.id.as_str())), ("sensor-2", Some(old.id.as_str()))]);
+    assert_eq!((case.crossings(), &plan.only), (Vec::new(), &only.to_vec()));
+    // What became of them meanwhile does not concern a saved plan.
+    let mut later = plan.clone();
+    later.hosts[0].observed.release = None;
+    assert_eq!(later.moved_since(&plan), Vec::<String>::new());
+    later.only.clear();
+    assert_eq!(later.moved_since(&plan), ["it is about other hosts"]);
+}
+
+#[test]
+fn a_node_does_not_move_between_a_host_that_is_named_and_one_that_is_not() {
+    let old = release_of(&layout("w1: { type: worker, host: sensor-1 }"), "a");
+    let new = release_of(&layout("w1: { type: worker, host: sensor-2 }"), "a");
+    let crossings = |only: &str, mut found: BTreeMap<String, Found>| {
+        found.entry("sensor-2".into()).or_insert(Found::Empty);
+        let only = [only.to_owned()];
+        Case { release: &new, found, last: Vec::new(), allow_partial: false, only: Some(&only) }.crossings()
+    };
+    assert_eq!(crossings("sensor-1", running(&old)), ["w1 moves from sensor-1 to sensor-2, and sensor-2 is left out"]);
+    assert_eq!(crossings("sensor-2", running(&old)), ["w1 moves from sensor-1 to sensor-2, and sensor-1 is left out"]);
+    assert_eq!(crossings("head", running(&old)), Vec::<String>::new());
+    // It runs there already: stopping it here is what is left to do.
+    let mut found = running(&new);
+    let Some(here) = running(&old).remove("sensor-1") else { panic!("it was seen") };
+    found.insert("sensor-1".into(), here);
+    assert_eq!(crossings("sensor-1", found), Vec::<String>::new());
+}
+
+#[test]
+fn what_splits_the_cluster_is_not_deployed_to_a_part_of_it() {
+    let at = |port: u16| test_layout(&format!("port: {port}\n{HOSTS}  worker: {{ type: worker, host: sensor-1 }}\n"));
+    let (old, new) = (release_of(&at(27760), "a"), release_of(&at(28760), "a"));
+    let only = ["sensor-1".to_owned()];
+    let crossings = |found: BTreeMap<String, Found>| {
+        Case { release: &new, found, last: Vec::new(), allow_partial: false, only: Some(&only) }.crossings()
+    };
+    let why = "the address of the manager's forwarder changes, and the nodes of head, left out, would be apart from the others";
+    assert_eq!(crossings(running(&old)), [why]);
+    // The others have it already, and only this one was late.
+    let mut found = running(&new);
+    let Some(late) = running(&old).remove("sensor-1") else { panic!("it was seen") };
+    found.insert("sensor-1".into(), late);
+    assert_eq!(crossings(found), Vec::<String>::new());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::facts::{Facts, Listener, Wanted};
-use super::{Finding, Verdict};
+use super::{Finding, Remedy, Verdict};
 use crate::fleet::{Answer, Sockets};
 
 /// Room for the program, its successor and a release.
@@ -60,6 +60,10 @@ pub(super) fn of_answer(answer: &Answer) -> Vec<Finding> {
 /// What the host told about itself.
 pub(super) fn of_facts(facts: &Facts, answer: &Answer, wanted: &Wanted) -> Vec<Finding> {
     let mut rows = vec![machine(facts), base_dir(facts), disk(facts), inodes(facts)];
+    rows.extend(permissions(facts));
+    rows.extend(uploads(facts));
+    rows.extend(installed(facts));
+    rows.extend(agent(facts));
     rows.push(clock(facts, answer.asked, answer.answered));
     rows.push(limit(facts, "open_files", "open files", OPEN_FILES_NEEDED, "nofile"));
     rows.push(limit(facts, "processes", "processes", PROCESSES_NEEDED, "nproc"));
@@ -91,6 +95,63 @@ fn base_dir(facts: &Facts) -> Finding {
     let owned = quote_pair(user, dir);
     row("base_dir", Verdict::Failed, format!("{user} may not write in {nearest}"))
         .hint(format!("as root there: install -d -o {owned}; or set another base_dir in the layout"))
+}
+
+/// Keys lie in the cluster's folder, and whoever reaches the agent's socket commands it.
+fn permissions(facts: &Facts) -> Option<Finding> {
+    let mode = facts.get("folder_mode")?;
+    let dir = facts.get("dir").unwrap_or("?");
+    let keys = facts.number("open_keys").unwrap_or(0);
+    let is_closed =
+        mode.get(1..4) == Some("rwx") && mode.get(4..).is_some_and(|others| others.chars().all(|c| c == '-'));
+    let what = match (is_closed, keys) {
+        (true, 0) => return Some(ok("permissions", format!("{dir} is its owner's alone"))),
+        (false, _) => format!("{dir} is {mode}, and drwx------ is expected"),
+        (true, keys) => format!("{keys} files with keys can be read by others"),
+    };
+    let failed = row("permissions", Verdict::Failed, what);
+    Some(match facts.get("folder_owned") {
+        Some(_) => failed
+            .hint(format!("zeek-cluster doctor --fix, or there: chmod 700 {}", crate::fleet::quote(dir)))
+            .remedy(Remedy::ClosePermissions),
+        None => failed.hint("the folder belongs to another user: log in as that one, or set another base_dir"),
+    })
+}
+
+fn uploads(facts: &Facts) -> Option<Finding> {
+    Some(match facts.number("uploads")? {
+        0 => ok("uploads", "nothing is left of interrupted ones"),
+        n => row("uploads", Verdict::Warning, format!("{n} interrupted ones left files in bin/"))
+            .hint("zeek-cluster doctor --fix; the next deploy removes them, too, when they are a day old")
+            .remedy(Remedy::RemoveUploads),
+    })
+}
+
+/// Nothing is said of a host without a release.
+fn installed(facts: &Facts) -> Option<Finding> {
+    let (release, binary) = (facts.get("release")?, facts.get("binary"));
+    Some(match (binary, facts.get("binary_there")) {
+        (None, _) => row("installed", Verdict::Failed, format!("release {release} is not whole"))
+            .hint("zeek-cluster deploy brings it anew"),
+        (_, Some(_)) => ok("installed", format!("release {release} and its program")),
+        (Some(binary), None) => {
+            row("installed", Verdict::Failed, format!("the program of release {release} is missing"))
+                .hint("zeek-cluster doctor --fix, or deploy, brings it")
+                .remedy(Remedy::BringProgram(binary.to_owned()))
+        }
+    })
+}
+
+fn agent(facts: &Facts) -> Option<Finding> {
+    facts.get("release")?;
+    let what = match (facts.get("agent"), facts.get("agent_socket")) {
+        (None, _) => return Some(unread("agent", "/proc/net/unix")),
+        (Some("yes"), _) => return Some(ok("agent", "it runs")),
+        (_, Some(_)) => "it does not run, and left its socket behind",
+        (_, None) => "it does not run",
+    };
+    let hint = "zeek-cluster doctor --fix starts it, and so does every command that asks the host";
+    Some(row("agent", Verdict::Warning, what).hint(hint).remedy(Remedy::StartAgent))
 }
 
 fn quote_pair(user: &str, dir: &str) -> String {
@@ -279,6 +340,31 @@ mod tests {
 
     fn facts(text: &str) -> Facts {
         Facts::parse(text.as_bytes())
+    }
+
+    #[test]
+    fn what_is_deployed_is_held_against_what_a_program_can_mend() {
+        let rows = |text: &str| {
+            let facts = facts(text);
+            let found = [permissions(&facts), uploads(&facts), installed(&facts), agent(&facts)];
+            found.into_iter().flatten().map(|row| (row.verdict, row.remedy)).collect::<Vec<_>>()
+        };
+        assert_eq!(rows("dir=/b/c\n"), [], "nothing is there yet");
+        let well = "dir=/b\nfolder_mode=drwx------\nfolder_owned=yes\nopen_keys=0\nuploads=0\nrelease=ab\nbinary=ff\n\
+                    binary_there=yes\nagent_socket=yes\nagent=yes\nagent=no\n";
+        assert_eq!(rows(well), [const { (Verdict::Ok, None) }; 4]);
+        let sick = "dir=/b\nfolder_mode=drwxr-xr-x\nfolder_owned=yes\nopen_keys=1\nuploads=2\nrelease=ab\nbinary=ff\n\
+                    agent_socket=yes\nagent=no\n";
+        assert_eq!(
+            rows(sick),
+            [
+                (Verdict::Failed, Some(Remedy::ClosePermissions)),
+                (Verdict::Warning, Some(Remedy::RemoveUploads)),
+                (Verdict::Failed, Some(Remedy::BringProgram("ff".into()))),
+                (Verdict::Warning, Some(Remedy::StartAgent)),
+            ]
+        );
+        assert_eq!(rows("dir=/b\nfolder_mode=drwx--S---\nopen_keys=0\n"), [(Verdict::Failed, None)]);
     }
 
     fn told(finding: &Finding) -> (&str, Verdict, &str) {

@@ -69,6 +69,32 @@ say user "$(id -un 2>/dev/null || id -u)"
 say uid "$(id -u)"
 set -- $(df -Pk "$at" 2>/dev/null | tail -n 1); say free_kib "$4"
 set -- $(df -Pi "$at" 2>/dev/null | tail -n 1); say free_inodes "$4"
+if [ -d "$dir" ]; then
+  say folder_mode "$(ls -ld "$dir" | cut -c1-10)"
+  [ -O "$dir" ] && say folder_owned yes
+  open=0
+  for keys in "$dir"/releases/*/keys; do
+    [ -d "$keys" ] || continue
+    n=$(find "$keys" -type f \( -perm -0040 -o -perm -0020 -o -perm -0010 -o -perm -0004 -o -perm -0002 -o -perm -0001 \) 2>/dev/null | wc -l)
+    open=$((open + n))
+  done
+  say open_keys "$open"
+  say uploads "$(find "$dir/bin" -name '.upload-*' -type f -mmin +60 2>/dev/null | wc -l | tr -d ' ')"
+  release=$(readlink "$dir/current" 2>/dev/null); release=${release#releases/}
+  if [ -n "$release" ]; then
+    say release "$release"
+    binary=$(tr ',{' '\n\n' <"$dir/releases/$release/manifest.json" 2>/dev/null | sed -n 's/^ *"binary": *"\([0-9a-f]*\)".*/\1/p' | head -n 1)
+    say binary "$binary"
+    [ -x "$dir/bin/zeek-cluster-$binary" ] && say binary_there yes
+    [ -S "$dir/run/agent.sock" ] && say agent_socket yes
+    if [ -r /proc/net/unix ]; then
+      grep -F " $dir/run/agent.sock" /proc/net/unix | while read -r num refs protocol flags type state inode path; do
+        [ "$flags $path" = "00010000 $dir/run/agent.sock" ] && say agent yes
+      done
+      say agent no
+    fi
+  fi
+fi
 say machine "$(uname -m)"
 say libc "$(getconf GNU_LIBC_VERSION 2>/dev/null)"
 while read -r a b c soft hard rest; do
@@ -150,7 +176,7 @@ impl Facts {
                     let other = listener.strip_prefix("taken").map(|by| Listener::Other(by.trim().to_owned()));
                     facts.ports.insert(port, other.unwrap_or(Listener::Ours));
                 }
-                // Of sshd's settings the first counts.
+                // Of sshd's settings the first counts, and so of all.
                 _ => drop(facts.values.entry(name.to_ascii_lowercase()).or_insert_with(|| value.trim().to_owned())),
             }
         }
