@@ -38,8 +38,13 @@ impl Background {
     }
 
     /// The first line from now on that is as wanted.
-    pub fn wait_for<T>(&self, what: &str, mut wanted: impl FnMut(&Line) -> Option<T>) -> T {
-        let deadline = Instant::now() + LIMIT;
+    pub fn wait_for<T>(&self, what: &str, wanted: impl FnMut(&Line) -> Option<T>) -> T {
+        self.wait_within(LIMIT, what, wanted)
+    }
+
+    /// As [`Background::wait_for`], for what takes its time.
+    pub fn wait_within<T>(&self, limit: Duration, what: &str, mut wanted: impl FnMut(&Line) -> Option<T>) -> T {
+        let deadline = Instant::now() + limit;
         let mut before = Vec::new();
         loop {
             match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
