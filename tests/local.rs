@@ -201,3 +201,22 @@ fn logs_of_a_logger_that_has_to_be_killed_are_archived_when_it_leaves_and_when_i
     assert_eq!(archived(&sandbox, "logger-3").len(), 1, "the layout has two loggers now");
     assert!(!open(&sandbox, "logger-3").exists());
 }
+
+#[test]
+fn nobody_is_waited_for_when_the_manager_does_not_come_up() {
+    let files = "tls_options: { cert_file: /nowhere.pem, key_file: /nowhere.key }";
+    let manager = format!("manager: {{ type: manager, websocket: {{ listen_port: PORT, {files} }} }}");
+    let sandbox = Sandbox::with_layout(&LAYOUT.replace("manager: { type: manager }", &manager));
+    let patience = Duration::from_secs(40);
+    for verb in [&["deploy"][..], &["restart", "all"], &["deploy"]] {
+        let output = sandbox.expect(1, verb);
+        assert!(output.elapsed < patience, "{verb:?} waited: {output:#?}");
+        assert!(output.stderr.contains("cert_file /nowhere.pem: No such file"), "{verb:?}: {output:#?}");
+        let why = "not waited for any longer: manager, without which nobody joins, did not come up";
+        assert!(output.stdout.contains(why) || output.stderr.contains(why), "{verb:?}: {output:#?}");
+    }
+    // The layout is put right: all come up.
+    sandbox.write_layout(LAYOUT);
+    sandbox.expect(0, &["deploy"]);
+    sandbox.expect(0, &["status"]);
+}

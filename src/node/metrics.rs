@@ -147,3 +147,18 @@ pub(super) fn server(config: &NodeConfig, redefs: &Redefs) -> Result<Option<Serv
     let bound = Server::bind(&redefs.metrics_address()?, port);
     bound.map(Some).map_err(|error| NodeError::metrics(&error, config))
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn scrapers_wait_as_long_as_the_layout_says_now() {
+        let (requests, _never_answered) = mpsc::channel(1);
+        let metrics = Metrics::new(requests, None, Registry::new("node", "n"), Duration::from_secs(3600));
+        metrics.clone().set_within(Duration::from_millis(10));
+        assert_eq!(metrics.families().await, Err("the node's core gave no answer within 0.01 s".to_owned()));
+    }
+}

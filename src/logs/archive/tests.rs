@@ -201,7 +201,8 @@ fn what_a_killed_node_left_open_or_rotated_is_archived_together() {
     let current = folder.path().join("logs/current/logger");
     fs::create_dir_all(&current).unwrap();
     let options = LoggerOptions::new("logger", &current, folder.path().join("logs"));
-    for name in ["conn.log", "dns.log.gz", "conn.2026-01-31-13-00-00.log", QUEUED] {
+    let queued = QUEUED.rsplit('/').next().unwrap();
+    for name in ["conn.log", "dns.log.gz", "conn.2026-01-31-13-00-00.log", queued] {
         fs::write(current.join(name), name).unwrap();
     }
     fs::write(current.join("empty.log"), "").unwrap();

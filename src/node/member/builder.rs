@@ -196,7 +196,7 @@ impl ClusterBuilder {
         if let Some(websocket) = &config.websocket {
             websockets.listen_websocket(redefs.websocket(websocket)?).map_err(NodeError::from)?;
         }
-        let serving = match metrics::server(&config, &redefs)? {
+        let mut serving = match metrics::server(&config, &redefs)? {
             None => None,
             Some(server) => {
                 let mut registry = metrics::registry(&config, &redefs)?;
@@ -215,6 +215,12 @@ impl ClusterBuilder {
             true => Ok(Ok(())),
             false => timeout(within, heard.confirmed()).await,
         };
+        if !matches!(connected, Ok(Ok(())))
+            && let Some(serving) = serving.take()
+        {
+            // The port is free when the caller hears of it.
+            serving.end().await?;
+        }
         match connected {
             Ok(Ok(())) => {}
             Ok(Err(_)) => return Err(why_it_ended(running).await.into()),

@@ -82,18 +82,6 @@ fn a_node_tells_more_of_its_events_from_the_moment_on_that_it_is_asked_to() {
 }
 
 #[test]
-fn scrapers_wait_as_long_as_the_layout_says_now() {
-    let mut cluster = TestCluster::new(&["manager"]);
-    cluster.start("manager");
-    set(&cluster, "manager", "Telemetry::callback_timeout", text("0sec"));
-    let (status, body) = cluster.request("manager", "GET /v1/metrics", "");
-    assert!(status == 503 && body.contains("gave no answer within 0 s"), "{status} {body}");
-    set(&cluster, "manager", "Telemetry::callback_timeout", text("5sec"));
-    assert_eq!(cluster.request("manager", "GET /v1/metrics", "").0, 200);
-    cluster.stop_all();
-}
-
-#[test]
 fn log_files_rotate_as_often_as_the_layout_says_now() {
     let mut cluster = TestCluster::new(&["manager", "worker-1"]);
     cluster.start("manager");
