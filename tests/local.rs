@@ -205,8 +205,10 @@ fn logs_of_a_logger_that_has_to_be_killed_are_archived_when_it_leaves_and_when_i
 #[test]
 fn nobody_is_waited_for_when_the_manager_does_not_come_up() {
     let files = "tls_options: { cert_file: /nowhere.pem, key_file: /nowhere.key }";
-    let manager = format!("manager: {{ type: manager, websocket: {{ listen_port: PORT, {files} }} }}");
-    let sandbox = Sandbox::with_layout(&LAYOUT.replace("manager: { type: manager }", &manager));
+    let manager = format!("manager: {{ type: manager, websocket: {{ listen_port: PORT8, {files} }} }}");
+    let sandbox = Sandbox::new();
+    let broken = LAYOUT.replace("manager: { type: manager }", &manager);
+    sandbox.write_layout(&broken.replace("PORT8", &(sandbox.port + 8).to_string()));
     let patience = Duration::from_secs(40);
     for verb in [&["deploy"][..], &["restart", "all"], &["deploy"]] {
         let output = sandbox.expect(1, verb);

@@ -52,7 +52,10 @@ fn a_terminal_sees_something_within_a_tenth_of_a_second_and_a_dumb_one_no_cursor
     let sandbox = Sandbox::with_layout(LAYOUT);
     let (said, status, _) = on_a_terminal(&sandbox, "xterm", &["deploy"]);
     assert_eq!(status, 0, "{said}");
-    assert!(said.contains("\u{1b}[") && said.contains("staging 0/1"), "a line that is drawn again: {said:?}");
+    assert!(
+        said.contains("\r\u{1b}[2K") && said.contains("taking the lock 0/1"),
+        "a line that is drawn again: {said:?}"
+    );
 
     // Of a busy machine the quickest run counts.
     let restarts = || on_a_terminal(&sandbox, "xterm", &["restart", "manager"]);
