@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use crate::support::{Background, Line, free_ports};
 
 /// The built example. `cargo test` has built it; a run of this test program alone may find an old one, or none.
-fn example(name: &str) -> PathBuf {
+pub fn example(name: &str) -> PathBuf {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     let folder = FOLDER.get_or_init(|| {
         let program = std::env::current_exe().expect("the path of this program");
@@ -129,6 +129,14 @@ fn a_store_is_written_on_one_node_and_read_on_another() {
         "192.0.2.7 was seen 22 times, says the other clone",
     ];
     assert_eq!(with_ports("store"), expected);
+}
+
+#[test]
+fn a_writer_knows_what_is_safe_and_sees_it_in_its_own_copy() {
+    let mut said = with_ports("store_writer");
+    assert_eq!(said.remove(0), "worker: 4 acknowledged");
+    said.sort_unstable();
+    assert_eq!(said, ["worker:0", "worker:1", "worker:2", "worker:3"]);
 }
 
 #[test]

@@ -150,6 +150,66 @@ fn a_control_that_is_killed_in_the_middle_of_a_step_leaves_whole_releases_and_a_
     trial.machines.start_sshd(0);
 }
 
+#[test]
+fn a_second_ctrl_c_leaves_at_once_and_every_host_is_on_a_whole_release() {
+    let Some(mut trial) = Trial::start() else { return };
+    let patient = |trial: &Trial| {
+        let text = fs::read_to_string(trial.sandbox.layout()).expect("the layout");
+        fs::write(trial.sandbox.layout(), format!("stop_grace: 100s\n{text}")).expect("the layout");
+    };
+    patient(&trial);
+    trial.sandbox.expect(0, &["deploy"]);
+    // A node that is deaf to SIGTERM holds the step up.
+    let deaf = trial.sandbox.node("worker-2")["pid"].as_i64().expect("a pid");
+    signal(deaf, rustix::process::Signal::STOP);
+    trial.edit();
+    patient(&trial);
+    let deploy = Background::start(trial.sandbox.command(&["deploy"]));
+    trial.sandbox.until(Duration::from_secs(40), "worker-2 is being stopped", |s| {
+        let row = s.node("worker-2");
+        if row["state"] == "stopping" { Ok(()) } else { Err(row.to_string()) }
+    });
+    deploy.interrupt();
+    deploy.says("Ctrl-C again leaves at once");
+    deploy.interrupt();
+    let began = std::time::Instant::now();
+    let (status, lines) = deploy.end();
+    assert_eq!(status, 130, "{lines:#?}");
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert_eq!(trial.releases().len(), HOSTS);
+    signal(deaf, rustix::process::Signal::CONT);
+    trial.the_next_deploy_succeeds("a second Ctrl-C");
+}
+
+#[test]
+fn a_rollout_that_fails_on_one_host_goes_back_on_all() {
+    let Some(mut trial) = Trial::start() else { return };
+    trial.sandbox.expect(0, &["deploy"]);
+    let (before, old) = (trial.releases(), fs::read_to_string(trial.sandbox.layout()).expect("the layout"));
+    let pids = |trial: &Trial| ["manager", "worker-1", "worker-2"].map(|name| trial.sandbox.node(name)["pid"].clone());
+    let [manager, worker, _] = pids(&trial);
+    trial.edit();
+    let text = fs::read_to_string(trial.sandbox.layout()).expect("the layout");
+    // The second of them, on the other host, cannot start any more.
+    let (first, broken) = ("host: [head, sensor-1]", "host: head");
+    assert!(text.contains(first), "{text}");
+    let broken = format!(
+        "{}  worker-2: {{ type: worker, host: sensor-1, pin_cpus: [900] }}\n",
+        text.replace("  worker: {", "  worker-1: {").replace(first, broken)
+    );
+    fs::write(trial.sandbox.layout(), broken).expect("the layout");
+    let output = trial.sandbox.expect(1, &["deploy", "--max-unavailable", "1", "--on-failure", "rollback"]);
+    assert!(output.stderr.contains("failed at worker-2: cannot start"), "{output:#?}");
+    assert!(output.stderr.contains("went back to release "), "{output:#?}");
+    assert_eq!(trial.releases(), before, "both hosts");
+    let after = pids(&trial);
+    assert_eq!(after[0], manager, "it was never touched");
+    assert_ne!(after[1], worker, "it was restarted, and again");
+    trial.sandbox.expect(0, &["status"]);
+    fs::write(trial.sandbox.layout(), old).expect("the layout");
+    trial.sandbox.expect(0, &["plan"]);
+}
+
 /// Replaces the agent of a machine by one that is killed at a point.
 fn faulty_agent(trial: &Trial, index: usize, point: &str) -> Background {
     let (host, base) = (Machines::name(index), trial.sandbox.base().join("campus"));
@@ -176,8 +236,12 @@ fn faulty_agent(trial: &Trial, index: usize, point: &str) -> Background {
 }
 
 fn kill(pid: i64) {
+    signal(pid, rustix::process::Signal::KILL);
+}
+
+fn signal(pid: i64, signal: rustix::process::Signal) {
     let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw).expect("a process id");
-    rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("the process is there");
+    rustix::process::kill_process(pid, signal).expect("the process is there");
 }
 
 #[test]

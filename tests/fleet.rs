@@ -64,7 +64,7 @@ fn deploy_edit_and_deploy_again_reach_every_machine() {
     assert!(again.stderr.contains("unchanged"), "{again:#?}");
     let before = rows(&fleet);
 
-    fleet.write_layout("", "options: { Cluster::retry_interval: 2sec }\n");
+    fleet.write_layout("", "options: { Cluster::Backend::ZeroMQ::xpub_sndhwm: 900 }\n");
     fleet.expect(0, &["deploy"]);
     let after = rows(&fleet);
     assert!(after.iter().all(|row| row["state"] == "running"), "{after:#?}");
@@ -107,7 +107,7 @@ fn a_machine_that_swallows_packets_costs_only_its_own_node() {
     assert!(output.stderr.contains(&named), "{output:#?}");
     assert!(output.elapsed < Duration::from_secs(5), "{:?}", output.elapsed);
 
-    fleet.write_layout("", "options: { Cluster::retry_interval: 2sec }\n");
+    fleet.write_layout("", "options: { Cluster::Backend::ZeroMQ::xpub_sndhwm: 900 }\n");
     fleet.expect(1, &["deploy", "--timeout", "60s"]);
     assert_eq!(rows(&fleet).iter().filter(|row| row["state"] == "running").count(), NODES - 1);
     fleet.machines().set_black_hole(4, false);
@@ -170,13 +170,41 @@ fn a_full_disk_is_named_and_nothing_is_switched() {
     // Later it is the files of the next release that find no room: the nodes go on with the one that they have.
     fleet.machines().limit_disk(6, Path::new("campus/blobs"), 4);
     fleet.machines().limit_disk(6, Path::new("campus/releases"), 4);
-    fleet.write_layout("", "options: { Cluster::retry_interval: 2sec }\n");
+    fleet.write_layout("", "options: { Cluster::Backend::ZeroMQ::xpub_sndhwm: 900 }\n");
     let output = fleet.expect(1, &["deploy", "--timeout", "60s"]);
     assert!(output.stderr.contains("sensor-6"), "{output:#?}");
     fleet.machines().free_disk(6, Path::new("campus/blobs"));
     fleet.machines().free_disk(6, Path::new("campus/releases"));
     all_run(&fleet);
     the_next_deploy_succeeds(&fleet);
+}
+
+#[test]
+fn a_machine_without_room_is_left_out_when_a_part_is_allowed_and_keeps_what_it_has() {
+    let Some(fleet) = Fleet::shared() else { return };
+    let fleet = fleet.take();
+    fleet.expect(0, &["deploy"]);
+    let current =
+        |index: usize| fs::read_link(fleet.machines().disk(index).join("campus/current")).expect("a current release");
+    let (before, full) = (current(0), 6);
+    let pid = fleet.node("worker-5")["pid"].clone();
+    fleet.machines().limit_disk(full, Path::new("campus/blobs"), 4);
+    fleet.machines().limit_disk(full, Path::new("campus/releases"), 4);
+    fleet.write_layout("", "options: { Cluster::Backend::ZeroMQ::xpub_sndhwm: 900 }\n");
+    let output = fleet.expect(1, &["deploy", "--allow-partial", "--timeout", "60s"]);
+    assert!(output.stderr.contains("failed worker-5 (stage on sensor-6)"), "{output:#?}");
+    assert!(output.stderr.contains("No space left on device"), "{output:#?}");
+    fleet.machines().free_disk(full, Path::new("campus/blobs"));
+    fleet.machines().free_disk(full, Path::new("campus/releases"));
+    for index in 0..fleet.machines().count() {
+        assert_eq!(current(index) == before, index == full, "{}", Machines::name(index));
+    }
+    whole_releases_only(&fleet);
+    all_run(&fleet);
+    let row = fleet.node("worker-5");
+    assert_eq!((&row["host"], &row["pid"]), (&"sensor-6".into(), &pid), "its node runs on");
+    the_next_deploy_succeeds(&fleet);
+    assert_ne!(current(full), before);
 }
 
 /// Waits until an upload to a machine has come so far, and returns where it is written.

@@ -154,3 +154,71 @@ fn kill(pid: u64) {
     let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw).expect("a process id");
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("the process is ours");
 }
+
+/// The archived logs of one logger.
+fn archived(sandbox: &Sandbox, logger: &str) -> Vec<String> {
+    let days = std::fs::read_dir(sandbox.base().join("campus/logs")).expect("logs").flatten();
+    let files =
+        days.filter(|day| day.file_name() != "current").flat_map(|day| std::fs::read_dir(day.path()).expect("a day"));
+    let names = files.flatten().map(|file| file.file_name().to_string_lossy().into_owned());
+    names.filter(|name| name.starts_with("cluster.") && name.contains(&format!("-{logger}."))).collect()
+}
+
+/// Makes a process deaf to SIGTERM.
+fn freeze(sandbox: &Sandbox, node: &str) {
+    let pid = sandbox.node(node)["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()).expect("a pid");
+    let pid = rustix::process::Pid::from_raw(pid).expect("a pid");
+    rustix::process::kill_process(pid, rustix::process::Signal::STOP).expect("the process is ours");
+}
+
+#[test]
+fn logs_of_a_logger_that_has_to_be_killed_are_archived_when_it_leaves_and_when_it_is_stopped() {
+    let loggers = |count: &str| {
+        format!(
+            "stop_grace: 1s\n{}",
+            LAYOUT.replace("logger: { type: logger }", &format!("logger: {{ type: logger, count: {count} }}"))
+        )
+    };
+    let sandbox = Sandbox::with_layout(&loggers("3"));
+    sandbox.expect(0, &["deploy"]);
+    let open =
+        |sandbox: &Sandbox, logger: &str| sandbox.base().join("campus/logs/current").join(logger).join("cluster.log");
+    for logger in ["logger-2", "logger-3"] {
+        sandbox.until(Duration::from_secs(20), "each logger writes its own lines", |sandbox| {
+            let text = std::fs::read_to_string(open(sandbox, logger)).map_err(|error| error.to_string())?;
+            if text.contains("got hello") { Ok(()) } else { Err(text) }
+        });
+        assert_eq!(archived(&sandbox, logger), Vec::<String>::new());
+        freeze(&sandbox, logger);
+    }
+    let stopped = sandbox.expect(0, &["stop", "logger-2", "-o", "tsv"]);
+    assert!(stopped.stdout.contains("\tkill\t"), "{stopped:#?}");
+    assert_eq!(archived(&sandbox, "logger-2").len(), 1);
+    assert!(!open(&sandbox, "logger-2").exists());
+
+    sandbox.write_layout(&loggers("2"));
+    sandbox.expect(0, &["deploy"]);
+    assert_eq!(archived(&sandbox, "logger-3").len(), 1, "the layout has two loggers now");
+    assert!(!open(&sandbox, "logger-3").exists());
+}
+
+#[test]
+fn nobody_is_waited_for_when_the_manager_does_not_come_up() {
+    let files = "tls_options: { cert_file: /nowhere.pem, key_file: /nowhere.key }";
+    let manager = format!("manager: {{ type: manager, websocket: {{ listen_port: PORT8, {files} }} }}");
+    let sandbox = Sandbox::new();
+    let broken = LAYOUT.replace("manager: { type: manager }", &manager);
+    sandbox.write_layout(&broken.replace("PORT8", &(sandbox.port + 8).to_string()));
+    let patience = Duration::from_secs(40);
+    for verb in [&["deploy"][..], &["restart", "all"], &["deploy"]] {
+        let output = sandbox.expect(1, verb);
+        assert!(output.elapsed < patience, "{verb:?} waited: {output:#?}");
+        assert!(output.stderr.contains("cert_file /nowhere.pem: No such file"), "{verb:?}: {output:#?}");
+        let why = "not waited for any longer: manager, without which nobody joins, did not come up";
+        assert!(output.stdout.contains(why) || output.stderr.contains(why), "{verb:?}: {output:#?}");
+    }
+    // The layout is put right: all come up.
+    sandbox.write_layout(LAYOUT);
+    sandbox.expect(0, &["deploy"]);
+    sandbox.expect(0, &["status"]);
+}

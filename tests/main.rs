@@ -19,6 +19,7 @@ mod observe;
 mod pipes;
 mod plan;
 mod program;
+mod progress;
 mod recorded;
 mod reference;
 mod rollback;

@@ -92,6 +92,83 @@ fn a_plan_says_what_and_why_and_deploy_does_exactly_that() {
     says(&plan, "restart 1 of 7 nodes");
 }
 
+/// Another value than the default for each option that a running node of ours takes over, and how a node tells it.
+const LIVE: &[(&str, &str, &str)] = &[
+    ("Broker::default_clone_mutation_buffer_interval", "1min", "1min"),
+    ("Broker::default_clone_resync_interval", "5sec", "5sec"),
+    ("Broker::default_clone_stale_interval", "2min", "2min"),
+    ("Cluster::Backend::ZeroMQ::hello_expiration", "20sec", "20sec"),
+    ("Cluster::Backend::ZeroMQ::linger_ms", "400", "400"),
+    ("Cluster::Backend::ZeroMQ::poll_max_messages", "50", "50"),
+    ("Cluster::Telemetry::core_metrics", "[Cluster::Telemetry::DEBUG]", "{Cluster::Telemetry::DEBUG}"),
+    ("Cluster::Telemetry::message_size_bounds", "[10, 100]", "vector(10.0, 100.0)"),
+    ("Cluster::Telemetry::websocket_metrics", "[Cluster::Telemetry::VERBOSE]", "{Cluster::Telemetry::VERBOSE}"),
+    ("Cluster::default_websocket_ping_interval", "7sec", "7sec"),
+    ("Cluster::logger_pool_spec$exclusive", "true", "T"),
+    ("Cluster::logger_pool_spec$max_nodes", "1", "1"),
+    ("Cluster::proxy_pool_spec$exclusive", "true", "T"),
+    ("Cluster::proxy_pool_spec$max_nodes", "1", "1"),
+    ("Cluster::worker_pool_spec$exclusive", "true", "T"),
+    ("Cluster::worker_pool_spec$max_nodes", "3", "3"),
+    ("Log::flush_interval", "2sec", "2sec"),
+    ("Telemetry::callback_timeout", "4sec", "4sec"),
+];
+
+#[test]
+fn a_deploy_restarts_nobody_for_what_running_nodes_take_over() {
+    use zeek_cluster::layout::options;
+    let names: Vec<&str> = LIVE.iter().map(|(name, ..)| *name).collect();
+    assert_eq!(names, options::LIVE, "each has its value here");
+    let plain = format!("{}stores: {{ seen: {{}} }}\n", layout(PLAIN));
+    let websocket = |more: &str| {
+        let server = format!("type: manager, websocket: {{ listen_port: PORT8{more} }}");
+        plain.replace("type: manager", &server)
+    };
+    let sandbox = Sandbox::new();
+    let write = |text: &str| sandbox.write_layout(&text.replace("PORT8", &(sandbox.port + 8).to_string()));
+    write(&websocket(""));
+    sandbox.expect(0, &["deploy"]);
+
+    // Three tellers: `options:`, `logging:` and keys of nodes and stores.
+    let live: String = LIVE.iter().map(|(name, value, _)| format!("  {name}: {value}\n")).collect();
+    let zeek = "  Cluster::retry_interval: 5sec\n  Log::write_buffer_size: 10\n";
+    let logging = "logging: { rotation_interval: 2hr, compress: none, expire: 3days }\n";
+    let changed = websocket(", ping_interval: 3s").replace("seen: {}", "seen: { clone_resync_interval: 2s }");
+    write(&format!("{changed}{logging}options:\n{live}{zeek}"));
+    let before = pids(&sandbox);
+    let plan = sandbox.expect(10, &["plan", "-o", "table"]);
+    says(&plan, "update 7 of 7 nodes");
+    says(&plan, "`Cluster::retry_interval` is set to 5sec");
+    says(&plan, "`logging.expire_s`");
+    sandbox.expect(0, &["deploy"]);
+    assert_eq!(restarted(&before, &pids(&sandbox)), Vec::<String>::new());
+    sandbox.expect(0, &["plan"]);
+    for node in ["manager", "logger", "worker-2"] {
+        let told = options_of(&sandbox, node);
+        for (name, _, value) in LIVE {
+            assert_eq!(told[*name]["value"], *value, "{node}: {name}");
+        }
+        assert_eq!(told["Cluster::retry_interval"]["value"], "5sec", "{node}");
+    }
+
+    // And back again.
+    write(&websocket(""));
+    sandbox.expect(0, &["deploy"]);
+    assert_eq!(restarted(&before, &pids(&sandbox)), Vec::<String>::new());
+    assert_eq!(options_of(&sandbox, "worker-1")["Cluster::worker_pool_spec$max_nodes"]["value"], "0");
+    sandbox.expect(0, &["plan"]);
+}
+
+/// What a node says of its options on its own socket.
+fn options_of(sandbox: &Sandbox, node: &str) -> Value {
+    let socket = sandbox.base().join("campus/run").join(node).join("node.sock");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let client = reqwest::Client::builder().no_proxy().unix_socket(socket).build().expect("a client");
+    let answer = async { client.get("http://node/v1/options").send().await?.text().await };
+    let answer = runtime.block_on(answer).expect("the node answers");
+    serde_json::from_str(&answer).expect("JSON")
+}
+
 #[test]
 fn a_saved_plan_is_performed_and_refused_after_a_change() {
     let sandbox = Sandbox::with_layout(&layout(PLAIN));

@@ -94,3 +94,69 @@ fn completion_knows_the_cluster_from_its_layout_alone() {
     sandbox.write_layout("nodes: [");
     assert_eq!(candidates(&sandbox, &["restart", "wor"]), (Vec::new(), String::new()), "a broken layout is silent");
 }
+
+/// A layout whose hosts nobody can reach, and its names as a shell completes them.
+const UNREACHABLE: &str = "\
+hosts: { head: 192.0.2.1, sensor-1: sensor.invalid }
+nodes:
+  manager: { host: head }
+  worker: { host: sensor-1, count: 2 }
+";
+
+/// What a shell that has the program's own completion answers to a script; none where the shell is not installed.
+fn in_shell(sandbox: &Sandbox, shell: &str, args: &[&str], script: &str) -> Option<Vec<String>> {
+    let program = Path::new(env!("CARGO_BIN_EXE_zeek-cluster"));
+    let folder = program.parent().expect("a folder").display();
+    let path = format!("{folder}:{}", std::env::var("PATH").expect("a path"));
+    let mut command = Command::new(shell);
+    command.args(args).arg(script).current_dir(sandbox.path()).env("HOME", sandbox.home()).env("PATH", path);
+    command.env_remove("ZEEK_CLUSTER_LAYOUT").stdin(std::process::Stdio::null());
+    let began = std::time::Instant::now();
+    let output = match command.output() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && std::env::var_os("CI").is_none() => {
+            eprintln!("left out: {shell} is not installed");
+            return None;
+        }
+        output => output.unwrap_or_else(|error| panic!("{shell}: {error}")),
+    };
+    assert!(began.elapsed() < Duration::from_secs(5), "no host was asked: {:?}", began.elapsed());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.success(), said.as_ref()), (true, ""), "{shell}");
+    Some(String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect())
+}
+
+#[test]
+fn fish_completes_nodes_of_an_unreachable_cluster_and_is_silent_on_a_broken_layout() {
+    let sandbox = Sandbox::with_layout(UNREACHABLE);
+    let complete = |line: &str| {
+        let script = format!("COMPLETE=fish zeek-cluster | source; complete -C '{line}'");
+        in_shell(&sandbox, "fish", &["--no-config", "-c"], &script)
+    };
+    let Some(workers) = complete("zeek-cluster restart wor") else { return };
+    assert_eq!(workers, ["worker-1\tworker on sensor-1", "worker-2\tworker on sensor-1"]);
+    assert_eq!(complete("zeek-cluster exec sen").expect("as before"), ["sensor-1\tsensor.invalid"]);
+    sandbox.write_layout("nodes: [");
+    assert_eq!(complete("zeek-cluster restart wor").expect("as before"), Vec::<String>::new());
+}
+
+#[test]
+fn zsh_completes_nodes_of_an_unreachable_cluster_and_is_silent_on_a_broken_layout() {
+    let sandbox = Sandbox::with_layout(UNREACHABLE);
+    // The line editor is away: what it would be handed is printed instead.
+    let complete = |words: &[&str]| {
+        let script = format!(
+            "autoload -Uz compinit; compinit -D -u; source <(COMPLETE=zsh zeek-cluster)\n\
+             _describe() {{ print -rl -- ${{(P)${{@[-1]}}}}; }}\n\
+             words=({}); CURRENT={}; ${{_comps[zeek-cluster]}}",
+            words.join(" "),
+            words.len()
+        );
+        in_shell(&sandbox, "zsh", &["-f", "-c"], &script)
+    };
+    let Some(workers) = complete(&["zeek-cluster", "restart", "wor"]) else { return };
+    assert_eq!(workers, ["worker-1:worker on sensor-1", "worker-2:worker on sensor-1"]);
+    assert_eq!(complete(&["zeek-cluster", "exec", "sen"]).expect("as before"), ["sensor-1:sensor.invalid"]);
+    sandbox.write_layout("nodes: [");
+    let broken = complete(&["zeek-cluster", "restart", "wor"]).expect("as before");
+    assert!(broken.iter().all(String::is_empty), "{broken:?}");
+}

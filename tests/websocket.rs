@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::examples::example;
 use crate::support::{Authority, Background, Line, Sandbox, python_with};
 
 const LAYOUT: &str = "\
@@ -146,4 +147,51 @@ fn a_wrong_path_has_404_and_a_wrong_file_is_named_when_the_node_starts() {
     let (status, lines) = Background::start(command).end();
     assert_eq!(status, 0);
     assert!(matches!(&lines[..], [Line::Out(line)] if line.starts_with("failed") && line.contains("404")), "{lines:?}");
+}
+
+#[test]
+fn who_subscribes_while_the_hub_is_down_is_told_when_it_is_in_effect_and_loses_nothing() {
+    let sandbox = Sandbox::new();
+    let text = layout(&sandbox, "").replace("  worker: { type: worker }\n", "");
+    let (server, plain) = (format!("    websocket: {{ listen_port: {} }}\n", port(&sandbox)), "    type: manager\n");
+    assert!(text.contains(&server), "{text}");
+    let text = text.replace(&server, "");
+    let worker = format!("  worker: {{ type: worker, websocket: {{ listen_port: {} }} }}\n", port(&sandbox));
+    sandbox.write_layout(&text.replace(plain, &format!("{plain}  other: {{ type: worker }}\n{worker}")));
+    sandbox.expect(0, &["deploy"]);
+    // The hub runs in the manager.
+    sandbox.expect(0, &["stop", "manager"]);
+    let Some(mut client) = client(&sandbox, "ws", &["--topic", "/test/"]) else { return };
+    client.tell("/test/early Test::ping said before the answer");
+    assert!(client.is_silent(Duration::from_secs(2)), "an acknowledgement would be a promise");
+    sandbox.expect(0, &["start", "manager"]);
+    is_ack(&receives(&client));
+    let outside = Background::start(sandbox.command(&["subscribe", "/test/", "-o", "json", "-n", "1"]));
+    outside.says("subscribed to");
+    client.tell("/test/late Test::ping said after it");
+    let seen: Value = serde_json::from_str(&outside.prints()).expect("one JSON object a line");
+    assert_eq!(event(&seen).2, "said after it");
+    sandbox.until(Duration::from_secs(20), "what a member says is heard", |sandbox| {
+        sandbox.expect(0, &["publish", "/test/told", "Test::told", "string:by a member"]);
+        match client.is_silent(Duration::from_millis(500)) {
+            true => Err("silence".to_owned()),
+            false => Ok(()),
+        }
+    });
+    assert_eq!(event(&receives(&client)), expected("/test/told", "Test::told", "by a member"));
+}
+
+#[test]
+fn an_event_of_a_worker_reaches_a_client_of_the_manager() {
+    let sandbox = cluster("");
+    sandbox.expect(0, &["deploy"]);
+    let Some(client) = client(&sandbox, "ws", &["--topic", "zeek.cluster.manager"]) else { return };
+    is_ack(&receives(&client));
+    // Another program takes the worker's place.
+    sandbox.expect(0, &["stop", "worker"]);
+    let mut sensor = Command::new(example("worker"));
+    sensor.arg(sandbox.layout()).args(["worker", "echo", "a packet"]);
+    let (status, said) = Background::start(sensor).end();
+    assert_eq!(status, 0, "{said:?}");
+    assert_eq!(event(&receives(&client)), expected("zeek.cluster.manager", "Sensor::line", "a packet"));
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::Sandbox;
+use crate::support::{Sandbox, finish};
 
 /// Our manager, logger and proxy with two foreign workers.
 const WORKERS: &str = "\
@@ -219,6 +219,25 @@ fn what_a_foreign_logger_rotates_is_archived() {
     assert!(archived.exists(), "{said}");
     let rotated = sandbox.base().join("campus/logs/current/logger/conn.2026-01-31-13-00-00.log");
     assert!(!rotated.exists());
+}
+
+#[test]
+fn a_control_that_is_killed_while_zeek_reads_its_scripts_has_switched_nothing() {
+    let sandbox = sandbox(WORKERS, "8.2.2");
+    sandbox.expect(0, &["deploy"]);
+    let current = || fs::read_link(sandbox.base().join("campus/current")).expect("a current release");
+    let (before, pid) = (current(), sandbox.node("worker-1")["pid"].clone());
+    let text = fs::read_to_string(sandbox.layout()).expect("the layout");
+    fs::write(sandbox.layout(), text.replace("SITE: north", "SITE: south")).expect("the layout");
+    let mut command = sandbox.command(&["deploy"]);
+    command.env("ZEEK_CLUSTER_FAULT", "check:kill");
+    let output = finish(command);
+    assert_eq!(output.status, -1, "ended by a signal: {output:#?}");
+    assert_eq!((current(), &sandbox.node("worker-1")["pid"]), (before.clone(), &pid));
+    sandbox.expect(0, &["deploy"]);
+    assert_ne!(current(), before);
+    assert_ne!(sandbox.node("worker-1")["pid"], pid);
+    all_see_all(&sandbox);
 }
 
 /// The child of a node's process.

@@ -8,6 +8,7 @@ mod connect;
 mod detach;
 mod durable;
 mod history;
+mod leftovers;
 mod lines;
 mod lock;
 mod logfeed;

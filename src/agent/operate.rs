@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 
+use super::leftovers;
 use super::roster::Roster;
 use super::supervise::{Answer, Job, JobView, Verb};
 use crate::api::agent::NodeState;
@@ -22,10 +23,12 @@ pub async fn start(roster: &Roster, names: &[String], deadline: Duration) -> Vec
     in_order(roster, names, Order::Starting, |job| bring_up(job, Verb::Start, end)).await
 }
 
-/// Stops what runs, workers first.
-pub async fn stop(roster: &Roster, names: &[String], deadline: Duration) -> Vec<Outcome> {
+/// Stops what runs, workers first, and archives the logs of those that had to be killed.
+pub async fn stop(roster: &Roster, dir: &ClusterDir, names: &[String], deadline: Duration) -> Vec<Outcome> {
     let end = until(deadline);
-    in_order(roster, names, Order::Stopping, |job| bring_down(job, end)).await
+    let outcomes = in_order(roster, names, Order::Stopping, |job| bring_down(job, end)).await;
+    archive_leftovers(roster, dir, &outcomes, end).await;
+    outcomes
 }
 
 /// Gives each a new process, one type after the other, loggers first. A node is wanted throughout, so that an agent that
@@ -44,6 +47,7 @@ pub async fn apply(roster: &Roster, dir: &ClusterDir, names: &[String], deadline
         |name: &String| manifest.as_ref().is_some_and(|manifest| manifest.nodes.iter().any(|node| node.name == *name));
     let (named, gone): (Vec<String>, Vec<String>) = names.iter().cloned().partition(is_named);
     let mut outcomes = in_order(roster, &gone, Order::Stopping, |job| bring_down(job, end)).await;
+    archive_leftovers(roster, dir, &outcomes, end).await;
     for outcome in &mut outcomes {
         if outcome.kind.is_success() {
             forget(roster, outcome);
@@ -58,6 +62,13 @@ pub async fn apply(roster: &Roster, dir: &ClusterDir, names: &[String], deadline
 pub async fn resume(roster: &Roster) {
     let names: Vec<String> = roster.jobs().into_iter().map(|(name, _)| name).collect();
     in_order(roster, &names, Order::Starting, |job| bring_up(job, Verb::Resume, until(RESUME_DEADLINE))).await;
+}
+
+/// Of nodes that do not run any more.
+async fn archive_leftovers(roster: &Roster, dir: &ClusterDir, outcomes: &[Outcome], end: Instant) {
+    let binary = roster.manifest().map(|manifest| dir.binary(&manifest.binary));
+    let stopped = outcomes.iter().filter(|outcome| outcome.kind.is_success());
+    join_all(stopped.map(|outcome| leftovers::archive(dir, binary.clone(), &outcome.target, end))).await;
 }
 
 fn forget(roster: &Roster, outcome: &mut Outcome) {
@@ -207,7 +218,7 @@ async fn push_changes(dir: &ClusterDir, job: &Job) -> Done {
     let JobView { status, live_wanted, .. } = job.view();
     let name = status.name;
     let pushed = match read_config(dir, &name) {
-        Ok(config) => match job.client().push_options(&config.options).await {
+        Ok(config) => match job.client().push_config(&config).await {
             Ok(()) => job.client().push_table(&config.nodes).await,
             refused => refused,
         },

@@ -342,7 +342,7 @@ async fn operate_nodes(
         let roster = &service.roster;
         let outcomes = match verb.as_str() {
             "start" => operate::start(roster, &nodes, end).await,
-            "stop" => operate::stop(roster, &nodes, end).await,
+            "stop" => operate::stop(roster, &service.dir, &nodes, end).await,
             "restart" => operate::restart(roster, &nodes, end).await,
             "apply" => operate::apply(roster, &service.dir, &nodes, end).await,
             _ => return Err(Refusal::new(StatusCode::NOT_FOUND, format!("nodes can not be asked to {verb}"))),
@@ -590,7 +590,7 @@ async fn remove(State(service): Shared, Query(query): Query<RemoveQuery>, header
     service.history.begins(&asked);
     let names: Vec<String> = service.roster.jobs().into_iter().map(|(name, _)| name).collect();
     let deadline = Deadline { deadline_ms: query.deadline_ms }.get();
-    let outcomes = operate::stop(&service.roster, &names, deadline).await;
+    let outcomes = operate::stop(&service.roster, &service.dir, &names, deadline).await;
     if let Some(first) = outcomes.iter().find(|outcome| !outcome.kind.is_success()) {
         tracing::error!(node = %first.target, "still runs, so nothing is removed");
         service.history.ended(&asked, &outcomes, None);

@@ -28,6 +28,8 @@ pub enum MetricKind {
     Gauge,
     /// How often something was how large.
     Histogram,
+    /// How large most of what there was lately is.
+    Summary,
 }
 
 impl MetricKind {
@@ -37,6 +39,7 @@ impl MetricKind {
             MetricKind::Counter => "counter",
             MetricKind::Gauge => "gauge",
             MetricKind::Histogram => "histogram",
+            MetricKind::Summary => "summary",
         }
     }
 }
@@ -60,6 +63,19 @@ pub enum MetricValue {
     Real(f64),
     /// Only in histograms.
     Histogram(Histogram),
+    /// Only in summaries.
+    Summary(Summary),
+}
+
+/// A distribution of what there was lately.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// All observations.
+    pub count: u64,
+    /// The sum of what was observed.
+    pub sum: f64,
+    /// Shares of one, ascending, and what so large a share of the last observations did not exceed; none without any.
+    pub quantiles: Vec<(f64, Option<f64>)>,
 }
 
 /// A distribution.

@@ -6,7 +6,7 @@
 //! | `GET /v1/watch` | one [`NodeView`] a line (JSON), the first at once, then one at each change, until the client leaves |
 //! | `GET /v1/metrics` | array of [`MetricFamily`](super::metrics::MetricFamily) |
 //! | `GET /v1/options` | object: option name to [`OptionView`] |
-//! | `POST /v1/options` | body: object, the layout's options by name; takes those that need no restart, the others wait for one |
+//! | `POST /v1/config` | body: [`NodeConfig`](super::config::NodeConfig), the node's table left out; takes what needs no restart (`layout::live`), the rest waits for one |
 //! | `GET /v1/stores` | array of [`StoreView`](super::store::StoreView): the stores of this node |
 //! | `POST /v1/stores/ask` | body: [`StoreRequest`](super::store::StoreRequest); a value of broker-json-v1 |
 //! | `GET /v1/stores/watch?store=NAME` | one [`StoreChange`](super::store::StoreChange) a line, from now on |

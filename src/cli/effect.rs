@@ -68,6 +68,7 @@ const EFFECTS: &[(&str, Effect)] = &[
     ("agent status", Effect::Reads),
     ("node run", Effect::Process),
     ("node archive-log", Effect::Process),
+    ("node archive-leftovers", Effect::Process),
     ("node check", Effect::Process),
     ("completions", Effect::Reads),
     ("man", Effect::Reads),

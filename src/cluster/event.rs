@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::hooks::LogRecord;
+use super::pools::Pools;
 use super::types::EndpointInfo;
 use crate::api::config::NodeEntry;
 use crate::data::Event;
@@ -32,6 +33,8 @@ pub enum Input {
     Command(Command),
     /// The layout changed: the whole new table.
     Layout(Vec<NodeEntry>),
+    /// The specs of the predefined pools changed: their limits are taken, their topics are not.
+    PoolSpecs(Box<Pools>),
     /// The node is about to end; nothing new is begun from here on.
     Shutdown,
 }

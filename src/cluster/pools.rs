@@ -269,6 +269,18 @@ impl Pools {
         self.pools.get_mut(id.0)
     }
 
+    /// Takes `max_nodes` and `exclusive` of the predefined pools from others; says whether that is a change.
+    pub(crate) fn take_limits(&mut self, others: &Pools) -> bool {
+        let before: Vec<PoolSpec> = self.pools.iter().map(|pool| pool.spec.clone()).collect();
+        for id in [PoolId::WORKER, PoolId::PROXY, PoolId::LOGGER] {
+            if let (Some(pool), Some(other)) = (self.pools.get_mut(id.0), others.pool(id)) {
+                pool.spec.max_nodes = other.spec.max_nodes;
+                pool.spec.exclusive = other.spec.exclusive;
+            }
+        }
+        self.pools.iter().map(|pool| &pool.spec).ne(before.iter())
+    }
+
     /// Topics of the pools that have the node, in the order in which Zeek subscribes to them: sorted.
     pub fn topics_of(&self, name: &str) -> Vec<String> {
         let with_it = self.pools.iter().filter(|pool| pool.node(name).is_some());

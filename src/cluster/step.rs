@@ -95,6 +95,8 @@ pub struct Core {
     own_type: NodeType,
     manager_is_logger: bool,
     pools: Pools,
+    /// What the pools are to be filled by; they differ from it while the layout cannot satisfy it.
+    pool_specs: Pools,
     options: Options,
     hooks: Hooks,
     members: Members,
@@ -121,6 +123,7 @@ impl Core {
             name: settings.name,
             id: settings.id,
             manager_is_logger: settings.manager_is_logger,
+            pool_specs: settings.pools.clone(),
             pools: settings.pools,
             traffic: Traffic::new(settings.options.core_metrics.clone()),
             options: settings.options,
@@ -145,16 +148,20 @@ impl Core {
             Input::Timer => self.members.timer(now),
             Input::Command(command) => self.command(command, now, &mut effects),
             Input::Layout(nodes) => self.layout(nodes, now, &mut effects),
+            Input::PoolSpecs(specs) => self.take_pool_specs(&specs, &mut effects),
             Input::Shutdown => self.stopping = true,
         }
         self.perform(now, &mut effects);
         effects
     }
 
-    /// `Cluster::Backend::ZeroMQ::hello_expiration`, for handshakes that begin from now on.
-    pub fn set_hello_expiration(&mut self, hello_expiration: Duration) {
-        self.options.hello_expiration = hello_expiration;
-        self.members.set_hello_expiration(hello_expiration);
+    /// Takes over what can change while the node works: `Cluster::Backend::ZeroMQ::hello_expiration`, for handshakes that
+    /// begin from now on, and `Cluster::Telemetry::core_metrics`, where figures by topic begin anew.
+    pub fn take_options(&mut self, options: &Options) {
+        self.options.hello_expiration = options.hello_expiration;
+        self.members.set_hello_expiration(options.hello_expiration);
+        self.options.core_metrics.clone_from(&options.core_metrics);
+        self.traffic.keep(options.core_metrics.clone());
     }
 
     /// When [`Input::Timer`] is due, on the clock of [`Now::elapsed`]; none when nothing waits.
@@ -492,9 +499,17 @@ impl Core {
         self.refill_pools(effects);
     }
 
-    /// Fills the pools from the new layout and follows with the subscriptions; pools that it cannot satisfy stay as they were.
+    /// `max_nodes` and `exclusive` of the predefined pools; topics wait for the next start.
+    fn take_pool_specs(&mut self, specs: &Pools, effects: &mut Vec<Effect>) {
+        if self.pool_specs.take_limits(specs) {
+            self.refill_pools(effects);
+        }
+    }
+
+    /// Fills the pools from the layout and follows with the subscriptions; what it cannot satisfy changes nothing, and is tried
+    /// again with the next layout.
     fn refill_pools(&mut self, effects: &mut Vec<Effect>) {
-        let mut pools = self.pools.clone();
+        let mut pools = self.pool_specs.clone();
         let entries = self.members.nodes().iter().map(|node| &node.entry);
         if let Err(error) = fill(&mut pools, entries, &self.name, self.manager_is_logger, &self.options.topics) {
             effects.push(report(Severity::Error, format!("the pools stay as they were: {error}")));

@@ -75,6 +75,18 @@ impl Traffic {
         Traffic { kept, ..Traffic::default() }
     }
 
+    /// Keeps something else from now on: figures by topic and name begin anew then, totals go on.
+    pub fn keep(&mut self, kept: Kept) {
+        if kept == self.kept {
+            return;
+        }
+        for flow in [&mut self.outgoing, &mut self.incoming] {
+            flow.pairs.clear();
+            flow.distinct = 0;
+        }
+        self.kept = kept;
+    }
+
     /// Counts an event that goes out, serialised in so many octets.
     pub fn sent(&mut self, topics: &Topics, topic: &[u8], name: &[u8], octets: usize) {
         self.outgoing.count(&self.kept, topics, topic, name, octets as u64);
@@ -167,6 +179,19 @@ mod tests {
             traffic.sent(&Topics::zeromq(), b"t", b"e", octets);
         }
         assert_eq!(traffic.outgoing.pairs["t"]["e"].classes, [1, 1, 0, 0, 0, 0, 0, 1, 1]);
+    }
+
+    #[test]
+    fn figures_by_topic_begin_anew_when_something_else_is_kept() {
+        let mut traffic = traffic(true, false);
+        traffic.sent(&Topics::zeromq(), b"t", b"e", 7);
+        traffic.keep(Kept { verbose: true, ..Kept::default() });
+        assert_eq!(traffic.outgoing.pairs["t"]["e"].count, 1, "the same as before");
+        traffic.keep(Kept { debug: true, bounds: vec![5.0], ..Kept::default() });
+        traffic.sent(&Topics::zeromq(), b"t", b"e", 7);
+        assert_eq!((traffic.outgoing.events, traffic.outgoing.pairs["t"]["e"].classes.as_slice()), (2, &[0, 1][..]));
+        traffic.keep(Kept::default());
+        assert!(traffic.outgoing.pairs.is_empty());
     }
 
     #[test]

@@ -241,6 +241,7 @@ pub(super) fn rollout<'a>(
         keep: plan.hosts.iter().filter_map(|host| host.observed.release.clone()).collect(),
         nodes_within: layout.stop_grace + Duration::from_secs(30),
         rolling: options.rolling,
+        hub: join::hub(layout).map(str::to_owned),
         totals,
         progress: options.progress,
         interrupt: &options.interrupt,
@@ -263,7 +264,8 @@ async fn settle(rollout: &Rollout<'_>, survey: &Survey, options: &Options<'_>, l
     }
     work.retain(|work| !work.nodes.is_empty() && rollout.plan.hosts.iter().any(|host| is_kept(host, &work.host)));
     if !rollout.interrupt.is_raised() {
-        rollout.gate(&work, Instant::now() + options.join_within, Gate::Joined, ledger).await;
+        let deadline = Instant::now() + options.join_within;
+        rollout.gate(&work, deadline, Gate::Joined, rollout.hub.as_deref(), ledger).await;
     }
     rollout.interrupt.is_raised()
 }
@@ -351,11 +353,12 @@ pub(super) async fn perform_some(
     Ok((survey, performed))
 }
 
-/// Waits for every node whose line in the ledger is still open.
+/// Waits for every node whose line in the ledger is still open, as long as the `hub` may come up.
 pub(super) async fn wait_until_joined(
     sites: &[Site],
     parallel: usize,
     deadline: Instant,
+    hub: Option<&str>,
     progress: &dyn Progress,
     ledger: &mut Ledger,
 ) {
@@ -364,10 +367,17 @@ pub(super) async fn wait_until_joined(
     let targets: Vec<&str> = open.iter().flat_map(|(_, nodes)| nodes).map(String::as_str).collect();
     progress.tell(Event::Phase { what: "joining", targets: &targets });
     let waiting = open.iter().map(|(site, nodes)| async move {
-        (site.host.as_str(), join::run(site, nodes, deadline, Gate::Joined, progress).await)
+        (site.host.as_str(), join::run(site, nodes, deadline, Gate::Joined, hub, progress).await)
     });
     let mut waiting = stream::iter(waiting).buffer_unordered(parallel.max(1));
-    while let Some((host, result)) = waiting.next().await {
+    loop {
+        if let Some(hub) = hub.filter(|hub| ledger.does_not_come_up(hub)) {
+            for (site, name) in open.iter().flat_map(|(site, nodes)| nodes.iter().map(move |name| (site, name))) {
+                ledger.enter_unless_passed(join::not_waited_for(&site.host, name, hub));
+            }
+            return;
+        }
+        let Some((host, result)) = waiting.next().await else { return };
         match result {
             Ok(outcomes) => outcomes.into_iter().for_each(|outcome| ledger.enter(outcome)),
             Err(trouble) => ledger.close_host(host, &trouble),

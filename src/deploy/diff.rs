@@ -9,7 +9,7 @@ use similar::TextDiff;
 
 use super::plan::{Change, FileChange};
 use crate::api::agent::{FileEntry, Manifest, ManifestNode};
-use crate::layout::options;
+use crate::layout::live;
 use crate::render::HostRelease;
 
 /// Lines around a change.
@@ -114,7 +114,7 @@ pub(super) fn reasons(before: &Before, part: &HostRelease, node: &ManifestNode) 
 /// What a running node takes over, in words; at least one reason.
 pub(super) fn live_reasons(before: &Before, part: &HostRelease, node: &ManifestNode) -> Vec<String> {
     let changed = before.node(&node.name).map(|old| configuration(before, part, old, node)).unwrap_or_default();
-    let is_live = |change: &&KeyChange| change.option().is_some_and(|name| options::LIVE.contains(&name));
+    let is_live = |change: &&KeyChange| live::is_live_key(&change.key);
     let mut why: Vec<String> = changed.iter().filter(is_live).filter_map(|key| key.in_words(&node.name)).collect();
     if why.is_empty() || changed.iter().any(|change| change.key.starts_with("nodes.")) {
         why.insert(0, "the table of nodes changed".to_owned());
@@ -171,11 +171,6 @@ struct KeyChange {
 }
 
 impl KeyChange {
-    /// The option that it is about, if it is about one.
-    fn option(&self) -> Option<&str> {
-        self.key.strip_prefix("options.")
-    }
-
     /// None for what is no reason to restart: other nodes' entries of the table.
     fn in_words(&self, node: &str) -> Option<String> {
         if self.key == "zeromq.connect_log_endpoints" {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
+use super::steps::join;
 use crate::api::outcome::{ErrorInfo, Kind, Outcome};
 
 /// What kept a host, or a request to it, from being done: becomes the outcome of each target that depended on it.
@@ -91,6 +92,14 @@ impl Ledger {
         Some(what.unwrap_or_else(|| outcome.kind.as_str().to_owned()))
     }
 
+    /// Whether a node was begun and its agent said that it does not come up.
+    pub(super) fn does_not_come_up(&self, target: &str) -> bool {
+        let outcome = self.line(target).filter(|line| line.closed).and_then(|line| line.outcome.as_ref());
+        outcome.is_some_and(|outcome| {
+            outcome.kind == Kind::Failed && ["start", join::STEP].contains(&outcome.step.as_str())
+        })
+    }
+
     /// Whether the last success of a target was at this step.
     pub(super) fn has_passed(&self, target: &str, step: &str) -> bool {
         let outcome = self.line(target).and_then(|line| line.outcome.as_ref());
@@ -112,6 +121,13 @@ impl Ledger {
         line.closed = !outcome.kind.is_success();
         let kind = if was_unchanged && outcome.kind == Kind::Ok { Kind::Unchanged } else { outcome.kind };
         line.outcome = Some(Outcome { kind, elapsed_ms, host: line.host.clone(), ..outcome });
+    }
+
+    /// Enters what became of a target, unless that has passed the same step.
+    pub(super) fn enter_unless_passed(&mut self, outcome: Outcome) {
+        if !self.has_passed(&outcome.target, &outcome.step) {
+            self.enter(outcome);
+        }
     }
 
     /// Closes all open lines of a host with what happened to it; nothing more is done there.

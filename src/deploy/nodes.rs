@@ -10,6 +10,7 @@ use super::deploy::wait_until_joined;
 use super::ledger::{Ledger, Trouble};
 use super::progress::{Event, Progress};
 use super::site::{self, Site};
+use super::steps::join;
 use crate::api::outcome::Outcome;
 use crate::fleet::{Presence, Settings};
 use crate::layout::{Layout, Node};
@@ -101,7 +102,7 @@ async fn bring_up(
     for group in &groups(nodes) {
         ask(request, layout, group, &sites, settings.parallel, progress, &mut ledger).await;
     }
-    wait_until_joined(&sites, settings.parallel, deadline, progress, &mut ledger).await;
+    wait_until_joined(&sites, settings.parallel, deadline, join::hub(layout), progress, &mut ledger).await;
     ledger.finish()
 }
 

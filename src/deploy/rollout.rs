@@ -35,6 +35,8 @@ pub(super) struct Rollout<'a> {
     /// For starting and stopping the nodes of one host.
     pub(super) nodes_within: Duration,
     pub(super) rolling: Rolling,
+    /// The node without which nobody joins.
+    pub(super) hub: Option<String>,
     /// How many nodes of each type the layout has.
     pub(super) totals: BTreeMap<NodeType, usize>,
     pub(super) progress: &'a dyn Progress,
@@ -250,7 +252,7 @@ impl Rollout<'_> {
         self.phase(&Phase { work: work.clone(), ..phase.clone() }, ledger).await;
         let gates: Vec<HostWork> = work.iter().filter_map(|work| still_open(work, ledger)).collect();
         let deadline = Instant::now() + self.rolling.gate_timeout;
-        self.gate(&gates, deadline, Gate::WithLogger(self.rolling.gate_timeout), ledger).await;
+        self.gate(&gates, deadline, Gate::WithLogger(self.rolling.gate_timeout), self.hub.as_deref(), ledger).await;
         let mut failed = false;
         for (_, node) in wave {
             match ledger.failure(node) {
@@ -265,8 +267,16 @@ impl Rollout<'_> {
         failed
     }
 
-    /// Waits for nodes of several hosts at once, and enters what became of them; Ctrl-C ends the waiting.
-    pub(super) async fn gate(&self, work: &[HostWork], deadline: Instant, gate: Gate, ledger: &mut Ledger) {
+    /// Waits for nodes of several hosts at once, and enters what became of them; Ctrl-C ends the waiting, and so does a hub
+    /// that does not come up.
+    pub(super) async fn gate(
+        &self,
+        work: &[HostWork],
+        deadline: Instant,
+        gate: Gate,
+        hub: Option<&str>,
+        ledger: &mut Ledger,
+    ) {
         let targets: Vec<&str> = work.iter().flat_map(|work| &work.nodes).map(String::as_str).collect();
         if targets.is_empty() {
             return;
@@ -274,10 +284,16 @@ impl Rollout<'_> {
         self.progress.tell(Event::Phase { what: "waiting until they have joined", targets: &targets });
         let waiting = work.iter().filter_map(|work| Some((self.site(&work.host)?, work)));
         let waiting = waiting.map(|(site, work)| async move {
-            (work, join::run(site, &work.nodes, deadline, gate, self.progress).await)
+            (work, join::run(site, &work.nodes, deadline, gate, hub, self.progress).await)
         });
         let mut waiting = stream::iter(waiting).buffer_unordered(self.parallel.max(1));
         loop {
+            if let Some(hub) = hub.filter(|hub| ledger.does_not_come_up(hub)) {
+                for (host, name) in work.iter().flat_map(|work| work.nodes.iter().map(|name| (&work.host, name))) {
+                    ledger.enter_unless_passed(join::not_waited_for(host, name, hub));
+                }
+                return;
+            }
             let next = tokio::select! {
                 biased;
                 next = waiting.next() => next,
@@ -324,7 +340,8 @@ impl Rollout<'_> {
         let open = |back: &Back<'_>| back.nodes.iter().filter(|name| ledger.is_open(name)).cloned().collect();
         let gates: Vec<HostWork> =
             work().map(|back| HostWork { host: back.site.host.clone(), nodes: open(&back) }).collect();
-        self.gate(&gates, Instant::now() + self.rolling.gate_timeout, Gate::Joined, ledger).await;
+        // The former hub may have come up although the new one had not.
+        self.gate(&gates, Instant::now() + self.rolling.gate_timeout, Gate::Joined, None, ledger).await;
         ledger.skip_changed(ROLLBACK, &format!("back on release {names}, because {reason}"));
         rolled.left.clear();
         rolled.restarted.clear();

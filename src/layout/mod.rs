@@ -11,6 +11,7 @@
 mod duration;
 mod effective;
 mod expand;
+pub mod live;
 mod load;
 mod model;
 pub mod nodeset;

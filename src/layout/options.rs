@@ -58,7 +58,7 @@ pub enum OptionKind {
 /// Where the value of an option can be changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SetBy {
-    /// `options:` of the layout; takes effect at the next start of a node, or at once when it is one of [`LIVE`].
+    /// `options:` of the layout; takes effect at the next start of a node, or at once when [`is_live`].
     Layout,
     /// It follows from other keys of the layout, which the text names.
     Derived(&'static str),
@@ -111,8 +111,71 @@ const KEYS: &str = "set `encryption` instead; the keys are made at the first dep
 
 use OptionKind::*;
 
-/// Options that a running node of ours takes over (`POST /v1/options` of its socket); all others wait for its next start.
-pub const LIVE: &[&str] = &["Cluster::Backend::ZeroMQ::hello_expiration"];
+/// Options that a running node of ours takes over and obeys from then on (`POST /v1/config` of its socket).
+pub const LIVE: &[&str] = &[
+    "Broker::default_clone_mutation_buffer_interval",
+    "Broker::default_clone_resync_interval",
+    "Broker::default_clone_stale_interval",
+    "Cluster::Backend::ZeroMQ::hello_expiration",
+    "Cluster::Backend::ZeroMQ::linger_ms",
+    "Cluster::Backend::ZeroMQ::poll_max_messages",
+    "Cluster::Telemetry::core_metrics",
+    "Cluster::Telemetry::message_size_bounds",
+    "Cluster::Telemetry::websocket_metrics",
+    "Cluster::default_websocket_ping_interval",
+    "Cluster::logger_pool_spec$exclusive",
+    "Cluster::logger_pool_spec$max_nodes",
+    "Cluster::proxy_pool_spec$exclusive",
+    "Cluster::proxy_pool_spec$max_nodes",
+    "Cluster::worker_pool_spec$exclusive",
+    "Cluster::worker_pool_spec$max_nodes",
+    "Log::flush_interval",
+    "Telemetry::callback_timeout",
+];
+
+/// Options that only a real Zeek has a use for: a running node of ours takes them over, and nothing changes.
+pub const ZEEK_ONLY: &[&str] = &[
+    "Broker::default_connect_retry",
+    "Broker::default_listen_address",
+    "Broker::default_listen_retry",
+    "Broker::default_log_topic_prefix",
+    "Broker::default_port",
+    "Broker::disable_ssl",
+    "Broker::forward_messages",
+    "Broker::log_batch_interval",
+    "Broker::log_batch_size",
+    "Broker::max_threads",
+    "Broker::peer_buffer_size",
+    "Broker::peer_overflow_policy",
+    "Broker::table_store_db_directory",
+    "Cluster::Backend::ZeroMQ::debug_flags",
+    "Cluster::Backend::ZeroMQ::internal_topic_prefix",
+    "Cluster::default_publish_table_batch_size",
+    "Cluster::default_table_publish_on_change_max_batch_delay",
+    "Cluster::default_table_publish_on_change_max_batch_size",
+    "Cluster::enable_round_robin_logging",
+    "Cluster::node_topic_prefix",
+    "Cluster::nodeid_topic_prefix",
+    "Cluster::retry_interval",
+    "Log::default_logdir",
+    "Log::default_mail_alarms_interval",
+    "Log::default_max_field_container_elements",
+    "Log::default_max_field_string_bytes",
+    "Log::default_max_total_container_elements",
+    "Log::default_max_total_string_bytes",
+    "Log::default_rotation_date_format",
+    "Log::default_rotation_dir",
+    "Log::default_rotation_postprocessor_cmd",
+    "Log::max_log_record_size",
+    "Log::write_buffer_size",
+    "LogAscii::enable_leftover_log_rotation",
+    "Telemetry::civetweb_threads",
+];
+
+/// Whether a running node of ours takes the option over; all others wait for its next start.
+pub fn is_live(name: &str) -> bool {
+    LIVE.contains(&name) || ZEEK_ONLY.contains(&name)
+}
 
 /// All options, by module and name.
 pub static OPTIONS: &[OptionInfo] = &[
@@ -956,6 +1019,15 @@ mod tests {
         check("Cluster::worker_topic", "zeek.cluster.worker", "zeek/cluster/worker");
         check("Cluster::worker_pool_spec$topic", "zeek.cluster.pool.worker", "zeek/cluster/pool/worker");
         check("Cluster::node_topic_prefix", "zeek/cluster/node/", "zeek/cluster/node/");
+    }
+
+    #[test]
+    fn what_a_running_node_takes_over_are_options_of_the_layout() {
+        for name in LIVE.iter().chain(ZEEK_ONLY) {
+            let option = find(name).unwrap_or_else(|| panic!("{name}"));
+            assert_eq!(option.derived_from(), None, "{name}");
+        }
+        assert!(LIVE.iter().all(|name| !ZEEK_ONLY.contains(name)));
     }
 
     #[test]

@@ -7,8 +7,8 @@
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 
 use super::logger::Figures;
-use super::options::LoggerOptions;
+use super::options::{LoggerOptions, Tuning};
 use super::output::{enqueue, rename_new};
 use super::report::{Report, Reporter};
 use super::rotation::{Rotated, day_end, local};
@@ -68,6 +68,8 @@ impl Archiver {
 /// What the thread works with.
 pub(super) struct Archive {
     pub(super) options: LoggerOptions,
+    /// What of them may change.
+    pub(super) tuning: Arc<RwLock<Tuning>>,
     pub(super) reporter: Arc<Reporter>,
     pub(super) figures: Arc<Figures>,
 }
@@ -75,7 +77,12 @@ pub(super) struct Archive {
 impl Archive {
     /// For single files, without a thread.
     fn of(options: &LoggerOptions) -> Archive {
-        Archive { options: options.clone(), reporter: Arc::new(Reporter::new(None)), figures: Arc::default() }
+        let (options, tuning) = (options.clone(), Arc::new(RwLock::new(options.tuning())));
+        Archive { options, tuning, reporter: Arc::new(Reporter::new(None)), figures: Arc::default() }
+    }
+
+    fn tuning(&self) -> Tuning {
+        *self.tuning.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn run(&self, woken: &Receiver<()>) {
@@ -154,7 +161,7 @@ impl Archive {
     fn archive(&self, source: &Path, rotated: &Rotated) -> io::Result<()> {
         let day = self.options.archive_dir.join(rotated.day());
         fs::create_dir_all(&day)?;
-        let compress = self.options.compress && !rotated.extension.ends_with(".gz");
+        let compress = self.tuning().compress && !rotated.extension.ends_with(".gz");
         let name = |attempt| {
             let name = rotated.archive_name(self.options.suffix.as_deref(), attempt);
             if compress { format!("{name}.gz") } else { name }
@@ -205,7 +212,7 @@ impl Archive {
 
     /// Removes day folders whose day ended too long ago.
     pub(super) fn expire(&self, now: Timestamp) {
-        let Some(keep) = self.options.expire.and_then(|keep| now.checked_sub(keep).ok()) else { return };
+        let Some(keep) = self.tuning().expire.and_then(|keep| now.checked_sub(keep).ok()) else { return };
         for day in self.days() {
             let end = day.file_name().and_then(|name| day_end(name.to_str()?, &self.options.time_zone));
             if end.is_none_or(|end| end > keep) {
@@ -282,6 +289,29 @@ pub fn archive_zeek_leftovers(options: &LoggerOptions) -> io::Result<usize> {
             archive.archive(&file, &Rotated { path, opened, closed: closed.max(opened), extension })
         });
         match done {
+            Ok(()) => archived += 1,
+            Err(error) => failed = failed.or(Some(error)),
+        }
+    }
+    failed.map_or(Ok(archived), Err)
+}
+
+/// Archives everything that whoever wrote into `current_dir` left there: files that were rotated, and those that were open
+/// when it was killed. Nobody may be writing there. Gives the number of archived files.
+///
+/// # Errors
+/// When the folder cannot be read, and the first file that could not be archived; it stays for the next time.
+pub fn archive_leftovers(options: &LoggerOptions) -> io::Result<usize> {
+    let (mut archived, mut failed) = match archive_zeek_leftovers(options) {
+        Ok(archived) => (archived, None),
+        Err(error) => (0, Some(error)),
+    };
+    let archive = Archive::of(options);
+    archive.remove_unfinished();
+    archive.queue_leftovers()?;
+    for name in sorted_names(&options.current_dir)? {
+        let Some(rotated) = Rotated::from_queue_name(&name) else { continue };
+        match archive.archive(&options.current_dir.join(name), &rotated) {
             Ok(()) => archived += 1,
             Err(error) => failed = failed.or(Some(error)),
         }

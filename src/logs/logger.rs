@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use super::archive::{Archive, Archiver};
 use super::batcher::LogRecord;
-use super::options::LoggerOptions;
+use super::options::{LoggerOptions, Tuning};
 use super::output::Output;
 use super::queue::{Closed, Queue, Taken, Weight};
 use super::report::{Report, Reporter};
@@ -55,6 +55,7 @@ pub struct Logger {
     figures: Arc<Figures>,
     files: FileFigures,
     reporter: Arc<Reporter>,
+    tuning: Arc<RwLock<Tuning>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -124,8 +125,13 @@ impl Logger {
         fs::create_dir_all(&options.archive_dir)?;
         let reporter = Arc::new(Reporter::new(options.report.clone()));
         let figures = Arc::new(Figures::default());
-        let archive =
-            Archive { options: options.clone(), reporter: Arc::clone(&reporter), figures: Arc::clone(&figures) };
+        let tuning = Arc::new(RwLock::new(options.tuning()));
+        let archive = Archive {
+            options: options.clone(),
+            tuning: Arc::clone(&tuning),
+            reporter: Arc::clone(&reporter),
+            figures: Arc::clone(&figures),
+        };
         let leftovers = archive.queue_leftovers()?;
         if leftovers > 0 {
             reporter.tell(&Report::Leftovers { count: leftovers }, Instant::now());
@@ -138,6 +144,8 @@ impl Logger {
             queue: Arc::clone(&queue),
             figures: Arc::clone(&figures),
             next_rotation: next_rotation(Timestamp::now(), options.rotation_interval, &options.time_zone),
+            tuning: Arc::clone(&tuning),
+            obeyed: options.tuning(),
             streams: Streams::new(options.clone(), files.clone()),
             options,
             reporter: Arc::clone(&reporter),
@@ -145,7 +153,14 @@ impl Logger {
             last_write: Instant::now(),
         };
         let thread = std::thread::Builder::new().name("logger".into()).spawn(move || writing.run())?;
-        Ok(Logger { node, queue, figures, files, reporter, thread: Mutex::new(Some(thread)) })
+        Ok(Logger { node, queue, figures, files, reporter, tuning, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Takes over what can change while it works: how often files are flushed and rotated, whether rotated ones are
+    /// compressed, and when they expire. The rest of the options is not looked at.
+    pub fn tune(&self, options: &LoggerOptions) {
+        *self.tuning.write().unwrap_or_else(PoisonError::into_inner) = options.tuning();
+        self.queue.nudge();
     }
 
     /// Brings a batch; blocks while the queue is full. `sender` is the node id that the frame came with.
@@ -304,6 +319,9 @@ struct Writing {
     figures: Arc<Figures>,
     archiver: Archiver,
     next_rotation: Option<Timestamp>,
+    tuning: Arc<RwLock<Tuning>>,
+    /// What of it `next_rotation` was made with.
+    obeyed: Tuning,
     last_write: Instant,
 }
 
@@ -319,15 +337,26 @@ impl Writing {
             if taken == Taken::Closed {
                 break;
             }
+            self.obey_tuning();
             self.rotate_if_due(Timestamp::now());
             // Nothing more to do: what is there shall be seen at once.
             let idle = self.queue.figures().0 == 0;
-            if idle || self.last_write.elapsed() >= self.options.flush_interval {
+            if idle || self.last_write.elapsed() >= self.obeyed.flush_interval {
                 self.write_all();
             }
             self.wait_while_blocked();
         }
         self.end();
+    }
+
+    fn obey_tuning(&mut self) {
+        let tuning = *self.tuning.read().unwrap_or_else(PoisonError::into_inner);
+        if tuning != self.obeyed {
+            self.obeyed = tuning;
+            self.next_rotation = next_rotation(Timestamp::now(), tuning.rotation_interval, &self.options.time_zone);
+            // It may have something to expire.
+            self.archiver.wake();
+        }
     }
 
     /// When to look again although nothing came.
@@ -390,7 +419,7 @@ impl Writing {
     fn rotate_if_due(&mut self, now: Timestamp) {
         if let Some(due) = self.next_rotation.filter(|due| *due <= now) {
             self.rotate(now, due);
-            self.next_rotation = next_rotation(now, self.options.rotation_interval, &self.options.time_zone);
+            self.next_rotation = next_rotation(now, self.obeyed.rotation_interval, &self.options.time_zone);
         }
     }
 

@@ -27,7 +27,7 @@ mod small_disk;
 mod streams;
 mod tsv;
 
-pub use archive::{ZeekRotated, archive_rotated, archive_zeek_leftovers};
+pub use archive::{ZeekRotated, archive_leftovers, archive_rotated, archive_zeek_leftovers};
 pub use ascii::{AsciiOptions, JsonTimestamps};
 pub use batcher::{
     Batcher, FLUSH_INTERVAL, LogRecord, LogStream, WRITE_BUFFER_SIZE, cluster_log_record, cluster_log_stream,

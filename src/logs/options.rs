@@ -135,6 +135,26 @@ impl LoggerOptions {
     }
 }
 
+/// What of the options can change while a logger works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Tuning {
+    pub(super) flush_interval: Duration,
+    pub(super) rotation_interval: Duration,
+    pub(super) compress: bool,
+    pub(super) expire: Option<Duration>,
+}
+
+impl LoggerOptions {
+    pub(super) fn tuning(&self) -> Tuning {
+        Tuning {
+            flush_interval: self.flush_interval,
+            rotation_interval: self.rotation_interval,
+            compress: self.compress,
+            expire: self.expire,
+        }
+    }
+}
+
 impl std::fmt::Debug for LoggerOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("LoggerOptions")

@@ -32,6 +32,7 @@ struct State<T> {
     items: Vec<T>,
     weight: usize,
     waits: u64,
+    nudged: bool,
     closed: bool,
 }
 
@@ -49,7 +50,7 @@ pub(super) enum Taken {
 impl<T: Weight> Queue<T> {
     pub(super) fn new(limit: usize) -> Queue<T> {
         Queue {
-            state: Mutex::new(State { items: Vec::new(), weight: 0, waits: 0, closed: false }),
+            state: Mutex::new(State { items: Vec::new(), weight: 0, waits: 0, nudged: false, closed: false }),
             limit,
             filled: Condvar::new(),
             emptied: Condvar::new(),
@@ -95,6 +96,9 @@ impl<T: Weight> Queue<T> {
             if state.closed {
                 return Taken::Closed;
             }
+            if std::mem::take(&mut state.nudged) {
+                return Taken::Nothing;
+            }
             state = match until.map(|until| until.saturating_duration_since(Instant::now())) {
                 None => self.filled.wait(state).unwrap_or_else(PoisonError::into_inner),
                 Some(left) if left.is_zero() => return Taken::Nothing,
@@ -119,6 +123,12 @@ impl<T: Weight> Queue<T> {
             }
             state = self.filled.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+
+    /// Has whoever waits for items look around, as if the time had come.
+    pub(super) fn nudge(&self) {
+        self.lock().nudged = true;
+        self.filled.notify_all();
     }
 
     /// Refuses whatever comes from now on; what is there can still be taken.

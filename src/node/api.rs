@@ -7,7 +7,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -23,15 +23,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::core_task::{Request, Requests};
 use super::error::NodeError;
+use super::live::Live;
 use super::metrics::Metrics;
-use super::options::Redefs;
 use super::store_api;
 use super::stores::Stores;
-use crate::api::config::{NodeConfig, NodeEntry, OptionValue};
+use crate::api::config::{NodeConfig, NodeEntry};
 use crate::api::metrics::MetricFamily;
 use crate::api::node::{NodeView, OptionView};
 use crate::api::outcome::ErrorInfo;
-use crate::layout::options::LIVE;
 use crate::telemetry::Source;
 
 /// Longest path of a Unix socket on Linux.
@@ -46,42 +45,10 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 pub(super) struct Api {
     pub(super) core: Requests,
     pub(super) views: watch::Receiver<NodeView>,
-    pub(super) options: Arc<LiveOptions>,
+    pub(super) live: Arc<Live>,
     pub(super) metrics: Metrics,
     pub(super) stores: Stores,
     pub(super) stop: CancellationToken,
-}
-
-/// The options as the node has them, which may change while it runs.
-pub(super) struct LiveOptions {
-    /// What it was started with.
-    config: NodeConfig,
-    views: RwLock<BTreeMap<String, OptionView>>,
-}
-
-impl LiveOptions {
-    pub(super) fn new(config: &NodeConfig) -> LiveOptions {
-        let views = Redefs::new(config).views();
-        LiveOptions { config: config.clone(), views: RwLock::new(views) }
-    }
-
-    fn views(&self) -> BTreeMap<String, OptionView> {
-        self.views.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// What the node would have been started with, had these options been set: only those that it can take over count.
-    fn config_with(&self, given: BTreeMap<String, OptionValue>) -> NodeConfig {
-        // A real Zeek reads its options when it starts.
-        let is_live = |name: &String| self.config.zeek.is_none() && LIVE.contains(&name.as_str());
-        let mut config = self.config.clone();
-        config.options.retain(|name, _| !is_live(name));
-        config.options.extend(given.into_iter().filter(|(name, _)| is_live(name)));
-        config
-    }
-
-    fn took(&self, views: BTreeMap<String, OptionView>) {
-        *self.views.write().unwrap_or_else(PoisonError::into_inner) = views;
-    }
 }
 
 /// The socket, ready to be served; its file is removed when this is dropped.
@@ -110,7 +77,8 @@ impl Socket {
         let router = Router::new()
             .route("/v1/node", get(node))
             .route("/v1/watch", get(watch_node))
-            .route("/v1/options", get(options).post(take_options))
+            .route("/v1/options", get(options))
+            .route("/v1/config", post(take_config))
             .route("/v1/metrics", get(metrics))
             .route("/v1/layout", post(layout))
             .merge(store_api::router(api.stores.clone(), stop.clone()))
@@ -175,20 +143,15 @@ async fn node(State(api): State<Api>) -> Result<Json<NodeView>, Refusal> {
 }
 
 async fn options(State(api): State<Api>) -> Json<BTreeMap<String, OptionView>> {
-    Json(api.options.views())
+    Json(api.live.views())
 }
 
-async fn take_options(
-    State(api): State<Api>,
-    Json(given): Json<BTreeMap<String, OptionValue>>,
-) -> Result<StatusCode, Refusal> {
-    let config = api.options.config_with(given);
-    let redefs = Redefs::new(&config);
+async fn take_config(State(api): State<Api>, Json(given): Json<NodeConfig>) -> Result<StatusCode, Refusal> {
     let refused =
         |error: NodeError| Refusal(StatusCode::UNPROCESSABLE_ENTITY, ErrorInfo { what: error.to_string(), hint: None });
-    let taken = redefs.cluster().map_err(refused)?;
-    ask(&api, |reply| Request::Options(Box::new(taken), reply)).await?;
-    api.options.took(redefs.views());
+    let change = api.live.read(&given).map_err(refused)?;
+    let tell = async |taken| ask(&api, |reply| Request::Options(taken, reply)).await;
+    api.live.obey(change, tell).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -29,7 +29,8 @@ pub(super) fn read_all(release: &Path) -> Result<Vec<NodeConfig>, NodeError> {
     paths.iter().map(|path| read_file(path)).collect()
 }
 
-fn read_file(path: &Path) -> Result<NodeConfig, NodeError> {
+/// Reads one node's configuration, wherever it lies.
+pub(super) fn read_file(path: &Path) -> Result<NodeConfig, NodeError> {
     let text = fs::read_to_string(path).map_err(|source| NodeError::Config { path: path.to_owned(), source })?;
     serde_yaml::from_str(&text)
         .map_err(|error| NodeError::ConfigSyntax { path: path.to_owned(), reason: error.to_string() })

@@ -14,10 +14,12 @@ use super::reports::Reports;
 use super::view::{Viewer, wall_clock};
 use crate::api::config::NodeEntry;
 use crate::api::node::{NodeView, ProgramView};
+use crate::cluster::pools::Pools;
 use crate::cluster::{
     self, Changes, Choice, ClusterEvent, Command, Core, Effect, Handle, Input, Listeners, Mailbox, Now, RemoteEvent,
 };
-use crate::transport::{Inbound, Inbox, SendError, Transport, zeromq::ZeromqTransport};
+use crate::transport::zeromq::{self, ZeromqTransport};
+use crate::transport::{Inbound, Inbox, SendError, Transport};
 
 /// Things taken from the inbox in one go.
 const BATCH: usize = 128;
@@ -31,7 +33,14 @@ pub(super) enum Request {
     /// A new layout.
     Layout(Vec<NodeEntry>, oneshot::Sender<()>),
     /// Options that are taken over while it runs.
-    Options(Box<cluster::Options>, oneshot::Sender<()>),
+    Options(Box<Taken>, oneshot::Sender<()>),
+}
+
+/// Options of the core and its sockets; what cannot change while they work is not looked at.
+pub(super) struct Taken {
+    pub(super) core: cluster::Options,
+    pub(super) pools: Pools,
+    pub(super) sockets: zeromq::Tuning,
 }
 
 /// Asks for room at the core; bounded, the asker waits.
@@ -239,9 +248,11 @@ impl CoreTask {
                 self.input(Input::Layout(nodes));
                 let _gone = reply.send(());
             }
-            Request::Options(options, reply) => {
-                tracing::info!("options changed: hello_expiration is {:?}", options.hello_expiration);
-                self.core.set_hello_expiration(options.hello_expiration);
+            Request::Options(taken, reply) => {
+                tracing::info!("options changed");
+                self.core.take_options(&taken.core);
+                self.input(Input::PoolSpecs(Box::new(taken.pools)));
+                self.transport.tune(taken.sockets);
                 let _gone = reply.send(());
             }
         }

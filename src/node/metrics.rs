@@ -2,10 +2,13 @@
 
 use std::env;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tokio::task::{JoinError, JoinHandle};
 use tokio::time::timeout;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::core_task::{Request, Requests};
 use super::error::NodeError;
@@ -29,8 +32,8 @@ pub(super) struct Metrics {
     /// None where a real Zeek runs in the core's place.
     members: Option<Members>,
     registry: Arc<Registry>,
-    /// `Telemetry::callback_timeout`.
-    within: Duration,
+    /// `Telemetry::callback_timeout` in milliseconds; it may change while the node works.
+    within_ms: Arc<AtomicU64>,
 }
 
 /// Who is asked beside the registry, because their figures are not there to be read at any time.
@@ -49,12 +52,20 @@ struct Answers {
 impl Metrics {
     /// Asks the task behind `view`, the members, and everybody in the registry.
     pub(super) fn new(view: Requests, members: Option<Members>, registry: Registry, within: Duration) -> Metrics {
-        Metrics { view, members, registry: Arc::new(registry), within }
+        let metrics = Metrics { view, members, registry: Arc::new(registry), within_ms: Arc::default() };
+        metrics.set_within(within);
+        metrics
+    }
+
+    /// Takes another `Telemetry::callback_timeout`.
+    pub(super) fn set_within(&self, within: Duration) {
+        self.within_ms.store(u64::try_from(within.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     async fn asked<T>(&self, question: impl Future<Output = Option<T>>) -> Result<T, String> {
-        let silent = || format!("the node's core gave no answer within {} s", self.within.as_secs_f64());
-        timeout(self.within, question).await.ok().flatten().ok_or_else(silent)
+        let within = self.within();
+        let silent = || format!("the node's core gave no answer within {} s", within.as_secs_f64());
+        timeout(within, question).await.ok().flatten().ok_or_else(silent)
     }
 
     async fn view_and_answers(&self) -> Option<(NodeView, Option<Answers>)> {
@@ -64,12 +75,16 @@ impl Metrics {
         let Some(Members { core, stores }) = &self.members else { return Some((view, None)) };
         let traffic = core.look(|core| core.traffic().clone()).await.ok()?;
         // A store whose disk is slow costs its own figures only.
-        let stores = timeout(STORES_WITHIN.min(self.within / 2), stores.views()).await.unwrap_or_default();
+        let stores = timeout(STORES_WITHIN.min(self.within() / 2), stores.views()).await.unwrap_or_default();
         Some((view, Some(Answers { traffic, stores })))
     }
 }
 
 impl Source for Metrics {
+    fn within(&self) -> Duration {
+        Duration::from_millis(self.within_ms.load(Ordering::Relaxed))
+    }
+
     async fn families(&self) -> Result<Vec<MetricFamily>, String> {
         let (view, answers) = self.asked(self.view_and_answers()).await?;
         Ok(self.registry.gather(|families| {
@@ -102,6 +117,28 @@ pub(super) fn registry(config: &NodeConfig, redefs: &Redefs) -> Result<Registry,
     Ok(registry)
 }
 
+/// A server at work; it ends when this is dropped, a little later.
+pub(super) struct Serving {
+    task: JoinHandle<std::io::Result<()>>,
+    stop: DropGuard,
+}
+
+impl Serving {
+    pub(super) fn start(server: Server, source: Metrics) -> Serving {
+        let stop = CancellationToken::new();
+        tracing::info!(address = %server.address(), "metrics are served");
+        Serving { task: tokio::spawn(server.serve(source, stop.clone())), stop: stop.drop_guard() }
+    }
+
+    /// Answers what was asked, and ends.
+    pub(super) async fn end(self) -> Result<(), NodeError> {
+        drop(self.stop);
+        let died = |error: JoinError| NodeError::TaskDied { task: "metrics server", reason: error.to_string() };
+        let served = self.task.await.map_err(died)?;
+        served.map_err(|source| NodeError::System { what: "serve metrics", source })
+    }
+}
+
 /// The server of the node's `metrics_port`; none without one, and none while a configuration is only checked.
 pub(super) fn server(config: &NodeConfig, redefs: &Redefs) -> Result<Option<Server>, NodeError> {
     let own = config.nodes.iter().find(|entry| entry.name == config.name);
@@ -109,4 +146,19 @@ pub(super) fn server(config: &NodeConfig, redefs: &Redefs) -> Result<Option<Serv
     let Some(port) = port.filter(|_| env::var_os("ZEEKCTL_CHECK_CONFIG").is_none()) else { return Ok(None) };
     let bound = Server::bind(&redefs.metrics_address()?, port);
     bound.map(Some).map_err(|error| NodeError::metrics(&error, config))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn scrapers_wait_as_long_as_the_layout_says_now() {
+        let (requests, _never_answered) = mpsc::channel(1);
+        let metrics = Metrics::new(requests, None, Registry::new("node", "n"), Duration::from_secs(3600));
+        metrics.clone().set_within(Duration::from_millis(10));
+        assert_eq!(metrics.families().await, Err("the node's core gave no answer within 0.01 s".to_owned()));
+    }
 }

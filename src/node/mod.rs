@@ -11,6 +11,8 @@ mod core_task;
 pub mod environment;
 mod error;
 mod identity;
+mod leftovers;
+mod live;
 mod log_sink;
 mod member;
 mod memory;
@@ -36,6 +38,7 @@ pub(crate) mod testing;
 mod tests;
 
 pub use error::NodeError;
+pub use leftovers::archive_leftovers;
 pub use member::{
     BatchFormat, Cluster, ClusterBuilder, ClusterError, Events, LayoutError, LogBatches, Logs, ReceivedBatch,
     parse_layout, read_layout,

@@ -11,7 +11,7 @@ use crate::cluster::pools::{PoolId, Pools};
 use crate::cluster::stores::Definitions;
 use crate::cluster::{self, EventSerializer, Kept, Topics};
 use crate::layout::{self, Backend, Effective, options};
-use crate::transport::zeromq::{HubOptions, Options};
+use crate::transport::zeromq::{HubOptions, Options, Tuning};
 use crate::websocket::{WebSocketServerOptions, WebSocketTLSOptions};
 
 const QUEUE_SIZE: &str = "Cluster::default_websocket_max_event_queue_size";
@@ -135,6 +135,13 @@ impl Redefs {
         }
         self.switch(&zeromq("log_immediate"), &mut options.log_immediate)?;
         self.switch(&zeromq("connect_xpub_nodrop"), &mut options.connect_xpub_nodrop)
+    }
+
+    /// What of the sockets' options can change while they are open.
+    pub(super) fn socket_tuning(&self) -> Result<Tuning, NodeError> {
+        let mut options = Options::new("");
+        self.sockets(&mut options)?;
+        Ok(Tuning { linger: options.linger, poll_max_messages: options.poll_max_messages })
     }
 
     /// `Telemetry::metrics_endpoint_label`: what the label with the node's name is called.

@@ -7,11 +7,12 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::api::{Api, LiveOptions, Socket};
+use super::api::{Api, Socket};
 use super::config;
 use super::core_task::Doors;
 use super::error::NodeError;
 use super::identity;
+use super::live::{Live, Parts};
 use super::memory;
 use super::metrics;
 use super::options::Redefs;
@@ -110,11 +111,17 @@ impl Node {
         let stores = stores::start(config, dir, handle, &redefs)?;
         let beside = Beside { config, dir, handle, redefs: &redefs, requests, stores: stores.clone(), registry };
         let (services, metrics) = Services::start(beside)?;
+        let parts = Parts {
+            logger: wired.logger(),
+            websockets: services.websockets.clone(),
+            stores: Some(stores.clone()),
+            metrics: Some(metrics.clone()),
+        };
         let (running, doors) = wired.run();
         let api = Api {
             core: doors.requests,
             views: doors.views,
-            options: Arc::new(LiveOptions::new(config)),
+            live: Arc::new(Live::new(config, dir, parts)),
             metrics,
             stores,
             stop: stop.clone(),

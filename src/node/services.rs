@@ -41,6 +41,8 @@ pub(super) struct Beside<'a> {
 /// The running services of a node.
 pub(super) struct Services {
     tasks: JoinSet<(&'static str, Result<(), NodeError>)>,
+    /// Where the configuration asks for a WebSocket server.
+    pub(super) websockets: Option<WebSocketServers>,
     stop: CancellationToken,
 }
 
@@ -49,7 +51,7 @@ impl Services {
     /// is an error here, before the node counts as started.
     /// Also gives the figures of all, those of the services included.
     pub(super) fn start(mut beside: Beside<'_>) -> Result<(Services, Metrics), NodeError> {
-        let mut services = Services { tasks: JoinSet::new(), stop: CancellationToken::new() };
+        let mut services = Services { tasks: JoinSet::new(), websockets: None, stop: CancellationToken::new() };
         let stores = beside.stores.clone();
         services.add("data stores", |stop| stores::serve(stores, stop));
         services.websocket(&mut beside)?;
@@ -64,6 +66,7 @@ impl Services {
             WebSocketServers::new(beside.handle.clone(), redefs.websocket_metrics()?, redefs.cluster()?.topics);
         let address = servers.listen_websocket(redefs.websocket(websocket)?)?;
         tracing::info!(%address, "WebSocket server listens");
+        self.websockets = Some(servers.clone());
         let told = servers.clone();
         beside.registry.add(move |families| telemetry::websocket(&told.figures(), families));
         self.add("WebSocket server", |stop| async move {
@@ -90,10 +93,7 @@ impl Services {
             tracing::info!(address = %server.address(), "metrics are served");
             let source = metrics.clone();
             self.add("metrics server", |stop| async move {
-                server
-                    .serve(source, within, stop)
-                    .await
-                    .map_err(|source| NodeError::System { what: "serve metrics", source })
+                server.serve(source, stop).await.map_err(|source| NodeError::System { what: "serve metrics", source })
             });
         }
         Ok(metrics)

@@ -199,6 +199,13 @@ impl Running {
                 self.flush(inputs).await;
                 let _gone = reply.send(self.status());
             }
+            Asked::Intervals(intervals) => {
+                self.flush(inputs).await;
+                let now = self.now();
+                if let Machine::Clone(replica) = &mut self.machine {
+                    replica.set_intervals(intervals, now);
+                }
+            }
             Asked::Watch(reply) => {
                 self.flush(inputs).await;
                 let _gone = reply.send(self.changes.subscribe());

@@ -16,7 +16,7 @@ use crate::api::config::NodeConfig;
 use crate::api::paths::ClusterDir;
 use crate::api::store::{StoreConfig, StoreView};
 use crate::cluster::stores::{
-    Backend, BackendType, CreateError, Definitions, Memory, Persistence, Sqlite, Store, StoreInfo,
+    Backend, BackendType, CloneIntervals, CreateError, Definitions, Memory, Persistence, Sqlite, Store, StoreInfo,
 };
 use crate::cluster::{Handle, NamedNode};
 
@@ -103,6 +103,20 @@ impl Stores {
     /// A store that was created.
     pub fn get(&self, name: &str) -> Option<StoreInfo> {
         lock(&self.shared.open).get(name).cloned()
+    }
+
+    /// Has the clones that are open obey what a configuration says of their intervals.
+    pub(super) async fn set_intervals(&self, config: &NodeConfig) {
+        let changed = |(name, info): (&String, &mut StoreInfo)| {
+            let intervals = intervals(config.stores.get(name)?);
+            (intervals != info.clone_intervals()).then(|| info.set_clone_intervals(intervals))?;
+            Some((info.store.clone()?, intervals))
+        };
+        let changed: Vec<(Store, CloneIntervals)> = lock(&self.shared.open).iter_mut().filter_map(changed).collect();
+        for (store, intervals) in changed {
+            // One that has just been closed obeys nothing any more.
+            let _closed = store.set_clone_intervals(intervals).await;
+        }
     }
 
     /// All stores that were created, by name.
@@ -219,7 +233,6 @@ fn definitions(config: &NodeConfig, dir: &ClusterDir, redefs: &Redefs) -> Result
 
 fn defined(name: &str, store: &StoreConfig, dir: &ClusterDir, definitions: &Definitions) -> StoreInfo {
     let mut info = definitions.fresh(name);
-    let interval = |seconds: f64| Duration::try_from_secs_f64(seconds).unwrap_or_default();
     info.backend = store.backend;
     info.options.sqlite = store.sqlite.clone();
     if store.sqlite.path != Path::new("") {
@@ -228,8 +241,15 @@ fn defined(name: &str, store: &StoreConfig, dir: &ClusterDir, definitions: &Defi
     if let Some(node) = &store.master_node {
         info.master_node.clone_from(node);
     }
-    info.clone_resync_interval = interval(store.clone_resync_interval_s);
-    info.clone_stale_interval = Some(interval(store.clone_stale_interval_s)).filter(|interval| !interval.is_zero());
-    info.clone_mutation_buffer_interval = interval(store.clone_mutation_buffer_interval_s);
+    info.set_clone_intervals(intervals(store));
     info
+}
+
+fn intervals(store: &StoreConfig) -> CloneIntervals {
+    let interval = |seconds: f64| Duration::try_from_secs_f64(seconds).unwrap_or_default();
+    CloneIntervals {
+        resync: interval(store.clone_resync_interval_s),
+        stale: Some(interval(store.clone_stale_interval_s)).filter(|interval| !interval.is_zero()),
+        mutation_buffer: interval(store.clone_mutation_buffer_interval_s),
+    }
 }

@@ -3,6 +3,7 @@
 mod cluster;
 mod foreign;
 mod life;
+mod live;
 mod metrics;
 mod stores;
 

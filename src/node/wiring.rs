@@ -93,6 +93,11 @@ impl Wired {
         });
     }
 
+    /// The log writer, if it runs here.
+    pub(super) fn logger(&self) -> Weak<Logger> {
+        Weak::clone(&self.logger)
+    }
+
     /// Starts the core on the runtime of the caller.
     pub(super) fn run(self) -> (Running, Doors) {
         let stop = CancellationToken::new();

@@ -138,6 +138,15 @@ fn rows(node: &str, family: &MetricFamily) -> Vec<MetricRow> {
                 row("_sum", labels.clone(), histogram.sum);
                 row("_count", labels, histogram.count as f64);
             }
+            MetricValue::Summary(summary) => {
+                for (share, value) in summary.quantiles.iter().filter_map(|(share, value)| Some((share, (*value)?))) {
+                    let mut labels = labels.clone();
+                    labels.insert("quantile".to_owned(), share.to_string());
+                    row("", labels, value);
+                }
+                row("_sum", labels.clone(), summary.sum);
+                row("_count", labels, summary.count as f64);
+            }
         }
     }
     rows
@@ -152,6 +161,7 @@ mod tests {
         let labels = labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let kind = match value {
             MetricValue::Histogram(_) => MetricKind::Histogram,
+            MetricValue::Summary(_) => MetricKind::Summary,
             _ => MetricKind::Counter,
         };
         MetricFamily {

@@ -15,7 +15,7 @@ use crate::api::agent::{FileEntry, Manifest, ManifestNode};
 use crate::api::config::{Compress, LogFormat, LoggingConfig, NodeConfig};
 use crate::api::hosts::HOSTS_FILE;
 use crate::api::keys::CurveKeys;
-use crate::layout::{self, Engine, Host, Layout, Node, options};
+use crate::layout::{self, Engine, Host, Layout, Node, live};
 
 /// What a release needs beside the layout.
 #[derive(Clone, Copy, Debug)]
@@ -230,12 +230,10 @@ fn manifest_node(
     };
     let is_zeek = config.zeek.is_some();
     let nodes = config.nodes.iter().filter(|entry| is_zeek || entry.name == node.name).cloned().collect();
-    let is_live = |name: &str| !is_zeek && options::LIVE.contains(&name);
-    let (live, options): (BTreeMap<_, _>, BTreeMap<_, _>) =
-        config.options.clone().into_iter().partition(|(name, _)| is_live(name));
+    let effective = NodeConfig { logging: logging_that_matters(node, config), ..config.clone() };
     let scripts = shared.iter().filter(|file| is_zeek && file.path.extension().is_some_and(|ext| ext == "zeek"));
     let restart = Restart {
-        config: NodeConfig { nodes, options, logging: logging_that_matters(node, config), ..config.clone() },
+        config: NodeConfig { nodes, ..live::at_start(&effective) },
         scripts: scripts.map(|file| sha256(&file.content)).collect(),
         binary: input.binary_hash,
         command: &entry.command,
@@ -245,7 +243,7 @@ fn manifest_node(
     };
     entry.hash = sha256(&json(&restart));
     if !is_zeek {
-        entry.live = sha256(&json(&(&config.nodes, live)));
+        entry.live = sha256(&json(&effective));
     }
     entry
 }

@@ -98,8 +98,12 @@ fn what_changes_restarts_whom_it_concerns() {
     assert_eq!(restarted(LAYOUT, &LAYOUT.replace("interface: eth0", metrics)), ["worker-1", "worker-2"]);
     let pinned = "interface: eth0, pin_cpus: [1, 2]";
     assert_eq!(restarted(LAYOUT, &LAYOUT.replace("interface: eth0", pinned)), ["worker-1", "worker-2"]);
-    let option = format!("{LAYOUT}options: {{ Cluster::retry_interval: 2sec }}\n");
-    assert_eq!(restarted(LAYOUT, &option), ["manager", "logger", "worker-1", "worker-2"]);
+    let option = |option: &str| format!("{LAYOUT}options: {{ {option} }}\n");
+    let marks = option("Cluster::Backend::ZeroMQ::xpub_sndhwm: 7");
+    assert_eq!(restarted(LAYOUT, &marks), ["manager", "logger", "worker-1", "worker-2"]);
+    for live in ["Telemetry::callback_timeout: 2sec", "Cluster::retry_interval: 2sec"] {
+        assert_eq!(restarted(LAYOUT, &option(live)), Vec::<String>::new(), "{live}");
+    }
 }
 
 #[test]

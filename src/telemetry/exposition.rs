@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
-use crate::api::metrics::{Histogram, MetricFamily, MetricKind, MetricValue};
+use crate::api::metrics::{Histogram, MetricFamily, MetricKind, MetricValue, Summary};
 
 /// In which form families are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,11 +81,12 @@ impl Page {
         self.line(format_args!("# HELP {name} {}", Escaped { text: &family.help, quote }));
         self.line(format_args!("# TYPE {name} {}", family.kind.as_str()));
         for sample in &family.samples {
-            let labels = Labels { labels: &sample.labels, le: None };
+            let labels = Labels { labels: &sample.labels, last: None };
             match &sample.value {
                 MetricValue::Count(count) => self.line(format_args!("{}{labels} {count}", family.name)),
                 MetricValue::Real(value) => self.line(format_args!("{}{labels} {}", family.name, Number(*value))),
                 MetricValue::Histogram(histogram) => self.histogram(&family.name, &sample.labels, histogram),
+                MetricValue::Summary(summary) => self.summary(&family.name, &sample.labels, summary),
             }
         }
     }
@@ -93,12 +94,22 @@ impl Page {
     fn histogram(&mut self, name: &str, labels: &BTreeMap<String, String>, histogram: &Histogram) {
         let all = [(f64::INFINITY, histogram.count)];
         for (bound, count) in histogram.buckets.iter().chain(&all) {
-            let labels = Labels { labels, le: Some(*bound) };
+            let labels = Labels { labels, last: Some(("le", *bound)) };
             self.line(format_args!("{name}_bucket{labels} {count}"));
         }
-        let labels = Labels { labels, le: None };
+        let labels = Labels { labels, last: None };
         self.line(format_args!("{name}_sum{labels} {}", Number(histogram.sum)));
         self.line(format_args!("{name}_count{labels} {}", histogram.count));
+    }
+
+    fn summary(&mut self, name: &str, labels: &BTreeMap<String, String>, summary: &Summary) {
+        let own = Labels { labels, last: None };
+        self.line(format_args!("{name}_count{own} {}", summary.count));
+        self.line(format_args!("{name}_sum{own} {}", Number(summary.sum)));
+        for (share, value) in &summary.quantiles {
+            let labels = Labels { labels, last: Some(("quantile", *share)) };
+            self.line(format_args!("{name}{labels} {}", Number(value.unwrap_or(f64::NAN))));
+        }
     }
 
     fn line(&mut self, line: fmt::Arguments<'_>) {
@@ -109,7 +120,8 @@ impl Page {
 
 struct Labels<'a> {
     labels: &'a BTreeMap<String, String>,
-    le: Option<f64>,
+    /// `le` of a histogram, `quantile` of a summary.
+    last: Option<(&'a str, f64)>,
 }
 
 impl fmt::Display for Labels<'_> {
@@ -119,8 +131,8 @@ impl fmt::Display for Labels<'_> {
             write!(f, "{before}{name}=\"{}\"", Escaped { text: value, quote: "\\\"" })?;
             before = ",";
         }
-        if let Some(bound) = self.le {
-            write!(f, "{before}le=\"{}\"", Number(bound))?;
+        if let Some((name, number)) = self.last {
+            write!(f, "{before}{name}=\"{}\"", Number(number))?;
             before = ",";
         }
         if before == "," { f.write_str("}") } else { Ok(()) }
@@ -212,6 +224,20 @@ event_sizes_sum{node="n"} 60061.0
 event_sizes_count{node="n"} 3
 "##;
         assert_eq!(write(&families(), Format::Text), expected);
+    }
+
+    #[test]
+    fn a_summary_is_written_as_zeek_s_exposer_does() {
+        let summary = Summary { count: 2, sum: 70.0, quantiles: vec![(0.5, Some(30.0)), (0.9, None)] };
+        let family = MetricFamily {
+            name: "latencies".to_owned(),
+            kind: MetricKind::Summary,
+            help: "Latencies".to_owned(),
+            samples: vec![sample(&[], MetricValue::Summary(summary))],
+        };
+        let expected = "# HELP latencies Latencies\n# TYPE latencies summary\nlatencies_count 2\nlatencies_sum 70.0\n\
+                        latencies{quantile=\"0.5\"} 30.0\nlatencies{quantile=\"0.9\"} NaN\n";
+        assert_eq!(write(&[family], Format::Text), expected);
     }
 
     #[test]

@@ -39,7 +39,7 @@ mod tests {
             match found.samples[0].value {
                 MetricValue::Count(count) => count as f64,
                 MetricValue::Real(value) => value,
-                MetricValue::Histogram(_) => panic!("{name} is no histogram"),
+                MetricValue::Histogram(_) | MetricValue::Summary(_) => panic!("{name} is one number"),
             }
         };
         assert!(value("process_resident_memory_bytes") > 1e6);

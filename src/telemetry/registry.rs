@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::api::metrics::{Histogram, MetricFamily, MetricKind, MetricSample, MetricValue};
+use crate::api::metrics::{Histogram, MetricFamily, MetricKind, MetricSample, MetricValue, Summary};
 
 /// Tells some figures.
 type Teller = Box<dyn Fn(&mut Families) + Send + Sync>;
@@ -54,6 +54,17 @@ impl Families {
         self.list.push(MetricFamily {
             name: name.to_owned(),
             kind: MetricKind::Counter,
+            help: help.to_owned(),
+            samples,
+        });
+    }
+
+    /// A distribution of what there was lately, without the node's label.
+    pub fn bare_summary(&mut self, name: &str, help: &str, summary: Summary) {
+        let samples = vec![MetricSample { labels: BTreeMap::new(), value: MetricValue::Summary(summary) }];
+        self.list.push(MetricFamily {
+            name: name.to_owned(),
+            kind: MetricKind::Summary,
             help: help.to_owned(),
             samples,
         });

@@ -9,10 +9,10 @@ use std::future::Future;
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::State;
@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::exposition::{self, Format};
 use super::registry::Families;
-use crate::api::metrics::MetricFamily;
+use crate::api::metrics::{MetricFamily, Summary};
 
 /// Connections at once.
 const CONNECTIONS: usize = 16;
@@ -39,6 +39,11 @@ const LIFETIME: Duration = Duration::from_secs(10);
 const FAREWELL: Duration = Duration::from_millis(500);
 /// Octets that are taken from one connection. Prometheus sends about 400.
 const MAX_REQUEST: usize = 16 << 10;
+/// What counts as lately where latencies are told, the most of them that are kept, and the shares that are told. Source: the
+/// exposer of prometheus-cpp, which Zeek serves with.
+const LATELY: Duration = Duration::from_secs(60);
+const OBSERVATIONS: usize = 1024;
+const QUANTILES: [f64; 3] = [0.5, 0.9, 0.99];
 /// How long to wait when the system gives no more descriptors.
 const REST: Duration = Duration::from_millis(100);
 
@@ -63,7 +68,10 @@ pub enum ServeError {
 
 /// Who knows the figures.
 pub trait Source: Clone + Send + Sync + 'static {
-    /// Everything; else why there is nothing, in a sentence. Ends within a time that the source knows.
+    /// How long an answer may take; it may change.
+    fn within(&self) -> Duration;
+
+    /// Everything; else why there is nothing, in a sentence. Ends within that time.
     fn families(&self) -> impl Future<Output = Result<Vec<MetricFamily>, String>> + Send;
 
     /// The text of `/services.json`; none where there is none.
@@ -82,6 +90,36 @@ pub struct Server {
 struct Figures {
     scrapes: AtomicU64,
     transferred: AtomicU64,
+    latencies: Mutex<Latencies>,
+}
+
+/// How long answers took, in microseconds.
+#[derive(Debug, Default)]
+struct Latencies {
+    count: u64,
+    sum: f64,
+    /// Those of the last [`LATELY`], the oldest first; [`OBSERVATIONS`] at most.
+    lately: VecDeque<(Instant, f64)>,
+}
+
+impl Latencies {
+    fn add(&mut self, took: Duration, now: Instant) {
+        let micros = took.as_micros() as f64;
+        self.count += 1;
+        self.sum += micros;
+        if self.lately.len() == OBSERVATIONS {
+            self.lately.pop_front();
+        }
+        self.lately.push_back((now, micros));
+    }
+
+    fn summary(&self, now: Instant) -> Summary {
+        let lately = self.lately.iter().filter(|(at, _)| now.saturating_duration_since(*at) < LATELY);
+        let mut sorted: Vec<f64> = lately.map(|(_, micros)| *micros).collect();
+        sorted.sort_by(f64::total_cmp);
+        let at = |share: f64| sorted.get(((sorted.len() as f64 * share).ceil() as usize).saturating_sub(1)).copied();
+        Summary { count: self.count, sum: self.sum, quantiles: QUANTILES.map(|share| (share, at(share))).to_vec() }
+    }
 }
 
 impl Server {
@@ -126,16 +164,19 @@ impl Server {
             );
             let scrapes = figures.scrapes.load(Ordering::Relaxed);
             families.bare_counter("exposer_scrapes_total", "Number of times metrics were scraped", scrapes);
+            let latencies = figures.latencies.lock().unwrap_or_else(PoisonError::into_inner);
+            let help = "Latencies of serving scrape requests, in microseconds";
+            families.bare_summary("exposer_request_latencies", help, latencies.summary(Instant::now()));
         }
     }
 
-    /// Answers until told to stop. `within` is how long the source may take.
+    /// Answers until told to stop.
     ///
     /// # Errors
     /// Only what axum gives, and version 0.8 gives none.
-    pub async fn serve(self, source: impl Source, within: Duration, stop: CancellationToken) -> io::Result<()> {
+    pub async fn serve(self, source: impl Source, stop: CancellationToken) -> io::Result<()> {
         let Server { listener, address, figures } = self;
-        let gate = Gate { listener, address, open: VecDeque::new(), lifetime: LIFETIME + within, stop: stop.clone() };
+        let gate = Gate { listener, address, open: VecDeque::new(), source: source.clone(), stop: stop.clone() };
         let router = Router::new()
             .route("/metrics", get(metrics))
             .route("/services.json", get(services))
@@ -161,6 +202,7 @@ fn is_taken(error: &io::Error) -> bool {
 type Shared<S> = State<(S, Arc<Figures>)>;
 
 async fn metrics<S: Source>(State((source, figures)): Shared<S>, asked: HeaderMap) -> Response {
+    let began = Instant::now();
     let families = match source.families().await {
         Ok(families) => families,
         Err(why) => return answer(StatusCode::SERVICE_UNAVAILABLE, "text/plain; charset=utf-8", why.into_bytes()),
@@ -178,6 +220,9 @@ async fn metrics<S: Source>(State((source, figures)): Shared<S>, asked: HeaderMa
         },
         false => counted(&figures, StatusCode::OK, format.content_type(), page),
     };
+    let mut latencies = figures.latencies.lock().unwrap_or_else(PoisonError::into_inner);
+    latencies.add(began.elapsed(), Instant::now());
+    drop(latencies);
     response.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
     response
 }
@@ -224,16 +269,17 @@ fn gzip(page: &[u8]) -> io::Result<Vec<u8>> {
 }
 
 /// Lets connections in, and ends those that are over.
-struct Gate {
+struct Gate<S> {
     listener: TcpListener,
     address: SocketAddr,
     /// Ends each connection that may still be open, the oldest first.
     open: VecDeque<CancellationToken>,
-    lifetime: Duration,
+    /// Knows how long its answers may take.
+    source: S,
     stop: CancellationToken,
 }
 
-impl Listener for Gate {
+impl<S: Source> Listener for Gate<S> {
     type Io = Guest;
     type Addr = SocketAddr;
 
@@ -254,7 +300,7 @@ impl Listener for Gate {
     }
 }
 
-impl Gate {
+impl<S: Source> Gate<S> {
     fn admit(&mut self, stream: TcpStream) -> Guest {
         self.open.retain(|token| !token.is_cancelled());
         if self.open.len() >= CONNECTIONS
@@ -264,7 +310,7 @@ impl Gate {
         }
         let token = CancellationToken::new();
         self.open.push_back(token.clone());
-        let (lifetime, stop, ended) = (self.lifetime, self.stop.clone(), token.clone());
+        let (lifetime, stop, ended) = (LIFETIME + self.source.within(), self.stop.clone(), token.clone());
         let over = async move {
             tokio::select! {
                 () = sleep(lifetime) => {}

@@ -119,6 +119,10 @@ impl AppCounters {
         traffic.received(&self.topics, topic, &event.name, octets);
     }
 
+    fn keep(&self, kept: &Kept) {
+        self.traffic.lock().unwrap_or_else(PoisonError::into_inner).keep(kept.clone());
+    }
+
     fn figures(&self) -> AppFigures {
         AppFigures {
             traffic: self.traffic.lock().unwrap_or_else(PoisonError::into_inner).clone(),
@@ -136,14 +140,15 @@ fn size(kept: &Kept, event: &Event) -> usize {
 /// Counters by application name.
 #[derive(Debug)]
 pub(super) struct Apps {
-    kept: Kept,
+    /// Never locked before `by_name`.
+    kept: Mutex<Kept>,
     topics: Arc<Topics>,
     by_name: Mutex<BTreeMap<String, Arc<AppCounters>>>,
 }
 
 impl Apps {
     pub(super) fn new(kept: Kept, topics: Topics) -> Apps {
-        Apps { kept, topics: Arc::new(topics), by_name: Mutex::default() }
+        Apps { kept: Mutex::new(kept), topics: Arc::new(topics), by_name: Mutex::default() }
     }
 
     /// The counters of a client.
@@ -151,8 +156,18 @@ impl Apps {
         let mut apps = self.by_name.lock().unwrap_or_else(PoisonError::into_inner);
         let name = name.filter(|name| !name.is_empty()).unwrap_or(UNKNOWN);
         let name = if apps.len() < MAX_APPS || apps.contains_key(name) { name } else { OTHERS };
-        let new = || Arc::new(AppCounters::new(self.kept.clone(), Arc::clone(&self.topics)));
+        let new = || {
+            let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            Arc::new(AppCounters::new(kept, Arc::clone(&self.topics)))
+        };
         Arc::clone(apps.entry(name.to_owned()).or_insert_with(new))
+    }
+
+    /// Keeps something else from now on, for clients that are there too.
+    pub(super) fn keep(&self, kept: Kept) {
+        let apps = self.by_name.lock().unwrap_or_else(PoisonError::into_inner);
+        apps.values().for_each(|app| app.keep(&kept));
+        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = kept;
     }
 
     pub(super) fn figures(&self) -> BTreeMap<String, AppFigures> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
 
 use super::close::Close;
@@ -41,6 +41,8 @@ pub(super) struct Outbound<'a, S> {
     listening: Option<Listening>,
     out: BytesMut,
     pings: Option<Interval>,
+    /// The server's ping interval, which may change.
+    every: watch::Receiver<Option<Duration>>,
     next_ping: u64,
     take_within: Duration,
     missed: u64,
@@ -48,20 +50,27 @@ pub(super) struct Outbound<'a, S> {
 
 impl<'a, S: AsyncWrite + Unpin> Outbound<'a, S> {
     pub(super) fn new(socket: S, client: &'a Client, pulse: &'a Pulse, told: mpsc::Receiver<Told>) -> Self {
-        let every = client.server.options.pings();
-        let pings = every.map(|every| {
+        let every = client.server.pings.subscribe();
+        let (listening, out, pings, next_ping, take_within, missed) = (None, BytesMut::new(), None, 0, TAKE_WITHIN, 0);
+        let mut side =
+            Outbound { socket, client, pulse, told, listening, out, pings, every, next_ping, take_within, missed };
+        // The first one comes before anything else.
+        side.follow_interval();
+        side
+    }
+
+    /// Pings at once, and then as often as the server does now.
+    fn follow_interval(&mut self) {
+        let every = *self.every.borrow_and_update();
+        self.pings = every.map(|every| {
             let mut pings = interval_at(Instant::now() + every, every);
             pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
             pings
         });
-        let take_within = every.unwrap_or(TAKE_WITHIN);
-        let (listening, out, next_ping, missed) = (None, BytesMut::new(), 0, 0);
-        let mut side = Outbound { socket, client, pulse, told, listening, out, pings, next_ping, take_within, missed };
-        // The first one comes before anything else.
-        if side.pings.is_some() {
-            side.ping();
+        self.take_within = every.unwrap_or(TAKE_WITHIN);
+        if self.pings.is_some() {
+            self.ping();
         }
-        side
     }
 
     /// Works until the client must be let go of.
@@ -79,6 +88,7 @@ impl<'a, S: AsyncWrite + Unpin> Outbound<'a, S> {
                     }
                     self.ping();
                 }
+                Ok(()) = self.every.changed() => self.follow_interval(),
                 Some(told) = self.told.recv() => self.put(told),
                 heard = hear(&mut self.listening) => self.heard(heard),
             }

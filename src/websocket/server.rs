@@ -10,7 +10,7 @@ use bytes::BytesMut;
 use openssl::ssl::{Ssl, SslContext};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_openssl::SslStream;
@@ -45,6 +45,8 @@ pub(super) struct Shared {
     pub(super) encoder: Encoder,
     /// The number of the next connection of any server of the node.
     pub(super) next: Arc<AtomicU64>,
+    /// The ping interval as it is now; none: nobody is pinged.
+    pub(super) pings: watch::Sender<Option<Duration>>,
     complaints: Mutex<Complaints>,
 }
 
@@ -70,7 +72,8 @@ impl Shared {
         next: Arc<AtomicU64>,
     ) -> Arc<Shared> {
         let (counters, encoder, complaints) = (ServerCounters::default(), Encoder::default(), Mutex::default());
-        Arc::new(Shared { handle, options, counters, apps, encoder, next, complaints })
+        let pings = watch::channel(options.pings()).0;
+        Arc::new(Shared { handle, options, counters, apps, encoder, next, pings, complaints })
     }
 
     /// Tells the operator what a stranger did, now and then.

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -70,6 +71,20 @@ impl WebSocketServers {
         tasks.close();
         running.push(Running { shared, address });
         Ok(address)
+    }
+
+    /// Pings the clients of all servers in another interval (`ping_interval`) from now on.
+    pub fn set_ping_interval(&self, ping_interval: Duration) {
+        let running = self.inner.running.lock().unwrap_or_else(PoisonError::into_inner);
+        for one in running.iter() {
+            let every = WebSocketServerOptions { ping_interval, ..one.shared.options.clone() }.pings();
+            one.shared.pings.send_if_modified(|now| std::mem::replace(now, every) != every);
+        }
+    }
+
+    /// Keeps other figures (`Cluster::Telemetry::websocket_metrics`) from now on; those by topic begin anew then.
+    pub fn keep(&self, kept: Kept) {
+        self.inner.apps.keep(kept);
     }
 
     /// What has been counted so far.

@@ -1,5 +1,6 @@
 //! A process that runs beside the test, and what it says, line by line.
 
+use std::cell::RefCell;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
@@ -16,6 +17,8 @@ pub struct Background {
     child: Child,
     input: Option<ChildStdin>,
     lines: Receiver<Line>,
+    /// The line that was looked at before anybody waited for it.
+    kept: RefCell<Option<Line>>,
 }
 
 /// A line, and where it was said.
@@ -34,7 +37,7 @@ impl Background {
         forward(out, sender.clone(), Line::Out);
         forward(err, sender, Line::Err);
         let input = child.stdin.take();
-        Background { child, input, lines }
+        Background { child, input, lines, kept: RefCell::default() }
     }
 
     /// The first line from now on that is as wanted.
@@ -47,7 +50,9 @@ impl Background {
         let deadline = Instant::now() + limit;
         let mut before = Vec::new();
         loop {
-            match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            let kept = self.kept.borrow_mut().take().map(Ok);
+            let left = deadline.saturating_duration_since(Instant::now());
+            match kept.unwrap_or_else(|| self.lines.recv_timeout(left)) {
                 Ok(line) => match wanted(&line) {
                     Some(found) => return found,
                     None => before.push(line),
@@ -71,6 +76,15 @@ impl Background {
             Line::Out(text) => Some(text.clone()),
             Line::Err(_) => None,
         })
+    }
+
+    /// Whether it says nothing for so long; what it says instead is kept for whoever waits next.
+    pub fn is_silent(&self, moment: Duration) -> bool {
+        let mut kept = self.kept.borrow_mut();
+        if kept.is_none() {
+            *kept = self.lines.recv_timeout(moment).ok();
+        }
+        kept.is_none()
     }
 
     pub fn tell(&mut self, line: &str) {
@@ -99,7 +113,7 @@ impl Background {
         let deadline = Instant::now() + limit;
         let status = wait_within(&mut self.child, deadline);
         assert!(Instant::now() < deadline, "the process does not end");
-        (status.code().unwrap_or(-1), self.lines.iter().collect())
+        (status.code().unwrap_or(-1), self.kept.take().into_iter().chain(self.lines.iter()).collect())
     }
 }
 

@@ -1,6 +1,5 @@
 //! A node's own socket: what it says of itself, and the few things that the agent tells it.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use reqwest::{Method, Response};
@@ -8,7 +7,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::agent::lines::JsonLines;
-use crate::api::config::{NodeEntry, OptionValue};
+use crate::api::config::{NodeConfig, NodeEntry};
 use crate::api::node::NodeView;
 use crate::api::paths::ClusterDir;
 
@@ -49,10 +48,10 @@ impl NodeClient {
         response.error_for_status().map(drop).map_err(|error| root_cause(&error))
     }
 
-    /// `POST /v1/options`: the layout's options; the node takes those that need no restart.
-    pub async fn push_options(&self, options: &BTreeMap<String, OptionValue>) -> Result<(), String> {
-        let body = serde_json::to_vec(options).map_err(|error| error.to_string())?;
-        let response = self.send(Method::POST, "v1/options", Some(body)).await?;
+    /// `POST /v1/config`: the node's configuration; the node takes what needs no restart.
+    pub async fn push_config(&self, config: &NodeConfig) -> Result<(), String> {
+        let body = serde_json::to_vec(config).map_err(|error| error.to_string())?;
+        let response = self.send(Method::POST, "v1/config", Some(body)).await?;
         response.error_for_status().map(drop).map_err(|error| root_cause(&error))
     }
 

@@ -206,7 +206,7 @@ async fn serve_node(dir: ClusterDir, name: String) {
     let router = Router::new()
         .route("/v1/watch", get(watch))
         .route("/v1/node", get(move || async move { view }))
-        .route("/v1/options", post(async || ()))
+        .route("/v1/config", post(async || ()))
         .route("/v1/layout", post(layout));
     let socket = dir.node_socket(&name);
     let _ = fs::remove_file(&socket);

@@ -22,12 +22,14 @@ const MAX_PLAN_BYTES: u64 = 64 << 20;
 /// Performs what `zeek-cluster plan` shows, and nothing else: brings each node's files and this program to every host,
 /// switches all hosts to them when all have them, then stops what the layout no longer has, starts what does not run
 /// (loggers first, then the manager, the proxies and the workers) and restarts what changed. It ends when every node has
-/// joined the cluster, or at the deadline (60 s unless `--timeout` says otherwise). Doing it again changes nothing.
+/// joined the cluster, when the manager does not come up, without which nobody joins, or at the deadline (60 s unless
+/// `--timeout` says otherwise). Doing it again changes nothing.
 ///
 /// Changed nodes restart part by part, type after type: one node first, then as many as `--max-unavailable` allows, each
 /// part only when the one before is up again (its process runs, has joined, and sees a logger). When the change keeps old
-/// and new nodes from working together (keys, the manager's address), all restart at once. A node whose table of nodes
-/// alone changed is told and does not restart.
+/// and new nodes from working together (keys, the manager's address), all restart at once. What a running node takes over
+/// restarts nobody: its table of nodes, intervals of clones, pings and handshakes, limits of pools, what metrics are kept,
+/// and how log files are flushed, rotated, compressed and kept; `plan` says which it is. A real Zeek restarts for each.
 ///
 /// When staging fails on a host that was reached, no host is switched, unless `--allow-partial` is given. A host that cannot
 /// be reached costs its own nodes only; deploy again when it is back. Nodes of a host that the layout no longer has are

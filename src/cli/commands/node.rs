@@ -56,6 +56,19 @@ enum Sub {
         #[arg(value_name = "MORE", hide = true)]
         more: Vec<String>,
     },
+    /// Bring the logs that a node left open into the archive (agents run this)
+    #[command(hide = true)]
+    ArchiveLeftovers {
+        /// The node, which does not run
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// The cluster's folder on this host, `BASE/CLUSTER`
+        #[arg(long, value_name = "DIR")]
+        dir: PathBuf,
+        /// What the node was started with
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
     /// Let Zeek read the scripts of a staged release (`check` and `deploy` run this)
     #[command(hide = true)]
     Check {
@@ -77,6 +90,9 @@ impl Node {
             Sub::ArchiveLog { name: node, dir, file, base, opened, closed, more: _ } => {
                 let request = ArchiveRequest { dir: ClusterDir::new(dir), node, file, base, opened, closed };
                 node::archive_log(&request).map_err(Failure::here)?;
+            }
+            Sub::ArchiveLeftovers { name: _, dir, config } => {
+                node::archive_leftovers(&ClusterDir::new(dir), &config).map_err(Failure::here)?;
             }
             Sub::Check { release, dir } => {
                 let checked = node::check(&ClusterDir::new(dir), &release).map_err(Failure::here)?;

@@ -41,6 +41,35 @@ pub struct StoreInfo {
     pub clone_mutation_buffer_interval: Duration,
 }
 
+/// What a clone waits for its master, and how long; it may change while the clone works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CloneIntervals {
+    /// [`StoreInfo::clone_resync_interval`].
+    pub resync: Duration,
+    /// [`StoreInfo::clone_stale_interval`].
+    pub stale: Option<Duration>,
+    /// [`StoreInfo::clone_mutation_buffer_interval`].
+    pub mutation_buffer: Duration,
+}
+
+impl StoreInfo {
+    /// The intervals that a clone obeys.
+    pub fn clone_intervals(&self) -> CloneIntervals {
+        CloneIntervals {
+            resync: self.clone_resync_interval,
+            stale: self.clone_stale_interval,
+            mutation_buffer: self.clone_mutation_buffer_interval,
+        }
+    }
+
+    /// Takes other intervals.
+    pub fn set_clone_intervals(&mut self, intervals: CloneIntervals) {
+        self.clone_resync_interval = intervals.resync;
+        self.clone_stale_interval = intervals.stale;
+        self.clone_mutation_buffer_interval = intervals.mutation_buffer;
+    }
+}
+
 /// What the options of the cluster say about stores.
 #[derive(Clone, Debug)]
 pub struct Definitions {

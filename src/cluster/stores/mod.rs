@@ -30,7 +30,7 @@ mod tests;
 
 pub use backend::{Backend, BackendError, Entries, Entry, Scan, Writer};
 pub use error::{CreateError, Refusal, StoreError};
-pub use info::{BackendOptions, Definitions, Persistence, StoreInfo};
+pub use info::{BackendOptions, CloneIntervals, Definitions, Persistence, StoreInfo};
 pub use master::Master;
 pub use memory::Memory;
 pub use message::{Message, Update};

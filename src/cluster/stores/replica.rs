@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::backend::{Entries, Entry};
 use super::error::StoreError;
-use super::info::StoreInfo;
+use super::info::{CloneIntervals, StoreInfo};
 use super::master::{HEARTBEAT, WINDOW};
 use super::memory::Memory;
 use super::message::{Answers, Message, Update, split};
@@ -71,6 +71,11 @@ struct Known {
     node: String,
 }
 
+/// How often the master is looked for, at the most.
+fn resync(intervals: CloneIntervals) -> Duration {
+    intervals.resync.max(Duration::from_millis(10))
+}
+
 /// A write that is not acknowledged.
 #[derive(Debug)]
 struct Pending {
@@ -88,7 +93,7 @@ impl Replica {
         Replica {
             store: info.name.clone(),
             node: node.to_owned(),
-            resync: info.clone_resync_interval.max(Duration::from_millis(10)),
+            resync: resync(info.clone_intervals()),
             stale: info.clone_stale_interval,
             buffer: info.clone_mutation_buffer_interval,
             data: Memory::default(),
@@ -110,6 +115,14 @@ impl Replica {
             sent_again: Duration::ZERO,
             progress: now.elapsed,
         }
+    }
+
+    /// Obeys other intervals from now on.
+    pub fn set_intervals(&mut self, intervals: CloneIntervals, now: Now) {
+        self.resync = resync(intervals);
+        self.stale = intervals.stale;
+        self.buffer = intervals.mutation_buffer;
+        self.next_look = self.next_look.min(now.elapsed + self.resync);
     }
 
     /// The epoch of the master that the copy is of, and the number of the last update in it.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, broadcast, mpsc, oneshot};
 
 use super::error::StoreError;
+use super::info::CloneIntervals;
 use super::message::Update;
 use super::operation::{Answer, Kind, Operation};
 use super::query::Query;
@@ -68,6 +69,8 @@ pub enum Asked {
     Query(Query, oneshot::Sender<Result<Data, StoreError>>),
     /// A look.
     Status(oneshot::Sender<StoreStatus>),
+    /// Other intervals of a clone.
+    Intervals(CloneIntervals),
     /// Somebody watches from now on.
     Watch(oneshot::Sender<broadcast::Receiver<Update>>),
 }
@@ -152,6 +155,14 @@ impl Store {
         let (reply, answer) = oneshot::channel();
         self.send(Asked::Operation(operation, reply)).await?;
         answer.await.map_err(|_| self.closed())?
+    }
+
+    /// Has a clone obey other intervals from now on; to a master they mean nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Closed`].
+    pub async fn set_clone_intervals(&self, intervals: CloneIntervals) -> Result<(), StoreError> {
+        self.send(Asked::Intervals(intervals)).await
     }
 
     /// Answers any query.

@@ -149,3 +149,23 @@ fn hooks_see_every_subscription_and_may_veto_a_log_record_only() {
     let written = (record.ts, record.node.as_str(), record.message.as_str());
     assert_eq!(written, (1e9, "worker-1", "all is well"));
 }
+
+#[test]
+fn limits_of_a_pool_that_change_move_its_members_and_their_subscriptions() {
+    let mut core = Core::new(settings("proxy-2", &["manager", "proxy-1", "proxy-2"]), Hooks::default());
+    let pool = "zeek.cluster.pool.proxy";
+    assert!(subscribed(&core.step(Input::Start, NOW)).contains(&pool));
+    let effects = core.step(Input::PoolSpecs(Box::new(limited_proxies(1, false))), NOW);
+    assert!(effects.contains(&Effect::Unsubscribe(pool.to_owned())), "{effects:?}");
+    let members = |core: &Core| core.pools().pool(PoolId::PROXY).expect("predefined").nodes().len();
+    assert_eq!(members(&core), 1);
+    assert_eq!(core.step(Input::PoolSpecs(Box::new(limited_proxies(1, false))), NOW), [], "the same again");
+
+    // More than the layout has: nothing changes before a layout that has them.
+    core.step(Input::PoolSpecs(Box::new(limited_proxies(3, true))), NOW);
+    assert_eq!(members(&core), 1);
+    let more = ["manager", "proxy-1", "proxy-2", "proxy-3"].map(entry).to_vec();
+    let effects = core.step(Input::Layout(more), NOW);
+    assert_eq!(subscribed(&effects), [pool]);
+    assert_eq!(members(&core), 3);
+}

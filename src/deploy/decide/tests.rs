@@ -160,14 +160,14 @@ fn a_changed_key_restarts_its_nodes_and_is_named() {
 }
 
 #[test]
-fn an_option_of_the_layout_is_a_reason_with_both_values_and_the_file_shows_it() {
+fn a_key_of_the_layout_is_a_reason_with_both_values_and_the_file_shows_it() {
     let layout = |expire: &str| {
         test_layout(&format!("{HOSTS}  worker: {{ type: worker, host: sensor-1 }}\nlogging: {{ expire: {expire} }}\n"))
     };
     let (old, new) = (release_of(&layout("1day"), "a"), release_of(&layout("2days"), "a"));
     let plan = plan(&new, running(&old));
     let why = "`logging.expire_s` 86400 -> 172800";
-    assert!(changes(&plan).contains(&format!("head: restart logger: {why}")), "{plan:#?}");
+    assert!(changes(&plan).contains(&format!("head: update logger: {why}")), "{plan:#?}");
     let file = plan.hosts[0].files.iter().find(|file| file.path.ends_with("logger.yaml")).unwrap();
     let diff = file.diff.as_deref().unwrap();
     assert!(diff.contains("-  expire_s: 86400") && diff.contains("+  expire_s: 172800"), "{diff}");

@@ -6,10 +6,12 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::api::agent::{AgentStatus, NodeState, NodeStatus};
 use crate::api::outcome::{ErrorInfo, Kind, Outcome};
+use crate::data::NodeType;
 use crate::deploy::ledger::{self, Place, Trouble};
 use crate::deploy::progress::{Event, Progress};
 use crate::deploy::site::Site;
 use crate::faults;
+use crate::layout::Layout;
 
 /// The step's word.
 pub(in crate::deploy) const STEP: &str = "joined";
@@ -23,12 +25,27 @@ pub(in crate::deploy) enum Gate {
     WithLogger(Duration),
 }
 
-/// Waits for `nodes` of one host until `deadline`; one outcome per node. Nobody is stopped for being late.
+/// The node without which nobody joins.
+pub(in crate::deploy) fn hub(layout: &Layout) -> Option<&str> {
+    let mut nodes = layout.nodes.iter();
+    nodes.find(|node| node.node_type == NodeType::Manager).map(|node| node.name.as_str())
+}
+
+/// What becomes of a node that was waited for until the hub was known not to come up.
+pub(in crate::deploy) fn not_waited_for(host: &str, name: &str, hub: &str) -> Outcome {
+    let what = format!("not waited for any longer: {hub}, without which nobody joins, did not come up");
+    let error = ErrorInfo { what, hint: Some(format!("zeek-cluster output {hub}")) };
+    Trouble { error, ..Trouble::skipped(STEP, String::new()) }.outcome(name, host)
+}
+
+/// Waits for `nodes` of one host until `deadline`; one outcome per node. Nobody is stopped for being late. When the `hub` is
+/// among them and does not come up, the others are waited for no longer.
 pub(in crate::deploy) async fn run(
     site: &Site,
     nodes: &[String],
     deadline: Instant,
     gate: Gate,
+    hub: Option<&str>,
     progress: &dyn Progress,
 ) -> Result<Vec<Outcome>, Trouble> {
     let trouble = |error| site.trouble(STEP, &error);
@@ -52,6 +69,10 @@ pub(in crate::deploy) async fn run(
             None => true,
         });
         last = Some(status);
+        let is_lost = |hub: &&str| outcomes.iter().any(|outcome| outcome.target == *hub && !outcome.kind.is_success());
+        if let Some(hub) = hub.filter(is_lost) {
+            outcomes.extend(late.drain(..).map(|name| not_waited_for(&site.host, &name, hub)));
+        }
     }
     outcomes.extend(late.iter().map(|name| too_late(&site.host, name, last.as_ref(), gate)));
     Ok(outcomes)

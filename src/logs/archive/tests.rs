@@ -27,7 +27,8 @@ impl Bench {
         let told = Arc::clone(&reports);
         let sink = Arc::new(move |report: &Report, _| told.lock().unwrap().push(report.to_string()));
         let reporter = Arc::new(Reporter::new(Some(sink)));
-        let archive = Archive { options, reporter, figures: Arc::default() };
+        let tuning = Arc::new(RwLock::new(options.tuning()));
+        let archive = Archive { options, tuning, reporter, figures: Arc::default() };
         Bench { folder, archive, reports }
     }
 
@@ -192,4 +193,21 @@ fn what_a_real_zeek_rotated_gets_its_name_in_the_archive() {
     assert!(archive_rotated(&options, nonsense).unwrap_err().to_string().starts_with("later is no time"));
     assert_eq!(archive_zeek_leftovers(&options).unwrap(), 1);
     assert!(!file.exists() && current.join("conn.log").exists());
+}
+
+#[test]
+fn what_a_killed_node_left_open_or_rotated_is_archived_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let current = folder.path().join("logs/current/logger");
+    fs::create_dir_all(&current).unwrap();
+    let options = LoggerOptions::new("logger", &current, folder.path().join("logs"));
+    let queued = QUEUED.rsplit('/').next().unwrap();
+    for name in ["conn.log", "dns.log.gz", "conn.2026-01-31-13-00-00.log", queued] {
+        fs::write(current.join(name), name).unwrap();
+    }
+    fs::write(current.join("empty.log"), "").unwrap();
+    fs::write(current.join("notes.txt"), "no log").unwrap();
+    assert_eq!(archive_leftovers(&options).unwrap(), 4);
+    assert_eq!(sorted_names(&current).unwrap(), ["notes.txt"]);
+    assert_eq!(archive_leftovers(&options).unwrap(), 0);
 }

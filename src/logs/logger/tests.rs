@@ -203,6 +203,21 @@ fn files_rotate_while_batches_arrive() {
 }
 
 #[test]
+fn a_logger_that_works_takes_over_how_files_are_rotated_and_compressed() {
+    let bench = Bench::new(|options| options.flush_interval = Duration::from_secs(3600));
+    bench.write(&count(1));
+    bench.wait_for("test.log", 9);
+    let options = LoggerOptions::new("logger-1", bench.folder.path(), bench.folder.path());
+    bench.logger.tune(&LoggerOptions { rotation_interval: Duration::from_secs(1), compress: true, ..options });
+    while bench.logger.counters().archived_files == 0 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let archived = bench.archived();
+    let (name, text) = archived.first_key_value().expect("a file");
+    assert!(name.ends_with(".log.gz") && text.contains("\n1\n"), "{archived:?}");
+}
+
+#[test]
 fn a_batch_with_other_columns_is_refused_in_zeeks_words() {
     let bench = Bench::new(|_| {});
     bench.write(&count(1));

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::batches::Logs;
-use super::cluster::Cluster;
+use super::cluster::{Cluster, Services};
 use super::error::ClusterError;
 use super::events::Events;
 use crate::api::config::{Compress, LogFormat, LoggingConfig, NodeConfig, OptionValue, ZeromqEndpoints};
@@ -16,10 +16,13 @@ use crate::cluster::pools::{PoolId, PoolSpec};
 use crate::cluster::{Hooks, LogRecord, Verdict, Wish};
 use crate::data::NodeType;
 use crate::layout::{Layout, Node, nodeset, options};
+use crate::node::core_task::Doors;
+use crate::node::metrics::{self, Members, Metrics, Serving};
 use crate::node::options::Redefs;
 use crate::node::wiring::{LogsTo, Running, Wiring};
 use crate::node::{Keys, NodeError, Stores, config, identity, roles, stores};
 use crate::render;
+use crate::telemetry;
 use crate::websocket::WebSocketServers;
 
 /// Events that wait for the program unless told otherwise; as many as wait for the core (`onloop_queue_hwm`).
@@ -145,7 +148,8 @@ impl ClusterBuilder {
     }
 
     /// `Cluster::init`: starts the member on the current tokio runtime, and waits until the hub is connected and the node's
-    /// own subscriptions are in effect there. Other nodes come up afterwards, each with a `Cluster::node_up`.
+    /// own subscriptions are in effect there. Where the layout gives the node a `metrics_port`, `/metrics` is served there, and on
+    /// a manager `/services.json`. Other nodes come up afterwards, each with a `Cluster::node_up`.
     ///
     /// A future that is dropped leaves nothing running.
     ///
@@ -192,11 +196,31 @@ impl ClusterBuilder {
         if let Some(websocket) = &config.websocket {
             websockets.listen_websocket(redefs.websocket(websocket)?).map_err(NodeError::from)?;
         }
+        let mut serving = match metrics::server(&config, &redefs)? {
+            None => None,
+            Some(server) => {
+                let mut registry = metrics::registry(&config, &redefs)?;
+                wired.register(&mut registry);
+                let told = websockets.clone();
+                registry.add(move |families| telemetry::websocket(&told.figures(), families));
+                registry.add(server.teller());
+                let Doors { handle, requests, .. } = &wired.doors;
+                let members = Members { core: handle.clone(), stores: stores.clone() };
+                let source = Metrics::new(requests.clone(), Some(members), registry, redefs.callback_timeout()?);
+                Some(Serving::start(server, source))
+            }
+        };
         let (running, doors) = wired.run();
         let connected = match within.is_zero() {
             true => Ok(Ok(())),
             false => timeout(within, heard.confirmed()).await,
         };
+        if !matches!(connected, Ok(Ok(())))
+            && let Some(serving) = serving.take()
+        {
+            // The port is free when the caller hears of it.
+            serving.end().await?;
+        }
         match connected {
             Ok(Ok(())) => {}
             Ok(Err(_)) => return Err(why_it_ended(running).await.into()),
@@ -208,7 +232,13 @@ impl ClusterBuilder {
                 return Err(ClusterError::NotConnected { endpoint, within, reason });
             }
         }
-        let cluster = Cluster::new(config, topics, doors, running, (heard.tuner(), stores, websockets));
+        let cluster = Cluster::new(
+            config,
+            topics,
+            doors,
+            running,
+            Services { tuner: heard.tuner(), stores, websockets, serving },
+        );
         Ok((cluster, Events::new(heard)))
     }
 

@@ -17,6 +17,7 @@ use crate::layout::Layout;
 use crate::node::NodeError;
 use crate::node::Stores;
 use crate::node::core_task::{self, Doors, Requests};
+use crate::node::metrics::Serving;
 use crate::node::wiring::Running;
 use crate::websocket::{ListenError, WebSocketServerOptions, WebSocketServers};
 
@@ -74,7 +75,16 @@ struct Member {
     stores: Stores,
     websockets: WebSocketServers,
     /// Taken by whoever closes.
-    running: Mutex<Option<Running>>,
+    running: Mutex<Option<(Running, Option<Serving>)>>,
+}
+
+/// What runs beside a member's core.
+pub(super) struct Services {
+    pub(super) tuner: Tuner,
+    pub(super) stores: Stores,
+    pub(super) websockets: WebSocketServers,
+    /// Where the layout has a `metrics_port`.
+    pub(super) serving: Option<Serving>,
 }
 
 impl Cluster {
@@ -94,11 +104,12 @@ impl Cluster {
         topics: Topics,
         doors: Doors,
         running: Running,
-        (tuner, stores, websockets): (Tuner, Stores, WebSocketServers),
+        services: Services,
     ) -> Cluster {
         let Doors { requests, handle, views } = doors;
         let node_id = views.borrow().id.clone();
-        let running = Mutex::new(Some(running));
+        let Services { tuner, stores, websockets, serving } = services;
+        let running = Mutex::new(Some((running, serving)));
         let member = Member { config, node_id, topics, handle, tuner, requests, stores, websockets, running };
         Cluster { member: Arc::new(member) }
     }
@@ -118,7 +129,8 @@ impl Cluster {
         self.entry().map_or(NodeType::None, |entry| entry.node_type)
     }
 
-    /// `Cluster::local_node_metrics_port`; none stands for the reference's `0/unknown`: no layout, or no port there.
+    /// `Cluster::local_node_metrics_port`, where `/metrics` is served; none stands for the reference's `0/unknown`: no layout,
+    /// or no port there.
     pub fn local_node_metrics_port(&self) -> Option<u16> {
         self.entry().and_then(|entry| entry.metrics_port)
     }
@@ -365,11 +377,16 @@ impl Cluster {
     /// The reason why a part of the member had ended before, or could not end.
     pub async fn close(self) -> Result<(), NodeError> {
         let running = self.member.running.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(running) = running else { return Ok(()) };
+        let Some((running, serving)) = running else { return Ok(()) };
         // What these say last still goes out.
         self.member.websockets.end().await;
         self.member.stores.close().await;
-        running.end().await
+        let served = match serving {
+            Some(serving) => serving.end().await,
+            None => Ok(()),
+        };
+        running.end().await?;
+        served
     }
 
     fn entry(&self) -> Option<&NodeEntry> {

@@ -36,11 +36,13 @@ fn free_ports() -> u16 {
 }
 
 fn layout(text: &str) -> Layout {
-    let text = format!("port: {}\n{text}", free_ports());
+    let port = free_ports();
+    // The last of the eight.
+    let text = format!("port: {port}\n{}", text.replace("METRICS", &(port + 7).to_string()));
     parse_layout(&text, "test.yaml").expect("a layout")
 }
 
-const TWO: &str = "nodes:\n  manager: { type: manager }\n  worker-1: { type: worker, metrics_port: 9911 }\n";
+const TWO: &str = "nodes:\n  manager: { type: manager }\n  worker-1: { type: worker, metrics_port: METRICS }\n";
 
 const THREE: &str = "\
 logging: { compress: none }
@@ -103,6 +105,16 @@ fn ping(n: u64) -> crate::data::Event {
     Cluster::make_event("My::ping", vec![Data::Count(n)])
 }
 
+/// The answer to `GET /metrics` on a port of loopback.
+async fn scrape(port: u16) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.expect("somebody listens");
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: here\r\n\r\n").await.expect("it reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("it answers");
+    answer
+}
+
 #[test]
 fn two_members_meet_and_know_who_they_are() {
     run(async {
@@ -115,7 +127,14 @@ fn two_members_meet_and_know_who_they_are() {
 
         assert!(worker.is_enabled());
         assert_eq!((worker.node(), worker.local_node_type()), ("worker-1", NodeType::Worker));
-        assert_eq!((worker.local_node_metrics_port(), manager.local_node_metrics_port()), (Some(9911), None));
+        assert_eq!(manager.local_node_metrics_port(), None);
+        let port = worker.local_node_metrics_port().expect("the layout has one");
+        let page = scrape(port).await;
+        assert!(page.contains("zeek_cluster_node_joined{node=\"worker-1\"} 1\n"), "{page}");
+        assert!(
+            page.contains("\nprocess_resident_memory_bytes{") && page.contains("\nexposer_scrapes_total 0\n"),
+            "{page}"
+        );
         assert_eq!(worker.node_topic("a"), "zeek.cluster.node.a.");
         assert_eq!(worker.nodeid_topic("x"), "zeek.cluster.nodeid.x.");
         let count = |t| async move { (worker.get_node_count(t).await, worker.get_active_node_count(t).await, worker) };

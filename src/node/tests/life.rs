@@ -89,18 +89,6 @@ fn the_socket_tells_options_and_takes_a_layout() {
     let linger = &options["Cluster::Backend::ZeroMQ::linger_ms"];
     assert_eq!((linger.value.as_str(), linger.origin.as_str()), ("500", "default"));
 
-    // Those that it can take over while it runs it takes, the others wait for its next start.
-    let given = r#"{"Cluster::Backend::ZeroMQ::hello_expiration":"20sec","Cluster::Backend::ZeroMQ::linger_ms":7}"#;
-    let (status, body) = cluster.request("manager", "POST /v1/options", given);
-    assert_eq!(status, 204, "{body}");
-    let (_, body) = cluster.request("manager", "GET /v1/options", "");
-    let options: std::collections::BTreeMap<String, OptionView> = serde_json::from_str(&body).unwrap();
-    assert_eq!(options["Cluster::Backend::ZeroMQ::hello_expiration"].origin, "layout");
-    assert_eq!(options["Cluster::Backend::ZeroMQ::linger_ms"].value, "500");
-    let given = r#"{"Cluster::Backend::ZeroMQ::hello_expiration":"soon"}"#;
-    let (status, body) = cluster.request("manager", "POST /v1/options", given);
-    assert_eq!(status, 422, "{body}");
-
     let mut nodes = cluster.nodes.clone();
     nodes.push(crate::api::config::NodeEntry { name: "worker-2".to_owned(), ..nodes[1].clone() });
     let (status, body) = cluster.request("manager", "POST /v1/layout", &serde_json::to_string(&nodes).unwrap());

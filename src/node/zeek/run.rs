@@ -18,9 +18,10 @@ use crate::api::config::{NodeConfig, ZeekConfig};
 use crate::api::node::NodeView;
 use crate::api::paths::ClusterDir;
 use crate::cluster::stores::Definitions;
-use crate::node::api::{Api, LiveOptions, Socket};
+use crate::node::api::{Api, Socket};
 use crate::node::core_task::Request;
 use crate::node::error::NodeError;
+use crate::node::live::{Live, Parts};
 use crate::node::metrics::{self, Metrics};
 use crate::node::options::Redefs;
 use crate::node::view::wall_clock;
@@ -64,7 +65,7 @@ pub(in crate::node) async fn run(
     survivor::remember(&record, child.pid)?;
     tracing::info!(node = %config.name, zeek = %install.zeek.display(), version = %install.version, pid = child.pid, "started");
     let parent = Parent::new(config, &install, child, keys)?;
-    parent.work(config, socket, stop).await
+    parent.work(config, dir, socket, stop).await
 }
 
 /// As the agent started it; a replaced file keeps its old name here.
@@ -97,14 +98,20 @@ impl Parent {
         Ok(Parent { child, sight, seen, views, requests, asks })
     }
 
-    async fn work(mut self, config: &NodeConfig, socket: Socket, stop: CancellationToken) -> Result<(), NodeError> {
+    async fn work(
+        mut self,
+        config: &NodeConfig,
+        dir: &ClusterDir,
+        socket: Socket,
+        stop: CancellationToken,
+    ) -> Result<(), NodeError> {
         let redefs = Redefs::new(config);
         let registry = metrics::registry(config, &redefs)?;
         let metrics = Metrics::new(self.asks.clone(), None, registry, redefs.callback_timeout()?);
         let api = Api {
             core: self.asks.clone(),
             views: self.views.subscribe(),
-            options: Arc::new(LiveOptions::new(config)),
+            live: Arc::new(Live::new(config, dir, Parts::default())),
             metrics,
             // Zeek's stores and ours do not know each other (`cluster.md` 3.1).
             stores: Stores::new(None, Definitions::default()),

@@ -17,6 +17,10 @@ struct Node {
 }
 
 impl Source for Node {
+    fn within(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+
     async fn families(&self) -> Result<Vec<MetricFamily>, String> {
         if self.hangs {
             std::future::pending::<()>().await;
@@ -65,7 +69,7 @@ fn serve(node: Node) -> Running {
             registry.add(server.teller());
             let node = Node { registry: Arc::new(registry), ..node };
             sender.send(server.address()).unwrap();
-            server.serve(node, Duration::from_secs(1), token).await
+            server.serve(node, token).await
         })
     });
     Running { address: receiver.recv().unwrap(), stop, thread: Some(thread) }
@@ -94,12 +98,16 @@ fn the_page_comes_in_the_format_that_was_asked_for() {
     assert!(head.starts_with("http/1.1 200") && head.contains("content-type: text/plain; version=0.0.4"), "{head}");
     let body = String::from_utf8(body).unwrap();
     assert!(body.contains("\nevents_total{node=\"n\"} 3\n") && body.contains("\nexposer_scrapes_total 0\n"), "{body}");
+    assert!(body.contains("\nexposer_request_latencies_count 0\n"), "{body}");
+    assert!(body.contains("\nexposer_request_latencies{quantile=\"0.99\"} NaN\n"), "{body}");
 
     let (head, body) = get(&server, "/metrics", "Accept: application/openmetrics-text; version=1.0.0\r\n");
     assert!(head.contains("content-type: application/openmetrics-text; version=1.0.0"), "{head}");
     let body = String::from_utf8(body).unwrap();
     assert!(body.contains("# TYPE events counter\n") && body.ends_with("# EOF\n"), "{body}");
     assert!(body.contains("\nexposer_scrapes_total 1\n"), "{body}");
+    assert!(body.contains("\nexposer_request_latencies_count 1\n"), "{body}");
+    assert!(!body.contains("NaN"), "{body}");
 }
 
 #[test]

@@ -29,5 +29,5 @@ mod transport;
 mod tests;
 
 pub use hub::{Hub, HubCounters};
-pub use options::{HubOptions, Keys, Options, StartError};
+pub use options::{HubOptions, Keys, Options, StartError, Tuning};
 pub use transport::{ZeromqTransport, start};

@@ -63,6 +63,15 @@ pub struct Options {
     pub heartbeat_timeout: Duration,
 }
 
+/// What of the options can change while the sockets are open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tuning {
+    /// [`Options::linger`].
+    pub linger: Duration,
+    /// [`Options::poll_max_messages`].
+    pub poll_max_messages: usize,
+}
+
 impl Options {
     /// Zeek's defaults, for a node without logger endpoints.
     pub fn new(node_id: impl Into<String>) -> Options {

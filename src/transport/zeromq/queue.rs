@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::event::{EventfdFlags, eventfd};
 
+use super::options::Tuning;
 use crate::transport::{EventFrame, LogFrame, SendError};
 
 /// Events and log batches that wait for the transport thread. Source: `zeromq.md` 1.5 (two default high-water marks).
@@ -21,13 +22,14 @@ pub(super) enum Command {
     Unsubscribe(Vec<u8>),
     Publish(EventFrame),
     PushLog(LogFrame),
+    Tune(Tuning),
 }
 
 impl Command {
     fn limit(&self) -> usize {
         match self {
             Command::Publish(_) | Command::PushLog(_) => LIMIT,
-            Command::Subscribe(_) | Command::Unsubscribe(_) => HARD_LIMIT,
+            Command::Subscribe(_) | Command::Unsubscribe(_) | Command::Tune(_) => HARD_LIMIT,
         }
     }
 }

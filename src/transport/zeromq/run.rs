@@ -12,7 +12,7 @@ use super::counters::Figures;
 use super::curve::Answer;
 use super::hub::refused_client;
 use super::monitor::{self, Change, Dialled, Event, EventKind, Reports, Retry, Security};
-use super::options::Options;
+use super::options::{Options, Tuning};
 use super::queue::{Command, Queue};
 use super::socket::{Errno, Kind, Opt, Pollable, Socket, poll};
 use super::sockets::{NodeSockets, Watched};
@@ -206,6 +206,15 @@ impl Runner {
                     }
                 }
             },
+            Command::Tune(tuning) => self.tune(tuning),
+        }
+    }
+
+    fn tune(&mut self, tuning: Tuning) {
+        self.options.poll_max_messages = tuning.poll_max_messages;
+        self.options.linger = tuning.linger;
+        if let Err(errno) = self.sockets.set_linger(tuning.linger) {
+            tracing::error!(error = %errno, "the linger time could not be changed");
         }
     }
 

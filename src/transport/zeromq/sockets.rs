@@ -1,5 +1,7 @@
 //! A node's own sockets, with the options of `zeromq.md` 1.4.
 
+use std::time::Duration;
+
 use super::curve::{self, Zap};
 use super::options::{Options, StartError};
 use super::socket::{Context, ContextOptions, Errno, Kind, Opt, Socket, millis};
@@ -49,6 +51,12 @@ impl NodeSockets {
         };
         let push = push(&context, options)?;
         Ok(NodeSockets { xpub, xsub, pull, push, zap, log_endpoint })
+    }
+
+    /// `linger_ms`, which counts when the sockets close.
+    pub(super) fn set_linger(&self, linger: Duration) -> Result<(), Errno> {
+        self.xpub.socket.set(Opt::Linger, millis(linger))?;
+        self.push.socket.set(Opt::Linger, millis(linger))
     }
 }
 

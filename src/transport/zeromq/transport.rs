@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use super::counters::Figures;
 use super::hub::{Hub, HubCounters};
-use super::options::{Options, StartError};
+use super::options::{Options, StartError, Tuning};
 use super::queue::{Command, Queue};
 use super::run::{RESERVE, Runner};
 use super::sockets::NodeSockets;
@@ -66,6 +66,11 @@ impl ZeromqTransport {
     /// Figures of the hub, if it runs here.
     pub fn hub_counters(&self) -> Option<HubCounters> {
         self.hub.as_ref().map(Hub::counters)
+    }
+
+    /// Takes over what can change while the sockets are open; a transport that closes has no use for it.
+    pub fn tune(&self, tuning: Tuning) {
+        let _closing = self.queue(Command::Tune(tuning));
     }
 
     fn queue(&self, command: Command) -> Result<(), SendError> {

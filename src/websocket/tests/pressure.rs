@@ -4,7 +4,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use super::client::{Client, Raw, Served, message, next, within};
-use crate::cluster::{ClusterEvent, Heard};
+use crate::cluster::{ClusterEvent, Heard, Kept};
 use crate::data::{Data, Event};
 
 const CLIENTS: usize = 50;
@@ -113,5 +113,33 @@ async fn without_pings_nobody_is_pinged() {
     let mut raw = Raw::upgraded(served.address).await;
     raw.send(b"\x81\x02[]").await;
     assert_eq!(raw.frame().await.0, 0x81, "the acknowledgement is the first frame");
+    served.end().await;
+}
+
+#[tokio::test]
+async fn a_client_is_pinged_as_often_as_the_node_is_told_while_it_is_there() {
+    let served = Served::with(|options| options.ping_interval = Duration::ZERO);
+    let mut raw = Raw::upgraded(served.address).await;
+    raw.send(b"\x81\x02[]").await;
+    assert_eq!(raw.frame().await.0, 0x81, "the acknowledgement is the first frame");
+    served.servers.set_ping_interval(Duration::from_secs(1));
+    assert_eq!(raw.frame().await.0, 0x89, "a ping, at once");
+    // One that never answers is let go of at the next one.
+    assert_eq!(raw.frame().await.0, 0x88);
+    served.end().await;
+}
+
+#[tokio::test]
+async fn figures_of_clients_by_topic_are_kept_as_soon_as_they_are_wanted() {
+    let served = Served::start();
+    let mut client = served.subscriber("[]").await;
+    client.publish("t", "ping", 1).await;
+    client.pinged().await;
+    let pairs = |served: &Served| served.servers.figures().apps["unknown"].traffic.outgoing.pairs.len();
+    assert_eq!(pairs(&served), 0);
+    served.servers.keep(Kept { verbose: true, ..Kept::default() });
+    client.publish("t", "ping", 2).await;
+    client.pinged().await;
+    assert_eq!(pairs(&served), 1);
     served.end().await;
 }

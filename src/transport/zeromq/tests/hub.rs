@@ -9,8 +9,8 @@ use super::relay::Relay;
 use super::{Real, hub, hub_options, member, node_options, until};
 use crate::transport::conformance::event;
 use crate::transport::zeromq::socket::{Context, ContextOptions, Kind};
-use crate::transport::zeromq::{Hub, HubOptions, Options, StartError, start};
-use crate::transport::{Inbound, LinkEvent, SendError};
+use crate::transport::zeromq::{Hub, HubOptions, Options, StartError, Tuning, start};
+use crate::transport::{Inbound, LinkEvent, LogFrame, SendError, Transport};
 
 /// `zeromq.md` 8.4: with Zeek's proxy the healthy subscriber gets nothing any more, and nobody new is seen.
 #[test]
@@ -357,6 +357,25 @@ fn octets_of_batches_that_are_held_push_back_to_the_senders_of_logs() {
 }
 
 /// `zeromq.md` 8.3: no logger, no room, no blocking.
+#[test]
+fn a_linger_time_that_is_changed_counts_when_the_node_closes() {
+    let hub = hub();
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound");
+    let options = Options {
+        connect_log_endpoints: vec![format!("tcp://{nobody}")],
+        linger: Duration::from_secs(600),
+        ..node_options("w", &hub)
+    };
+    let (transport, _inbox) = start(options).expect("sockets");
+    let batch = LogFrame { sender: "w".into(), format: "f".into(), payload: "p".into() };
+    transport.push_log(batch).expect("room");
+    until("the batch is handed over", || transport.counters().logs_sent == 1);
+    transport.tune(Tuning { linger: Duration::ZERO, poll_max_messages: 7 });
+    let began = std::time::Instant::now();
+    transport.close();
+    assert!(began.elapsed() < crate::transport::conformance::DEADLINE, "{:?}", began.elapsed());
+}
+
 #[test]
 fn batches_without_a_logger_are_counted_drops() {
     let hub = hub();
