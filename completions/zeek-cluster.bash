@@ -907,7 +907,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__doctor)
-            opts="-l -o -q -v -h --fix --wait --no-lock --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            opts="-l -o -q -v -h --fix --wait --no-lock --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1182,7 +1182,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__history__subcmd__show)
-            opts="-l -o -q -v -h --replay --here --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            opts="-l -o -q -v -h --replay --here --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2065,7 +2065,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__node)
-            opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --timeout --yes --help run archive-log archive-leftovers check"
+            opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help run archive-log archive-leftovers check"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2129,7 +2129,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__node__subcmd__archive__subcmd__leftovers)
-            opts="-l -o -q -v -h --dir --config --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            opts="-l -o -q -v -h --dir --config --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2183,6 +2183,10 @@ _zeek__cluster() {
                     ;;
                 --parallel)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ssh)
+                    COMPREPLY=($(compgen -W "builtin system" -- "${cur}"))
                     return 0
                     ;;
                 --timeout)
@@ -2634,7 +2638,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__plan)
-            opts="-l -o -q -v -h --allow-partial --to --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            opts="-l -o -q -v -h --allow-partial --to --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2977,7 +2981,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__rollback)
-            opts="-l -o -q -v -h --dry-run --wait --no-lock --layout --output --quiet --verbose --parallel --timeout --yes --help"
+            opts="-l -o -q -v -h --dry-run --wait --no-lock --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
