@@ -141,6 +141,9 @@ impl KeyStore {
     }
 
     /// Keeps others from reading them from now on.
+    ///
+    /// # Errors
+    /// [`KeyStoreError::Io`] for the first file whose mode cannot be changed; those before it are closed.
     pub fn close(&self) -> Result<(), KeyStoreError> {
         self.exposed().into_iter().try_for_each(|path| {
             let closed = fs::set_permissions(&path, fs::Permissions::from_mode(0o600));
