@@ -86,6 +86,7 @@ const NOT_RUN: &[(&str, &str)] = &[
     ("agent connect", "is a process of the cluster; its standard output is the agent's"),
     ("node run", "is a process of the cluster and has no answer"),
     ("node archive-log", "is started by Zeek and has no answer"),
+    ("node archive-leftovers", "is started by agents and has no answer"),
     ("node check", "is started by the agent, which reads its own document: tests/zeek.rs"),
     ("completions", "writes a script for a shell"),
     ("man", "writes a manual page"),

@@ -28,6 +28,7 @@ mod presence;
 mod private;
 mod probe;
 mod reasons;
+mod received;
 mod route;
 mod settings;
 mod ssh;

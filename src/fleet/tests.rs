@@ -728,6 +728,37 @@ async fn eight_streams_go_through_one_tunnel_at_once() {
     server.abort();
 }
 
+/// What comes for one stream while another is read must not lie there until the next packet.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn small_answers_on_many_streams_come_at_once() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let (sshd, base) = (Sshd::start(""), tempfile::tempdir().unwrap());
+    let dir = ClusterDir::new(base.path().join("campus"));
+    fs::create_dir_all(dir.agent_socket().parent().unwrap()).unwrap();
+    let server = tokio::spawn(echo_server(dir.agent_socket()));
+    while !dir.agent_socket().exists() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let session = ssh_host(sshd.ssh(), base.path(), settings()).connect(deadlines(), Instant::now()).await.unwrap();
+    let way = session.way(&dir, None).await.unwrap();
+    let one = |index: usize| {
+        let way = way.clone();
+        async move {
+            let mut stream = tokio::net::UnixStream::connect(&way).await.unwrap();
+            stream.write_all(&[7; 3000]).await.unwrap();
+            stream.read_exact(&mut [0; 3000]).await.unwrap();
+            (index, stream)
+        }
+    };
+    // They stay open until all have their answers: nothing else comes that would bring to light what lies there.
+    for burst in 0..30 {
+        let all = futures_util::stream::iter((0..14).map(one)).buffer_unordered(8).collect::<Vec<_>>();
+        let all = tokio::time::timeout(Duration::from_secs(5), all).await;
+        assert_eq!(all.map(|all| all.len()).ok(), Some(14), "an answer of burst {burst} lies there");
+    }
+    server.abort();
+}
+
 #[tokio::test]
 async fn a_server_that_dies_in_the_middle_is_an_error_and_no_hang() {
     let (sshd, base) = (Sshd::start(""), Folder::new());

@@ -5,6 +5,8 @@
 //! directions that libssh2 asks for), the local ends, the mailbox or the next deadline.
 //!
 //! What holds:
+//! - Whatever is asked of libssh2, it reads what has come for all channels. It is waited for the socket only after a round in
+//!   which nothing moved and nothing was read: else something may lie in the queue of a channel that was looked at before.
 //! - One channel is being opened at a time: libssh2 keeps the state of an opening in the session.
 //! - An operation that would block is repeated with the same buffer until it is through; libssh2 refuses to send
 //!   anything else before.
@@ -34,6 +36,7 @@ use super::login::LoggedIn;
 use super::mailbox::{Dialled, Inbox, Patience, Reply, Request};
 use super::private;
 use super::reasons;
+use super::received;
 use super::upload::{self, Upload, Uploaded};
 
 /// Streams at once; more wait in the listener's backlog. `direct-streamlocal` does not count against MaxSessions.
@@ -59,6 +62,7 @@ pub(super) fn serve(logged_in: LoggedIn, inbox: Inbox) {
     let LoggedIn { session, socket } = logged_in;
     session.set_blocking(false);
     session.set_keepalive(true, KEEPALIVE.as_secs() as u32);
+    received::count(&session);
     let mut reactor = Reactor {
         session,
         socket,
@@ -151,7 +155,12 @@ impl Reactor {
             if self.finished {
                 return Ok(());
             }
-            while self.round()? == Moved::Yes {}
+            loop {
+                let before = received::reads();
+                if self.round()? == Moved::No && received::reads() == before {
+                    break;
+                }
+            }
             self.expire(Instant::now())?;
             self.wait()?;
         }
