@@ -272,7 +272,7 @@ fn the_doctor_finds_what_is_wrong_and_says_what_to_do() {
 
     // A port that somebody else has, and one interface, one CPU, and one folder that are not there.
     let mut taker = fleet.machines().inside(2, "python3");
-    let listen = "import socket,time; s=socket.create_server(('0.0.0.0', 9991)); print(flush=True); time.sleep(600)";
+    let listen = "import socket,sys; s=socket.create_server(('0.0.0.0', 9991)); print(flush=True); sys.stdin.read()";
     let taker = Background::start({
         taker.args(["-c", listen]);
         taker

@@ -293,7 +293,8 @@ impl Releases {
         if needed && !path.is_file() { Err(ReleaseError::NoBinary { path }) } else { Ok(()) }
     }
 
-    /// Whether it is here, as far as its content goes: who deployed it, when, and from which spelling of the layout may differ.
+    /// Whether it is here, as far as its content goes: who deployed it, when, and from which spelling of the layout may
+    /// differ.
     fn is_staged(&self, manifest: &Manifest) -> bool {
         let Ok(mut there) = self.manifest(&manifest.id) else { return false };
         there.created_at = manifest.created_at;

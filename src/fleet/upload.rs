@@ -1,6 +1,6 @@
-//! The program brought to a host by SFTP (or by a command, through the installed `ssh`), under a temporary name that carries its hash: what an interrupted upload left
-//! there is the beginning of the same file, and the next one goes on behind it. The name that counts is given by a script
-//! after the hash was computed over there.
+//! The program brought to a host by SFTP (or by a command, through the installed `ssh`), under a temporary name that carries
+//! its hash: what an interrupted upload left there is the beginning of the same file, and the next one goes on behind it.
+//! The name that counts is given by a script after the hash was computed over there.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
