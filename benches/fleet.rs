@@ -3,10 +3,11 @@
 //! Bars, and their peers, run in turn on the same machines (network namespaces with an address, a disk and an sshd each):
 //! - `deploy` of an unchanged layout to 32 hosts: at most 1.5 times 32 parallel `ssh -o KexAlgorithms=curve25519-sha256
 //!   host true`. Without that option ssh has a handicap of 117 ms of CPU per host.
-//! - The first `deploy`, upload included: at most 32 parallel `rsync` of the program through such an ssh. A deploy starts a
-//!   node on each host besides; `install`, which does not, is told as well. Hosts have disks of their own, and these share
-//!   one: it is measured in memory, as if no disk were slower than the network, and on this machine's disk, where all wait
-//!   for it (a deploy syncs what it brings; there `rsync --fsync` is told as well).
+//! - The first `deploy`, upload included: at most 32 parallel `rsync` of the program through ssh as it is; through ssh
+//!   without its handicap is told as well. A deploy starts a node on each host besides; `install`, which does not, is told,
+//!   too. Hosts have disks of their own, and these share one: it is measured in memory, as if no disk were slower than the
+//!   network, and on this machine's disk, where all wait for it (a deploy syncs what it brings; there `rsync --fsync` is
+//!   told as well).
 //! - Client CPU of `status`: at most 4 ms per host.
 //! - `status` of 100 nodes on 10 hosts: at most 2 bare logins (`ssh host true`).
 //! - Ten hosts of which one swallows packets: the rows of the nine within 0.5 s.
@@ -30,7 +31,7 @@ use hosts::{Machines, can_make_machines};
 const HOSTS: usize = 32;
 const RUNS: usize = 5;
 /// The bare key exchange, so that the peer carries no handicap.
-const KEX: &str = "KexAlgorithms=curve25519-sha256";
+const BARE: [&str; 2] = ["-o", "KexAlgorithms=curve25519-sha256"];
 
 /// What one process took.
 #[derive(Clone, Copy)]
@@ -97,24 +98,30 @@ impl Bench {
 
     /// Leaves the cluster deployed.
     fn first_deploy(&self, layout: &Path, count: usize, place: &str, options: &[&str]) {
-        let (mut installs, mut deploys, mut rsyncs) = (Vec::new(), Vec::new(), Vec::new());
-        for _ in 0..3 {
+        let (mut installs, mut deploys, mut rsyncs, mut bare) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..RUNS {
             self.remove(layout);
-            rsyncs.push(self.rsync(count, options));
+            rsyncs.push(self.rsync(count, options, &[]));
+            self.remove(layout);
+            bare.push(self.rsync(count, options, &BARE));
             self.remove(layout);
             installs.push(self.run(layout, &["install"]).wall);
             self.remove(layout);
             deploys.push(self.run(layout, &["deploy"]).wall);
         }
-        let (install, deploy, rsync) = (median(installs), median(deploys), median(rsyncs));
+        let (install, deploy, rsync, bare) = (median(installs), median(deploys), median(rsyncs), median(bare));
         let size = fs::metadata(env!("CARGO_BIN_EXE_zeek-cluster")).expect("the program").len() as f64 / 1e6;
         println!(
-            "first deploy, {size:.1} MB to each, {place}: {:.2} s ({:.2} s without starting nodes); rsync: {:.2} s; {:.2} x, without nodes {:.2} x",
+            "first deploy, {size:.1} MB to each, {place}: {:.2} s ({:.2} s without starting nodes); rsync: {:.2} s; {:.2} x \
+             (without nodes {:.2} x), the bar is 1; with the bare key exchange {:.2} s; {:.2} x (without nodes {:.2} x)",
             s(deploy),
             s(install),
             s(rsync),
             ratio(deploy, rsync),
             ratio(install, rsync),
+            s(bare),
+            ratio(deploy, bare),
+            ratio(install, bare),
         );
     }
 
@@ -126,10 +133,10 @@ impl Bench {
     }
 
     /// The program to all machines at once.
-    fn rsync(&self, count: usize, options: &[&str]) -> Duration {
+    fn rsync(&self, count: usize, options: &[&str], ssh: &[&str]) -> Duration {
         self.parallel(count, |index| {
             let mut rsync = Command::new("rsync");
-            rsync.args(options).arg("-e").arg(format!("ssh {}", self.ssh_options().join(" ")));
+            rsync.args(options).arg("-e").arg(format!("ssh {} {}", self.ssh_options().join(" "), ssh.join(" ")));
             rsync.arg(env!("CARGO_BIN_EXE_zeek-cluster"));
             rsync.arg(format!("root@{}:{}", self.machines.address(index), self.folder.path().join("base").display()));
             rsync
@@ -253,7 +260,7 @@ impl Bench {
     fn ssh_options(&self) -> Vec<String> {
         let identity = self.machines.identity();
         let known = self.machines.known_hosts();
-        let options = ["BatchMode=yes".to_owned(), KEX.to_owned(), format!("UserKnownHostsFile={}", known.display())];
+        let options = ["BatchMode=yes".to_owned(), format!("UserKnownHostsFile={}", known.display())];
         let mut arguments = vec!["-F".to_owned(), "none".to_owned(), "-i".to_owned(), identity.display().to_string()];
         arguments.extend(options.into_iter().flat_map(|option| ["-o".to_owned(), option]));
         arguments
@@ -261,7 +268,7 @@ impl Bench {
 
     fn ssh(&self, index: usize) -> Command {
         let mut command = Command::new("ssh");
-        command.args(self.ssh_options()).arg(format!("root@{}", self.machines.address(index))).arg("true");
+        command.args(BARE).args(self.ssh_options()).arg(format!("root@{}", self.machines.address(index))).arg("true");
         command
     }
 

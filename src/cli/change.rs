@@ -18,17 +18,18 @@ use crate::layout::Layout;
 const ARGS_BYTES: usize = 64 << 10;
 
 impl Context {
-    /// Runs a verb that changes the cluster: takes its lock, and tells the history of this machine and of the hosts what
-    /// happens and how it ended.
+    /// Runs a verb that changes these hosts of the cluster: takes its lock, and tells the history of this machine and of the
+    /// hosts what happens and how it ended.
     pub fn change<T: Answer>(
         &self,
         layout: &Layout,
         lock: &LockArgs,
         needs: Needs,
+        hosts: &[&str],
         verb: impl AsyncFnOnce(&Settings, &dyn Progress) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let verb = async |settings: &Settings, progress: &dyn Progress, _| verb(settings, progress).await;
-        self.change_until(layout, lock, needs, CtrlC::Ends, verb)
+        self.change_until(layout, lock, needs, hosts, CtrlC::Ends, verb)
     }
 
     /// Like [`Context::change`], for verbs that can end between two steps: while one works, the first Ctrl-C asks it to, and
@@ -38,9 +39,10 @@ impl Context {
         layout: &Layout,
         lock: &LockArgs,
         needs: Needs,
+        hosts: &[&str],
         verb: impl AsyncFnOnce(&Settings, &dyn Progress, Interrupt) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        self.change_until(layout, lock, needs, CtrlC::Asks, verb)
+        self.change_until(layout, lock, needs, hosts, CtrlC::Asks, verb)
     }
 
     fn change_until<T: Answer>(
@@ -48,11 +50,12 @@ impl Context {
         layout: &Layout,
         lock: &LockArgs,
         needs: Needs,
+        hosts: &[&str],
         ctrl_c: CtrlC,
         verb: impl AsyncFnOnce(&Settings, &dyn Progress, Interrupt) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let runtime = self.runtime()?;
-        let ended = runtime.block_on(self.change_within(layout, lock, needs, ctrl_c, verb));
+        let ended = runtime.block_on(self.change_within(layout, lock, needs, hosts, ctrl_c, verb));
         // What blocks on a name server or a dead session must not hold up the end of the command.
         runtime.shutdown_background();
         ended
@@ -63,6 +66,7 @@ impl Context {
         layout: &Layout,
         lock: &LockArgs,
         needs: Needs,
+        hosts: &[&str],
         ctrl_c: CtrlC,
         verb: impl AsyncFnOnce(&Settings, &dyn Progress, Interrupt) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
@@ -74,7 +78,8 @@ impl Context {
         let mut lease = None;
         let answer = tokio::select! {
             answer = async {
-                lease = self.lock(layout, lock, needs, &run, &settings, &command).await?;
+                let claim = Claim { run: run.id(), command: &command, wait: Duration::ZERO, needs, hosts };
+                lease = self.lock(layout, lock, claim, &run, &settings).await?;
                 let step = run.step_name();
                 begun.set(true);
                 tokio::select! {
@@ -110,17 +115,15 @@ impl Context {
         &self,
         layout: &Layout,
         lock: &LockArgs,
-        needs: Needs,
+        mut claim: Claim<'_>,
         run: &Run<'_>,
         settings: &Settings,
-        command: &str,
     ) -> Result<Option<Lease>, Failure> {
         if lock.no_lock {
             self.printer
                 .warning("going on without the cluster's lock: nothing keeps another operator from changing it too");
             return Ok(None);
         }
-        let mut claim = Claim { run: run.id(), command, wait: Duration::ZERO, needs };
         let taken = match (run.lock(layout, settings, &claim).await, lock.wait) {
             (Err(LockError::Held(holder)), Some(wait)) => {
                 self.printer.status(&format!("{}; waiting", locked_by(&holder)));

@@ -26,7 +26,7 @@ pub async fn check(
     progress: &dyn Progress,
 ) -> Result<Vec<Outcome>, DeployError> {
     let delivery = Delivery::prepare(layout, settings, curve)?;
-    let names: Vec<&str> = layout.hosts.iter().map(|host| host.name.as_str()).collect();
+    let names = layout.host_names();
     let mut ledger = Ledger::new(names.iter().map(|name| (*name, *name)));
     let (sites, troubles) = site::open(layout, &names, settings, &Presence::Running, progress).await;
     for (host, trouble) in &troubles {

@@ -2,7 +2,7 @@
 //!
 //! The lock lives at the agent of the manager's host, for as long as this process lives and its connection holds
 //! (`agent/lock.rs`). It is taken before anything is brought to another host. On the first deploy the manager's host gets
-//! its agent for it. A host that cannot be reached keeps its lock to itself: the operator has to decide to go on without
+//! its agent for it; meanwhile the other hosts are logged in on, which changes nothing there. A host that cannot be reached keeps its lock to itself: the operator has to decide to go on without
 //! (`--no-lock`), as falling back to another host would give two operators two locks.
 
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::api::agent::{Holder, LockEvent, Renewal, RunEnd};
 use crate::api::outcome::ErrorInfo;
 use crate::data::NodeType;
 use crate::faults;
-use crate::fleet::{Binary, Presence, Settings};
+use crate::fleet::{self, Binary, Presence, Settings};
 use crate::layout::Layout;
 
 /// How often a lease is renewed; the agent gives it up after ten seconds of silence.
@@ -86,6 +86,8 @@ pub struct Claim<'a> {
     pub wait: Duration,
     /// What must be on the host for the command to work.
     pub needs: Needs,
+    /// The hosts that it will work on.
+    pub hosts: &'a [&'a str],
 }
 
 /// What a command needs on its hosts.
@@ -123,6 +125,8 @@ pub fn keeper(layout: &Layout) -> &str {
 /// nothing to be locked.
 pub async fn take(layout: &Layout, settings: &Settings, claim: &Claim<'_>) -> Result<Option<Lease>, LockError> {
     let (host, presence) = (keeper(layout), claim.needs.presence()?);
+    let others: Vec<&str> = claim.hosts.iter().copied().filter(|name| *name != host).collect();
+    fleet::log_in_early(layout, settings, &others);
     let site = match open(layout, settings, host, &presence).await {
         Ok(site) => site,
         Err(trouble) if trouble.place == Place::NoAgent && claim.needs == Needs::Deployed => return Ok(None),

@@ -41,7 +41,7 @@ pub use install::install;
 pub use interrupt::{Interrupt, Interrupter};
 pub use lock::{Claim, Lease, LockError, Needs, holder, keeper, unlock};
 pub use mend::{Mend, mend};
-pub use nodes::{restart, start, stop};
+pub use nodes::{hosts_of, restart, start, stop};
 pub use plan::{
     Action, Change, FileChange, HostPlan, HostState, HostWork, NodeChange, Observed, Phase, Plan, ProgramChange,
     SCHEMA, Step,

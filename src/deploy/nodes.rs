@@ -110,6 +110,14 @@ fn ledger(nodes: &[&Node]) -> Ledger {
     Ledger::new(nodes.iter().map(|node| (node.name.as_str(), node.host.as_str())))
 }
 
+/// The hosts of these nodes, each once.
+pub fn hosts_of<'a>(nodes: &[&'a Node]) -> Vec<&'a str> {
+    let mut names: Vec<&str> = nodes.iter().map(|node| node.host.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
 async fn reach(
     layout: &Layout,
     nodes: &[&Node],
@@ -117,9 +125,7 @@ async fn reach(
     progress: &dyn Progress,
     ledger: &mut Ledger,
 ) -> Vec<Site> {
-    let mut names: Vec<&str> = nodes.iter().map(|node| node.host.as_str()).collect();
-    names.sort_unstable();
-    names.dedup();
+    let names = hosts_of(nodes);
     let (sites, troubles) = site::open(layout, &names, settings, &Presence::Started, progress).await;
     for (host, trouble) in &troubles {
         ledger.close_host(host, trouble);

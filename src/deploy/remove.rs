@@ -20,7 +20,7 @@ const DELETE_WITHIN: Duration = Duration::from_secs(60);
 
 /// Stops all nodes and deletes the cluster's folder on every host; one outcome per host.
 pub async fn remove(layout: &Layout, settings: &Settings, keep: Keep, progress: &dyn Progress) -> Vec<Outcome> {
-    let names: Vec<&str> = layout.hosts.iter().map(|host| host.name.as_str()).collect();
+    let names = layout.host_names();
     let mut ledger = Ledger::new(names.iter().map(|name| (*name, *name)));
     let (sites, troubles) = site::open(layout, &names, settings, &Presence::Started, progress).await;
     for (host, trouble) in &troubles {

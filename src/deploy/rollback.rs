@@ -141,7 +141,7 @@ async fn find(
     parts: Parts,
     progress: &dyn Progress,
 ) -> Result<Back, DeployError> {
-    let names: Vec<&str> = layout.hosts.iter().map(|host| host.name.as_str()).collect();
+    let names = layout.host_names();
     let (sites, troubles) = site::open(layout, &names, settings, presence, progress).await;
     let (empty, troubles): (Vec<_>, Vec<_>) =
         troubles.into_iter().partition(|(_, trouble)| parts == Parts::Compared && trouble.place == Place::NoAgent);

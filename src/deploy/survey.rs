@@ -107,7 +107,7 @@ impl Survey {
         progress: &dyn Progress,
         part: impl Fn(&str) -> Option<&'a HostRelease>,
     ) {
-        let names: Vec<&str> = layout.hosts.iter().map(|host| host.name.as_str()).collect();
+        let names = layout.host_names();
         let (sites, troubles) = site::open(layout, &names, settings, presence, progress).await;
         for (host, trouble) in troubles {
             let found = match trouble.place {

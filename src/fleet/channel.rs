@@ -14,13 +14,16 @@ use super::command::{Piece, Source};
 use super::error::Step;
 use super::fault::Fault;
 use super::host::ExecOutput;
-use super::link::NOISE_LIMIT;
+use super::link::{Input, NOISE_LIMIT};
 use super::login::code;
 use super::mailbox::Reply;
 use crate::agent::CONNECT_MAGIC;
 
 /// Bytes under way in each direction of a stream, each between a read and a write.
 const BUFFER: usize = 64 << 10;
+
+/// A server that takes nothing of a file for so long is taken for gone.
+pub(super) const STALL: Duration = Duration::from_secs(15);
 
 /// Whether a round moved anything.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -38,9 +41,14 @@ pub(super) enum State {
 /// A command under way.
 pub(super) struct Job {
     pub channel: Channel,
-    input: Vec<u8>,
+    input: Input,
+    /// Of the bytes of `input`.
     written: usize,
+    /// Whether these bytes are of its file.
+    of_file: bool,
     input_ended: bool,
+    /// When the server last took anything of the input.
+    took: Instant,
     pub output: ExecOutput,
     output_ended: bool,
     /// Hears the output instead of [`Job::output`]. When it is full the command waits.
@@ -52,13 +60,29 @@ pub(super) struct Job {
 impl Job {
     pub fn new(
         channel: Channel,
-        input: Vec<u8>,
+        input: Input,
         said: Option<mpsc::Sender<Piece>>,
         until: Instant,
         reply: Reply<ExecOutput>,
     ) -> Job {
-        let output = ExecOutput::default();
-        Job { channel, input, written: 0, input_ended: false, output, output_ended: false, said, until, reply }
+        Job {
+            channel,
+            input,
+            written: 0,
+            of_file: false,
+            input_ended: false,
+            took: Instant::now(),
+            output: ExecOutput::default(),
+            output_ended: false,
+            said,
+            until,
+            reply,
+        }
+    }
+
+    /// When a server that takes nothing more of a file is taken for gone.
+    pub fn stalls_at(&self) -> Option<Instant> {
+        (self.input.rest.is_some() && !self.input_ended).then(|| self.took + STALL)
     }
 
     /// Whether what comes from the server can be taken.
@@ -78,17 +102,37 @@ impl Job {
         self.output.truncated |= piece.len() > room;
     }
 
-    pub fn pump(&mut self, session: &Session) -> Result<(Moved, State), Fault> {
+    /// Hands on what the command reads, one piece of a file at most.
+    fn feed(&mut self, session: &Session) -> Result<Moved, Fault> {
         let mut moved = Moved::No;
-        if !self.input_ended && self.written < self.input.len() {
-            match self.channel.write(&self.input[self.written..]) {
-                Ok(count) => (self.written, moved) = (self.written + count, Moved::Yes),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+        if self.written == self.input.bytes.len()
+            && let Some(rest) = &mut self.input.rest
+        {
+            // What cannot be read is missing over there, and said there.
+            if rest.piece(&mut self.input.bytes).is_err() || self.input.bytes.is_empty() {
+                self.input.rest = None;
+            }
+            (self.written, self.of_file, moved) = (0, true, Moved::Yes);
+        }
+        while !self.input_ended && self.written < self.input.bytes.len() {
+            match self.channel.write(&self.input.bytes[self.written..]) {
+                Ok(count) => {
+                    (self.written, self.took, moved) = (self.written + count, Instant::now(), Moved::Yes);
+                    if let Some(rest) = self.input.rest.as_ref().filter(|_| self.of_file) {
+                        rest.note_sent(count);
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 // The command ended without reading it all: its output and status tell.
                 Err(_) => self.input_ended = fatal_or(session, true)?,
             }
         }
-        if !self.input_ended && self.written == self.input.len() {
+        Ok(moved)
+    }
+
+    pub fn pump(&mut self, session: &Session) -> Result<(Moved, State), Fault> {
+        let mut moved = self.feed(session)?;
+        if !self.input_ended && self.written == self.input.bytes.len() && self.input.rest.is_none() {
             match self.channel.send_eof() {
                 Err(error) if would_block(&error) => {}
                 Err(error) if is_fatal(&error) => return Err(lost(&error)),

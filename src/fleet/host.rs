@@ -9,12 +9,13 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sha2::{Digest, Sha256};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use super::command::{Ended, Piece, Shell};
 use super::error::ReachError;
 use super::exam::Exam;
 use super::local::LocalHost;
+use super::packing::{Packed, PackedForms, Packing};
 use super::settings::{Deadlines, Settings};
 use super::ssh::SshHost;
 use crate::agent::client::{AgentClient, ClientError};
@@ -37,6 +38,9 @@ pub trait Host: Send + Sync {
     /// `$dir`. Nothing is changed but what the script changes.
     fn examine<'a>(&'a self, script: &'a str, deadlines: Deadlines) -> BoxFuture<'a, Exam>;
 
+    /// Begins to log in, where that takes time: the first [`Host::open`] of a host with these settings goes on from there.
+    fn log_in_early(self: Arc<Self>, places: Arc<Semaphore>);
+
     /// Reaches it for commands alone, whatever is installed there. Each step ends at its deadline.
     fn log_in(&self, deadlines: Deadlines) -> BoxFuture<'_, Result<Shell, ReachError>>;
 }
@@ -56,6 +60,14 @@ pub fn hosts(layout: &Layout, settings: &Settings) -> Vec<Arc<dyn Host>> {
         .collect()
 }
 
+/// Begins to log in on these hosts, which changes nothing there.
+pub fn log_in_early(layout: &Layout, settings: &Settings, names: &[&str]) {
+    let places = Arc::new(Semaphore::new(settings.parallel));
+    for host in hosts(layout, settings).into_iter().filter(|host| names.contains(&host.name())) {
+        host.log_in_early(places.clone());
+    }
+}
+
 /// What must be true of a host's agent for a session to be opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Presence {
@@ -68,14 +80,23 @@ pub enum Presence {
     Installed(Binary),
 }
 
-/// A program file and its hash.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A program file and its hash. Clones share its packed forms.
+#[derive(Clone, Debug)]
 pub struct Binary {
     /// On this machine.
     pub path: PathBuf,
     /// SHA-256 of its content, lower-case hex.
     pub hash: String,
+    packed: Arc<PackedForms>,
 }
+
+impl PartialEq for Binary {
+    fn eq(&self, other: &Binary) -> bool {
+        (&self.path, &self.hash) == (&other.path, &other.hash)
+    }
+}
+
+impl Eq for Binary {}
 
 impl Binary {
     /// The program that runs now. Reads it whole, the first time.
@@ -88,8 +109,19 @@ impl Binary {
             return Ok(own.clone());
         }
         let running = Binary::own_path();
-        let own = Binary { path: running.to_owned(), hash: hash_of(running)? };
+        let own = Binary::read(running)?;
         Ok(OWN.get_or_init(|| own).clone())
+    }
+
+    /// A program file, which is read whole.
+    pub(super) fn read(path: &Path) -> io::Result<Binary> {
+        Ok(Binary { path: path.to_owned(), hash: hash_of(path)?, packed: Arc::default() })
+    }
+
+    /// Its form for a host that unpacks `packing`; made on another thread, for whoever comes first.
+    pub(super) async fn packed(&self, packing: Packing) -> io::Result<Packed> {
+        let (forms, path) = (self.packed.clone(), self.path.clone());
+        tokio::task::spawn_blocking(move || forms.get(&path, packing)).await.map_err(io::Error::other)?
     }
 
     /// Where the program that runs now is read: the link rather than its target, which still opens when the file was

@@ -10,9 +10,9 @@ use tokio::sync::mpsc;
 use super::command::Piece;
 use super::fault::Fault;
 use super::host::ExecOutput;
-use super::upload::{Upload, Uploaded};
+use super::upload::Rest;
 
-/// Channels with a process at once: below sshd's `MaxSessions 10`, with one to spare for SFTP.
+/// Channels with a process at once: below sshd's `MaxSessions 10`.
 pub(super) const PROCESSES: usize = 8;
 
 /// What may come before [`CONNECT_MAGIC`](crate::agent::CONNECT_MAGIC): the output of start-up files.
@@ -21,7 +21,7 @@ pub(super) const NOISE_LIMIT: usize = 64 << 10;
 /// An open SSH session. It ends with its value.
 pub(super) trait Link: Send + Sync {
     /// Runs a command, with its standard input. Of each output stream the first MiB is kept.
-    fn exec(&self, command: String, input: Vec<u8>, until: Instant) -> BoxFuture<'_, Result<ExecOutput, Fault>>;
+    fn exec(&self, command: String, input: Input, until: Instant) -> BoxFuture<'_, Result<ExecOutput, Fault>>;
 
     /// The same with what it says handed on as it comes; the answer has only its end.
     fn exec_heard(
@@ -35,9 +35,6 @@ pub(super) trait Link: Send + Sync {
     /// Tells it that there is room again for what a command says.
     fn heard(&self);
 
-    /// Brings a file over, for the time before a tunnel is used.
-    fn upload(&self, upload: Upload, until: Instant) -> BoxFuture<'_, Result<Uploaded, Fault>>;
-
     /// A Unix socket on this machine whose connections go to `target`; fails where it is seen that they cannot.
     fn listen(&self, target: Target, until: Instant) -> BoxFuture<'_, Result<PathBuf, Fault>>;
 
@@ -46,6 +43,19 @@ pub(super) trait Link: Send + Sync {
 
     /// Why the last stream of a tunnel did not come about, once.
     fn refusal(&self) -> Option<String>;
+}
+
+/// What a command reads.
+pub(super) struct Input {
+    pub bytes: Vec<u8>,
+    /// What follows.
+    pub rest: Option<Rest>,
+}
+
+impl From<Vec<u8>> for Input {
+    fn from(bytes: Vec<u8>) -> Input {
+        Input { bytes, rest: None }
+    }
 }
 
 /// The far end of a tunnel.

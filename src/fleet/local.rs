@@ -13,7 +13,7 @@ use futures_util::future::BoxFuture;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use super::command::{Ended, Piece, Shell, Source};
 use super::error::{ReachError, Step};
@@ -83,6 +83,8 @@ impl Host for LocalHost {
         })
     }
 
+    fn log_in_early(self: Arc<Self>, _: Arc<Semaphore>) {}
+
     fn log_in(&self, _: Deadlines) -> BoxFuture<'_, Result<Shell, ReachError>> {
         Box::pin(async { Ok(Shell { ground: Arc::new(self.clone()) }) })
     }
@@ -129,7 +131,12 @@ impl Site for LocalHost {
         })
     }
 
-    fn install<'a>(&'a self, binary: &'a Binary, dir: &'a ClusterDir) -> BoxFuture<'a, Result<(), Fault>> {
+    fn install<'a>(
+        &'a self,
+        binary: &'a Binary,
+        _: &'a Probe,
+        dir: &'a ClusterDir,
+    ) -> BoxFuture<'a, Result<(), Fault>> {
         let (binary, dir) = (binary.clone(), dir.clone());
         Box::pin(async move {
             let target = dir.binary(&binary.hash);

@@ -17,8 +17,7 @@ use super::command::Piece;
 use super::error::Step;
 use super::fault::Fault;
 use super::host::ExecOutput;
-use super::link::{Link, Target};
-use super::upload::{Upload, Uploaded};
+use super::link::{Input, Link, Target};
 
 /// Requests that may wait for the thread; more wait in their callers.
 const MAILBOX: usize = 16;
@@ -63,15 +62,7 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, Fault>>;
 /// What the thread can be asked for.
 pub(super) enum Request {
     /// A command with its standard input. Where somebody hears what it says, the answer has only its end.
-    Exec {
-        command: String,
-        input: Vec<u8>,
-        said: Option<mpsc::Sender<Piece>>,
-        until: Instant,
-        reply: Reply<ExecOutput>,
-    },
-    /// A file to bring over. Blocks the session, so it is for the time before a tunnel is used.
-    Upload { upload: Upload, until: Instant, reply: Reply<Uploaded> },
+    Exec { command: String, input: Input, said: Option<mpsc::Sender<Piece>>, until: Instant, reply: Reply<ExecOutput> },
     /// A Unix socket on this machine whose connections go to `target`; the first is opened at once to see that it can be.
     Listen { target: Target, until: Instant, reply: Reply<PathBuf> },
     /// A stream to another machine, from that host. The time for it begins when it is tried.
@@ -142,7 +133,7 @@ impl Drop for Mailbox {
 }
 
 impl Link for Mailbox {
-    fn exec(&self, command: String, input: Vec<u8>, until: Instant) -> BoxFuture<'_, Result<ExecOutput, Fault>> {
+    fn exec(&self, command: String, input: Input, until: Instant) -> BoxFuture<'_, Result<ExecOutput, Fault>> {
         Box::pin(self.ask(move |reply| Request::Exec { command, input, said: None, until, reply }))
     }
 
@@ -153,15 +144,11 @@ impl Link for Mailbox {
         said: mpsc::Sender<Piece>,
         until: Instant,
     ) -> BoxFuture<'_, Result<ExecOutput, Fault>> {
-        Box::pin(self.ask(move |reply| Request::Exec { command, input, said: Some(said), until, reply }))
+        Box::pin(self.ask(move |reply| Request::Exec { command, input: input.into(), said: Some(said), until, reply }))
     }
 
     fn heard(&self) {
         wake(&self.wake);
-    }
-
-    fn upload(&self, upload: Upload, until: Instant) -> BoxFuture<'_, Result<Uploaded, Fault>> {
-        Box::pin(self.ask(move |reply| Request::Upload { upload, until, reply }))
     }
 
     fn listen(&self, target: Target, until: Instant) -> BoxFuture<'_, Result<PathBuf, Fault>> {

@@ -5,7 +5,7 @@
 //! [`Prompt`].
 //!
 //! Invariants: every step has a deadline; a host that gives no answer costs nothing but its own result; one named thread
-//! owns each SSH session, and only the files that it runs through (`login.rs`, `tunnel.rs`, `channel.rs`, `upload.rs`) know
+//! owns each SSH session, and only the files that it runs through (`login.rs`, `tunnel.rs`, `channel.rs`) know
 //! libssh2; host keys are judged by [`known_hosts`] alone. Where the installed `ssh` is asked for, `system/` knows it, it
 //! judges host keys, and everything above `link.rs` is the same.
 
@@ -13,6 +13,7 @@ mod admission;
 mod bastion;
 mod channel;
 mod command;
+mod early;
 mod error;
 mod exam;
 mod fault;
@@ -23,6 +24,7 @@ mod link;
 mod local;
 mod login;
 mod mailbox;
+mod packing;
 mod parallel;
 mod presence;
 mod private;
@@ -46,7 +48,7 @@ mod upload;
 pub use command::{Ended, Piece, Shell, Source};
 pub use error::{ReachError, ReachKind, Step};
 pub use exam::{Answer, Exam, Origin, Passed, Setting, Sockets};
-pub use host::{Binary, ExecOutput, Host, Presence, Session, hosts};
+pub use host::{Binary, ExecOutput, Host, Presence, Session, hosts, log_in_early};
 pub use parallel::each;
 pub use probe::quote;
 pub use settings::{Deadlines, Prompt, Question, Settings, Typed};

@@ -26,8 +26,13 @@ pub(super) trait Site: Sync {
     /// A Unix socket on this machine whose connections end at the agent of `dir`; fails when nobody listens there.
     /// `program`, where it is given, may be run on the host to get through.
     fn way<'a>(&'a self, dir: &'a ClusterDir, program: Option<&'a Path>) -> BoxFuture<'a, Result<PathBuf, Fault>>;
-    /// Brings the program into `bin/` of `dir`, whole or not at all.
-    fn install<'a>(&'a self, binary: &'a Binary, dir: &'a ClusterDir) -> BoxFuture<'a, Result<(), Fault>>;
+    /// Brings the program into `bin/` of `dir`, whole or not at all; packed for the way where the host unpacks that.
+    fn install<'a>(
+        &'a self,
+        binary: &'a Binary,
+        probe: &'a Probe,
+        dir: &'a ClusterDir,
+    ) -> BoxFuture<'a, Result<(), Fault>>;
     /// Starts the agent and returns when it listens.
     fn start<'a>(&'a self, dir: &'a ClusterDir, program: &'a Path) -> BoxFuture<'a, Result<(), Fault>>;
 }
@@ -111,7 +116,7 @@ async fn program(
     };
     if !probe.installed {
         probe::check_program(probe, &binary.path).await?;
-        site.install(binary, dir).await?;
+        site.install(binary, probe, dir).await?;
     }
     Ok(Some(dir.binary(&binary.hash)))
 }

@@ -11,6 +11,8 @@ use std::sync::{Mutex, PoisonError};
 
 use super::error::Step;
 use super::fault::Fault;
+use super::packing::Packing;
+use super::upload;
 use crate::api::paths::ClusterDir;
 
 /// The line after which the output is the script's own.
@@ -39,6 +41,10 @@ pub(super) struct Probe {
     pub program: String,
     /// Whether the agent's socket is there.
     pub socket: bool,
+    /// What it unpacks; none where it has none of the commands.
+    pub packing: Option<Packing>,
+    /// Bytes of the program asked for, as it travels, that an interrupted upload left.
+    pub partial: u64,
 }
 
 /// Where the cluster's folder is, as far as it is known before the host was asked.
@@ -101,13 +107,21 @@ impl Place {
 pub(super) fn script(place: &Place, hash: Option<&str>) -> String {
     let wanted = quote(hash.unwrap_or("-"));
     let place = place.script();
+    let tools = Packing::ALL.map(Packing::tool).join(" ");
+    let partial = upload::partial(&wanted, None);
     format!(
-        r#"{place}echo "system=$(uname -s)"
-echo "machine=$(uname -m)"
-echo "glibc=$(getconf GNU_LIBC_VERSION 2>/dev/null | sed 's/^glibc //')"
+        r#"{place}echo "system=$(uname -sm)"
+echo "glibc=$(getconf GNU_LIBC_VERSION 2>/dev/null)"
 printf 'dir=%s\n' "$dir"
 [ -x "$dir"/bin/zeek-cluster-{wanted} ] && echo installed=1
 [ -S "$dir"/run/agent.sock ] && echo socket=1
+packing=
+for tool in {tools}; do
+  if command -v "$tool" >/dev/null; then packing=$tool; echo "packing=$tool"; break; fi
+done
+partial="$dir"/bin/{partial}${{packing:+.$packing}}
+[ -s "$partial" ] && echo "partial=$(($(wc -c <"$partial")))"
+[ -d "$dir"/bin ] || exit 0
 current=$(sed -n 's/.*"binary" *: *"\([0-9a-f]\{{64\}}\)".*/\1/p' "$dir"/current/manifest.json 2>/dev/null | head -n 1)
 program="$dir"/bin/zeek-cluster-$current
 if [ -z "$current" ] || [ ! -x "$program" ]; then
@@ -126,13 +140,17 @@ pub(super) fn parse(output: &[u8]) -> Probe {
     for (name, value) in text.lines().filter_map(|line| line.split_once('=')) {
         let value = value.to_owned();
         match name {
-            "system" => probe.system = value,
-            "machine" => probe.machine = value,
-            "glibc" => probe.glibc = value,
+            "system" => {
+                let (system, machine) = value.split_once(' ').unwrap_or((&value, ""));
+                (probe.system, probe.machine) = (system.to_owned(), machine.to_owned());
+            }
+            "glibc" => probe.glibc = value.trim_start_matches("glibc ").to_owned(),
             "dir" => probe.dir = value,
             "program" => probe.program = value,
             "installed" => probe.installed = true,
             "socket" => probe.socket = true,
+            "partial" => probe.partial = value.parse().unwrap_or(0),
+            "packing" => probe.packing = Packing::ALL.into_iter().find(|packing| packing.tool() == value),
             _ => {}
         }
     }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::bastion::Bastions;
+use super::early::Early;
 use super::system::Gates;
 use crate::agent::client::AgentClient;
 use crate::layout::SshClient;
@@ -36,6 +37,8 @@ pub struct Settings {
     pub asker: Option<PathBuf>,
     /// Passphrases given in this command, by key file: each is asked for once.
     pub(super) passphrases: Arc<Mutex<HashMap<PathBuf, Option<Secret>>>>,
+    /// Logins that were begun before they are needed.
+    pub(super) early: Early,
     /// Jump hosts that are in use.
     pub(super) bastions: Bastions,
     /// The same for the installed `ssh`.
@@ -61,6 +64,7 @@ impl Settings {
             passphrases: Arc::default(),
             client: None,
             asker: None,
+            early: Early::default(),
             bastions: Bastions::default(),
             gates: Gates::default(),
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::future::BoxFuture;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use super::command::{self, Ended, PIECES, Piece, Quieter, Shell, Source};
 use super::error::{ReachError, ReachKind, Step};
@@ -13,7 +13,7 @@ use super::exam::{Answer, Diary, Exam, Origin, Setting, Sockets};
 use super::fault::{Fault, Reached};
 use super::host::{Binary, ExecOutput, Ground, Host, Presence, Session};
 use super::keys;
-use super::link::{Link, Target};
+use super::link::{Input, Link, Target};
 use super::login::Hop;
 use super::presence::{self, Settled, Site};
 use super::probe::{self, Place, Probe};
@@ -21,7 +21,7 @@ use super::route::Route;
 use super::settings::{Deadlines, Settings};
 use super::ssh_config::{self, SshConfig, expand_home};
 use super::system::{Destination, Stop, System, Way};
-use super::upload::Upload;
+use super::upload::{self, Upload};
 use crate::api::paths::ClusterDir;
 use crate::layout::{self, SshClient};
 
@@ -347,7 +347,10 @@ impl Host for SshHost {
 
     fn open(&self, presence: Presence, deadlines: Deadlines) -> BoxFuture<'_, Result<Session, ReachError>> {
         Box::pin(async move {
-            let ssh = self.connect(deadlines, Instant::now()).await?;
+            let ssh = match self.settings.early.take(&self.name).await {
+                Some(early) => early?,
+                None => self.connect(deadlines, Instant::now()).await?,
+            };
             let settled = presence::settle(&ssh, &presence, deadlines).await;
             let Settled { dir, agent, status } = settled.map_err(|fault| ssh.reached.error(fault))?;
             let agent = self.settings.sign(agent);
@@ -361,6 +364,15 @@ impl Host for SshHost {
             let (settings, answer) = tokio::join!(self.settings(), self.ask(script, deadlines, &diary));
             Exam { settings, way: diary.notes(), answer }
         })
+    }
+
+    fn log_in_early(self: Arc<Self>, places: Arc<Semaphore>) {
+        let host = self.clone();
+        self.settings.early.begin(&self.name, async move {
+            // It is never closed.
+            let _place = places.acquire().await;
+            host.connect(Deadlines::default(), Instant::now()).await
+        });
     }
 
     fn log_in(&self, deadlines: Deadlines) -> BoxFuture<'_, Result<Shell, ReachError>> {
@@ -378,10 +390,18 @@ pub(super) struct Ssh {
 }
 
 impl Ssh {
+    /// Whether the session has ended.
+    pub(super) fn is_over(&self) -> bool {
+        self.link.broken().is_some()
+    }
+
     /// Runs a script and gives its output without the noise of start-up files.
     pub(super) async fn run(&self, body: &str, deadline: Duration) -> Result<ExecOutput, Fault> {
-        let (input, until) = (probe::with_magic(body), Instant::now() + deadline);
-        let command = "/bin/sh -s".to_owned();
+        self.talk("/bin/sh -s".to_owned(), probe::with_magic(body).into(), Instant::now() + deadline).await
+    }
+
+    /// The same for a command that reads its script, and perhaps more.
+    async fn talk(&self, command: String, input: Input, until: Instant) -> Result<ExecOutput, Fault> {
         let mut output = self.link.exec(command, input, until).await?;
         let Some(told) = probe::after_magic(&output.stdout) else {
             let said = output
@@ -469,26 +489,31 @@ impl Site for Ssh {
         })
     }
 
-    fn install<'a>(&'a self, binary: &'a Binary, dir: &'a ClusterDir) -> BoxFuture<'a, Result<(), Fault>> {
+    fn install<'a>(
+        &'a self,
+        binary: &'a Binary,
+        probe: &'a Probe,
+        dir: &'a ClusterDir,
+    ) -> BoxFuture<'a, Result<(), Fault>> {
         Box::pin(async move {
             let until = Instant::now() + self.deadlines.upload;
+            let upload = Upload::new(binary, probe.packing, dir).await?;
+            let mut at = upload.resumed_at(probe.partial);
             loop {
-                let upload = Upload::program(&binary.path, &binary.hash, dir);
-                let sent = upload.clone();
-                let uploaded = self.link.upload(sent, until).await?;
-                let finish = upload.finish_script(&binary.hash, dir, uploaded);
-                let output = self.run(&finish, self.deadlines.step).await?;
+                let sent = Arc::default();
+                let (command, input) = upload.command(at, &sent)?;
+                let output = self.talk(command, input, until).await.map_err(|fault| upload.broken(&sent, fault))?;
                 let told = String::from_utf8_lossy(&output.stdout).trim().to_owned();
                 match told.as_str() {
                     "done" => return Ok(()),
-                    "" => return Err(Fault::failed(Step::Upload, output.last_error_line().unwrap_or_default())),
                     // A beginning that was not what it should be, such as after a power cut; the script took it away.
-                    wrong if uploaded.resumed_at > 0 => {
+                    wrong if at > 0 => {
                         tracing::info!(host = self.reached.host, "the upload is done anew: {wrong}");
+                        at = 0;
                     }
+                    "" => return Err(upload::failed_there(output.last_error_line().unwrap_or_default())),
                     wrong => {
-                        let what = format!("the program was brought over, but {wrong}");
-                        return Err(Fault::failed(Step::Upload, what).hint("try again, or see to the disk there"));
+                        return Err(upload::failed_there(format!("the program was brought over, but {wrong}")));
                     }
                 }
             }

@@ -31,6 +31,20 @@ impl Sshd {
         Sshd::with_host_keys(&["ed25519"], extra)
     }
 
+    /// A server whose sessions find this machine's commands but these.
+    pub fn without(commands: &[&str]) -> Sshd {
+        let sshd = Sshd::start("SetEnv PATH=DIR/bin HOME=DIR\n");
+        fs::create_dir(sshd.path("bin")).unwrap();
+        for entry in ["/usr/bin", "/bin"].into_iter().flat_map(|folder| fs::read_dir(folder).unwrap().flatten()) {
+            let name = entry.file_name();
+            if !commands.iter().any(|command| name == *command) {
+                // What is in both is one file.
+                let _ = std::os::unix::fs::symlink(entry.path(), sshd.path("bin").join(name));
+            }
+        }
+        sshd
+    }
+
     pub fn with_host_keys(types: &[&str], extra: &str) -> Sshd {
         let folder = tempfile::tempdir().unwrap();
         // Where sshd separates its privileges; distributions make it when the service starts.
@@ -243,8 +257,19 @@ pub(super) fn ssh_host(ssh: Ssh, base: &Path, settings: Settings) -> SshHost {
 }
 
 /// A program that behaves as ours does towards this room: `agent run --dir DIR --detach` and `agent connect --dir DIR`.
-/// It is a script around the running test program and its two helpers in `tests.rs`.
+/// It is a script around the running test program and its two helpers in `tests.rs`, and so many bytes that nothing packs.
 pub(super) fn program(folder: &Path, padding: usize) -> super::Binary {
+    let mut state = 1_u64;
+    let mut noise = || {
+        // Knuth's MMIX generator; the upper bits are the better ones.
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 56) as u8
+    };
+    program_with(folder, &(0..padding).map(|_| noise()).collect::<Vec<u8>>())
+}
+
+/// The same with these bytes behind it.
+pub(super) fn program_with(folder: &Path, padding: &[u8]) -> super::Binary {
     let path = folder.join("program");
     let own = std::env::current_exe().unwrap();
     let text = format!(
@@ -263,8 +288,7 @@ exit 0
 "#,
         own.display()
     );
-    fs::write(&path, text + &"#".repeat(padding)).unwrap();
+    fs::write(&path, [text.as_bytes(), padding].concat()).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-    let hash = super::host::hash_of(&path).unwrap();
-    super::Binary { path, hash }
+    super::Binary::read(&path).unwrap()
 }

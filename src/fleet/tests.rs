@@ -11,8 +11,9 @@ use futures_util::StreamExt;
 use futures_util::future::join_all;
 
 use super::host::Session;
+use super::packing::Packing;
 use super::presence::Site;
-use super::testing::{Sshd, deadlines, keygen, layout, program, settings, ssh_host};
+use super::testing::{Sshd, deadlines, keygen, layout, program, program_with, settings, ssh_host};
 use super::*;
 use crate::api::agent::{API_VERSION, AgentStatus};
 use crate::api::paths::ClusterDir;
@@ -518,21 +519,35 @@ async fn passwords_are_typed_or_not_used() {
 }
 
 #[tokio::test]
-async fn a_beginning_that_is_not_the_programs_is_sent_anew() {
-    let (sshd, base) = (Sshd::start(""), Folder::new());
+async fn a_beginning_that_is_not_the_programs_is_sent_anew_whatever_the_host_unpacks() {
+    let hosts = [(&[][..], Some(Packing::Zstd)), (&["zstd"], Some(Packing::Gzip)), (&["zstd", "gzip"], None)];
+    for (missing, packing) in hosts {
+        let sshd = Sshd::without(missing);
+        check_beginnings(&sshd, packing, settings()).await;
+    }
+}
+
+/// Brings a program to a host where an earlier upload left something.
+pub(super) async fn check_beginnings(sshd: &Sshd, packing: Option<Packing>, settings: Settings) {
+    let base = Folder::new();
     let program = program(sshd.path("").as_path(), 3 << 20);
     let installed = base.dir().binary(&program.hash);
     let bin = installed.parent().unwrap();
     fs::create_dir_all(bin).unwrap();
-    let partial = bin.join(format!(".upload-{}", program.hash));
-    let content = fs::read(&program.path).unwrap();
+    let content = match packing {
+        Some(packing) => fs::read(program.packed(packing).await.unwrap().path()).unwrap(),
+        None => fs::read(&program.path).unwrap(),
+    };
+    let partial = bin.join(upload::partial(&program.hash, packing));
+    assert!(content.len() > 3 << 20);
     // What a cut connection leaves, what a power cut leaves, more than the whole, and the rest of another program.
     let beginnings = [content[..2 << 20].to_vec(), vec![0; 2 << 20], vec![b'x'; content.len() + 1], content.clone()];
+    let host = ssh_host(sshd.ssh(), base.path(), settings);
     for (index, beginning) in beginnings.into_iter().enumerate() {
         fs::write(&partial, beginning).unwrap();
         fs::write(bin.join(".upload-of-another"), "").unwrap();
-        let session = open(sshd.ssh(), base.path(), &program).await.unwrap();
-        assert_eq!(session.agent().status().await.unwrap().binary, program.hash, "{index}");
+        let session = host.open(Presence::Installed(program.clone()), deadlines()).await.unwrap();
+        assert_eq!(session.agent().status().await.unwrap().binary, program.hash, "{packing:?} {index}");
         assert_eq!(super::host::hash_of(&installed).unwrap(), program.hash);
         assert_eq!(fs::read_dir(bin).unwrap().count(), 1, "no temporary file is left");
         session.agent().exit().await.unwrap();
@@ -622,6 +637,32 @@ async fn first_contact_installs_starts_and_talks_and_the_second_changes_nothing(
         (output.status, output.stdout.as_slice(), output.stderr.as_slice()),
         (Some(3), &b"out\n"[..], &b"err\n"[..])
     );
+}
+
+#[tokio::test]
+async fn a_login_that_was_begun_early_is_used_once_unless_it_has_ended() {
+    let (sshd, base) = (Sshd::start(""), Folder::new());
+    let program = program(sshd.path("").as_path(), 0);
+    let (settings, layout) = (settings(), layout(Reach::Ssh(sshd.ssh()), base.path()));
+    let host = hosts(&layout, &settings).remove(0);
+    log_in_early(&layout, &settings, &["sensor-1"]);
+    log_in_early(&layout, &settings, &["sensor-1", "sensor-2"]);
+    let first = host.open(Presence::Installed(program.clone()), deadlines()).await.unwrap();
+    assert_eq!((first.agent().status().await.unwrap().binary, sshd.sessions().len()), (program.hash.clone(), 1));
+    assert!(settings.early.take("sensor-1").await.is_none());
+    drop(first);
+
+    log_in_early(&layout, &settings, &["sensor-1"]);
+    let early = settings.early.take("sensor-1").await.unwrap().unwrap();
+    for pid in sshd.sessions() {
+        assert!(Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap().success());
+    }
+    while !early.is_over() {
+        tokio::task::yield_now().await;
+    }
+    settings.early.begin("sensor-1", async { Ok(early) });
+    let again = host.open(Presence::Running, deadlines()).await.unwrap();
+    assert_eq!(again.agent().status().await.unwrap().binary, program.hash);
 }
 
 #[tokio::test]
@@ -782,17 +823,27 @@ async fn a_server_that_dies_in_the_middle_is_an_error_and_no_hang() {
 
 #[tokio::test]
 async fn a_full_disk_is_named_and_leaves_nothing_behind() {
-    let (sshd, base) = (Sshd::start(""), tempfile::tempdir().unwrap());
+    let sshd = Sshd::start("");
+    // What travels finds no room; what is unpacked finds none.
+    check_full_disk(&sshd, &program(sshd.path("").as_path(), 4 << 20), settings()).await;
+    let said = check_full_disk(&sshd, &program_with(sshd.path("").as_path(), &[b'#'; 4 << 20]), settings()).await;
+    assert!(said.is_none_or(|said| said.contains("zstd -qdc failed there") && said.contains("No space left")));
+}
+
+/// Brings a program to a disk of 1 MiB, and returns what was said; none where one may not mount.
+pub(super) async fn check_full_disk(sshd: &Sshd, program: &Binary, settings: Settings) -> Option<String> {
+    let base = tempfile::tempdir().unwrap();
     let mount = |arguments: &[&str]| Command::new("mount").args(arguments).arg(base.path()).status();
     if !mount(&["-t", "tmpfs", "-o", "size=1m", "none"]).is_ok_and(|status| status.success()) {
-        return; // Needs the right to mount.
+        return None;
     }
-    let program = program(sshd.path("").as_path(), 4 << 20);
-    let error = open(sshd.ssh(), base.path(), &program).await.err().unwrap();
+    let host = ssh_host(sshd.ssh(), base.path(), settings);
+    let error = host.open(Presence::Installed(program.clone()), deadlines()).await.err().unwrap();
     let left = fs::read_dir(base.path().join("campus/bin")).unwrap().count();
     assert!(Command::new("umount").arg(base.path()).status().unwrap().success());
     assert_eq!((error.step, error.kind, left), (Step::Upload, ReachKind::Failed, 0), "{error}");
     assert!(error.hint.unwrap().contains("has the disk room"));
+    Some(error.what)
 }
 
 #[tokio::test]

@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use tokio::sync::mpsc;
 
+use super::packing::Packing;
 use super::ssh::SshHost;
 use super::testing::{Sshd, deadlines, keygen, layout, program, settings, ssh_host};
-use super::tests::Folder;
+use super::tests::{Folder, check_beginnings, check_full_disk};
 use super::*;
 use crate::layout::{HostKeyChecking, Reach, Ssh, SshClient};
 
@@ -131,39 +132,16 @@ async fn ten_commands_at_once_wait_for_their_turn() {
 
 #[tokio::test]
 async fn an_interrupted_upload_goes_on_and_a_wrong_beginning_is_sent_anew() {
-    let (sshd, base) = (Sshd::start(""), Folder::new());
-    let program = program(sshd.path("").as_path(), 3 << 20);
-    let installed = base.dir().binary(&program.hash);
-    let bin = installed.parent().unwrap();
-    fs::create_dir_all(bin).unwrap();
-    let partial = bin.join(format!(".upload-{}", program.hash));
-    let content = fs::read(&program.path).unwrap();
-    let beginnings = [content[..2 << 20].to_vec(), vec![0; 2 << 20], vec![b'x'; content.len() + 1], content.clone()];
-    for (index, beginning) in beginnings.into_iter().enumerate() {
-        fs::write(&partial, beginning).unwrap();
-        fs::write(bin.join(".upload-of-another"), "").unwrap();
-        let session = open(sshd.ssh(), base.path(), Presence::Installed(program.clone())).await.unwrap();
-        assert_eq!(session.agent().status().await.unwrap().binary, program.hash, "{index}");
-        assert_eq!(super::host::hash_of(&installed).unwrap(), program.hash);
-        assert_eq!(fs::read_dir(bin).unwrap().count(), 1, "no temporary file is left");
-        session.agent().exit().await.unwrap();
-        fs::remove_file(&installed).unwrap();
+    for (missing, packing) in [(&[][..], Some(Packing::Zstd)), (&["zstd", "gzip"], None)] {
+        check_beginnings(&Sshd::without(missing), packing, by_program()).await;
     }
 }
 
 #[tokio::test]
 async fn a_full_disk_is_named_and_leaves_nothing_behind() {
-    let (sshd, base) = (Sshd::start(""), tempfile::tempdir().unwrap());
-    let mount = |arguments: &[&str]| Command::new("mount").args(arguments).arg(base.path()).status();
-    if !mount(&["-t", "tmpfs", "-o", "size=1m", "none"]).is_ok_and(|status| status.success()) {
-        return; // Needs the right to mount.
-    }
-    let program = program(sshd.path("").as_path(), 4 << 20);
-    let error = open(sshd.ssh(), base.path(), Presence::Installed(program)).await.err().unwrap();
-    let left = fs::read_dir(base.path().join("campus/bin")).unwrap().count();
-    assert!(Command::new("umount").arg(base.path()).status().unwrap().success());
-    assert_eq!((error.step, error.kind, left), (Step::Upload, ReachKind::Failed, 0), "{error}");
-    assert!(error.what.contains("No space left") && error.hint.unwrap().contains("has the disk room"));
+    let sshd = Sshd::start("");
+    let said = check_full_disk(&sshd, &program(sshd.path("").as_path(), 4 << 20), by_program()).await;
+    assert!(said.is_none_or(|said| said.contains("No space left")));
 }
 
 #[tokio::test]

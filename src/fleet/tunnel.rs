@@ -1,4 +1,4 @@
-//! The thread that owns one SSH session: commands, the tunnel to the agent's socket, jumps, uploads.
+//! The thread that owns one SSH session: commands, the tunnel to the agent's socket, jumps.
 //!
 //! A blocking read on one channel stalls every other call on its session, so nothing here blocks but `poll`: in each
 //! round every channel is moved as far as it goes, and when nothing moves the thread waits for the socket (in the
@@ -26,18 +26,17 @@ use ssh2::{BlockDirections, Channel, Error, Session};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
-use super::channel::{Job, Moved, State, Stream, is_fatal, lost, timespec, would_block};
+use super::channel::{Job, Moved, STALL, State, Stream, is_fatal, lost, timespec, would_block};
 use super::command::Piece;
 use super::error::Step;
 use super::fault::Fault;
 use super::host::ExecOutput;
-use super::link::{PROCESSES, Target};
+use super::link::{Input, PROCESSES, Target};
 use super::login::LoggedIn;
 use super::mailbox::{Dialled, Inbox, Patience, Reply, Request};
 use super::private;
 use super::reasons;
 use super::received;
-use super::upload::{self, Upload, Uploaded};
 
 /// Streams at once; more wait in the listener's backlog. `direct-streamlocal` does not count against MaxSessions.
 const STREAMS: usize = 64;
@@ -69,7 +68,6 @@ pub(super) fn serve(logged_in: LoggedIn, inbox: Inbox) {
         inbox,
         opening: None,
         waiting: VecDeque::new(),
-        uploads: VecDeque::new(),
         jobs: Vec::new(),
         streams: Vec::new(),
         closing: Vec::new(),
@@ -91,7 +89,6 @@ struct Reactor {
     inbox: Inbox,
     opening: Option<Opening>,
     waiting: VecDeque<Opening>,
-    uploads: VecDeque<(Upload, Instant, Reply<Uploaded>)>,
     jobs: Vec<Job>,
     streams: Vec<Stream>,
     closing: Vec<Channel>,
@@ -126,7 +123,7 @@ enum Purpose {
     /// Nobody waits for it any more when there is no reply.
     Exec {
         command: String,
-        input: Vec<u8>,
+        input: Input,
         said: Option<mpsc::Sender<Piece>>,
         reply: Option<Reply<ExecOutput>>,
     },
@@ -171,7 +168,6 @@ impl Reactor {
         let _ = rustix::io::read(&*self.inbox.wake, &mut count);
         loop {
             match self.inbox.requests.try_recv() {
-                Ok(Request::Upload { upload, until, reply }) => self.uploads.push_back((upload, until, reply)),
                 Ok(Request::Exec { command, input, said, until, reply }) => {
                     self.queue(Purpose::Exec { command, input, said, reply: Some(reply) }, until)
                 }
@@ -197,7 +193,7 @@ impl Reactor {
 
     /// Moves everything as far as it goes without waiting.
     fn round(&mut self) -> Result<Moved, Fault> {
-        let mut moved = self.upload()?;
+        let mut moved = Moved::No;
         let mut note = |step: Moved| {
             if step == Moved::Yes {
                 moved = Moved::Yes;
@@ -209,25 +205,6 @@ impl Reactor {
         note(self.pump_streams()?);
         note(self.close()?);
         Ok(moved)
-    }
-
-    /// Runs a waiting upload when nothing is half done on the session.
-    fn upload(&mut self) -> Result<Moved, Fault> {
-        let outbound = matches!(self.session.block_directions(), BlockDirections::Outbound | BlockDirections::Both);
-        if self.uploads.is_empty() || self.opening.is_some() || outbound {
-            return Ok(Moved::No);
-        }
-        let Some((upload, until, reply)) = self.uploads.pop_front() else { return Ok(Moved::No) };
-        let done = upload::run(&self.session, &self.socket, &upload, until);
-        self.session.set_blocking(false);
-        self.heard = Instant::now();
-        let broken = match &done {
-            Err(failed) if failed.session_lost => Some(failed.fault.clone()),
-            _ => None,
-        };
-        // Whoever asked may have left; the file is complete or it is not there, either way.
-        let _ = reply.send(done.map_err(|failed| failed.fault));
-        broken.map_or(Ok(Moved::Yes), Err)
     }
 
     /// Takes connections of the tunnel.
@@ -416,10 +393,9 @@ impl Reactor {
                 late.purpose.give_up();
             }
         }
-        while let Some(late) = self.uploads.iter().position(|(_, until, _)| *until <= now) {
-            if let Some((.., reply)) = self.uploads.remove(late) {
-                let _ = reply.send(Err(Fault::timed_out(Step::Upload, "the session was busy until the deadline")));
-            }
+        if self.jobs.iter().any(|job| job.stalls_at().is_some_and(|at| at <= now)) {
+            let what = format!("nothing was acknowledged for {} s", STALL.as_secs());
+            return Err(Fault::timed_out(Step::Channel, what));
         }
         self.hand_back_jumps(now);
         if let Some(opening) = self.opening.as_mut().filter(|opening| opening.until <= now) {
@@ -499,14 +475,13 @@ impl Reactor {
     }
 
     fn next_deadline(&self, awaits: bool) -> Option<Instant> {
-        let jobs = self.jobs.iter().map(|job| job.until);
+        let jobs = self.jobs.iter().map(|job| job.stalls_at().map_or(job.until, |at| at.min(job.until)));
         let openings = self.waiting.iter().chain(&self.opening).map(|opening| opening.until);
         let life = awaits.then(|| self.heard.max(self.asked) + KEEPALIVE);
-        let uploads = self.uploads.iter().map(|(_, until, _)| *until);
         let is_stuck = self.inbox.shared.stuck.load(Ordering::Relaxed);
         let jump = self.opening.as_ref().filter(|opening| matches!(opening.purpose, Purpose::Dial { .. }));
         let patience = jump.map(|opening| opening.began + JUMP_PATIENCE).filter(|_| !is_stuck || self.has_impatient());
-        jobs.chain(openings).chain(patience).chain(uploads).chain(life).min()
+        jobs.chain(openings).chain(patience).chain(life).min()
     }
 
     fn has_impatient(&self) -> bool {

@@ -261,6 +261,11 @@ impl Layout {
         self.hosts.iter().find(|h| h.name == name)
     }
 
+    /// The names of all hosts, in order.
+    pub fn host_names(&self) -> Vec<&str> {
+        self.hosts.iter().map(|host| host.name.as_str()).collect()
+    }
+
     /// The node of that name.
     pub fn node(&self, name: &str) -> Option<&Node> {
         self.nodes.iter().find(|n| n.name == name)

@@ -41,7 +41,7 @@ pub struct AgentRow {
 
 /// Asks every host for its agent, and starts none.
 pub async fn agents(layout: &Layout, settings: &Settings) -> AgentsReport {
-    let names: Vec<&str> = layout.hosts.iter().map(|host| host.name.as_str()).collect();
+    let names = layout.host_names();
     let hosts = ask::reachable(layout, &names, settings);
     let answers = ask::ask(&hosts, settings, Presence::Running, async |session| session.agent().status().await);
     let mut answers = pin!(answers);

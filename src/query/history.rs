@@ -132,7 +132,7 @@ pub async fn history(layout: &Layout, sources: Sources, settings: &Settings) -> 
     let records = journal::read(&layout.name)?;
     let (mut entries, mut silent) = (Vec::new(), Vec::new());
     if sources == Sources::All {
-        let names: Vec<&str> = layout.hosts.iter().map(|host| host.name.as_str()).collect();
+        let names = layout.host_names();
         let hosts = ask::reachable(layout, &names, settings);
         let question = async |session: &crate::fleet::Session| session.agent().history(None, ENTRIES).await;
         let mut answers = pin!(ask::ask(&hosts, settings, Presence::Running, question));

@@ -48,7 +48,7 @@ pub struct ReleaseRow {
 
 /// Asks every host for its releases.
 pub async fn releases(layout: &Layout, settings: &Settings) -> ReleasesReport {
-    let names: Vec<&str> = layout.hosts.iter().map(|host| host.name.as_str()).collect();
+    let names = layout.host_names();
     let hosts = ask::reachable(layout, &names, settings);
     let question = async |session: &crate::fleet::Session| session.agent().releases().await;
     let mut answers = pin!(ask::ask(&hosts, settings, Presence::Started, question));

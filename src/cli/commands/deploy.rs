@@ -126,19 +126,25 @@ impl Deploy {
             false => Needs::Deployed,
         };
         let join_within = cx.global.timeout.unwrap_or(Duration::from_secs(60));
-        let report = cx.change_in_steps(&layout, &self.lock, needs, async |settings, progress, interrupt| {
-            let options = deploy::Options {
-                curve: curve.as_ref(),
-                join_within,
-                rolling: self.rolling.rolling(),
-                allow_partial: self.allow_partial,
-                only: only.as_deref(),
-                saved: saved.as_ref(),
-                progress,
-                interrupt,
-            };
-            deploy::deploy(&layout, settings, options).await.map_err(Failure::deploy)
-        })?;
+        let report = cx.change_in_steps(
+            &layout,
+            &self.lock,
+            needs,
+            &layout.host_names(),
+            async |settings, progress, interrupt| {
+                let options = deploy::Options {
+                    curve: curve.as_ref(),
+                    join_within,
+                    rolling: self.rolling.rolling(),
+                    allow_partial: self.allow_partial,
+                    only: only.as_deref(),
+                    saved: saved.as_ref(),
+                    progress,
+                    interrupt,
+                };
+                deploy::deploy(&layout, settings, options).await.map_err(Failure::deploy)
+            },
+        )?;
         show(cx, &layout, &report)
     }
 }

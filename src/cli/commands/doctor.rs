@@ -101,7 +101,8 @@ impl Doctor {
         if wanted.is_empty() {
             return Ok(Vec::new());
         }
-        cx.change(layout, &self.lock, Needs::Deployed, async |settings, progress| {
+        let hosts: Vec<&str> = wanted.iter().map(|(host, _)| host.as_str()).collect();
+        cx.change(layout, &self.lock, Needs::Deployed, &hosts, async |settings, progress| {
             Ok(deploy::mend(layout, settings, &wanted, progress).await)
         })
     }

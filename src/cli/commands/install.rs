@@ -20,10 +20,11 @@ impl Install {
     pub fn run(self, cx: &Context) -> Result<Status, Failure> {
         let layout = cx.layout()?;
         let curve = cx.curve_keys(&layout)?;
-        let report = cx.change(&layout, &self.lock, Needs::ThisProgram, async |settings, progress| {
-            let installed = deploy::install(&layout, settings, curve.as_ref(), progress).await;
-            installed.map_err(Failure::deploy)
-        })?;
+        let report =
+            cx.change(&layout, &self.lock, Needs::ThisProgram, &layout.host_names(), async |settings, progress| {
+                let installed = deploy::install(&layout, settings, curve.as_ref(), progress).await;
+                installed.map_err(Failure::deploy)
+            })?;
         cx.conclude(&layout, &report.outcomes)
     }
 }

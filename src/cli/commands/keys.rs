@@ -89,27 +89,33 @@ fn rotate(cx: &Context, layout: &Layout, store: &KeyStore, lock: &LockArgs) -> R
         layout.nodes.len()
     ))?;
     let join_within = cx.global.timeout.unwrap_or(Duration::from_secs(60));
-    let rolled = cx.change_in_steps(layout, lock, Needs::ThisProgram, async |settings, progress, interrupt| {
-        // Under the lock, so that of two operators of one machine each deploys the keys that it made.
-        let next = store.rotate().map_err(Failure::keys)?;
-        let options = deploy::Options {
-            curve: Some(next.keys()),
-            join_within,
-            rolling: Rolling::default(),
-            allow_partial: false,
-            only: None,
-            saved: None,
-            progress,
-            interrupt,
-        };
-        let report = deploy::deploy(layout, settings, options).await.map_err(Failure::deploy)?;
-        if report.switched {
-            next.take_over().map_err(Failure::keys)?;
-        } else {
-            next.discard().map_err(Failure::keys)?;
-        }
-        Ok(report)
-    });
+    let rolled = cx.change_in_steps(
+        layout,
+        lock,
+        Needs::ThisProgram,
+        &layout.host_names(),
+        async |settings, progress, interrupt| {
+            // Under the lock, so that of two operators of one machine each deploys the keys that it made.
+            let next = store.rotate().map_err(Failure::keys)?;
+            let options = deploy::Options {
+                curve: Some(next.keys()),
+                join_within,
+                rolling: Rolling::default(),
+                allow_partial: false,
+                only: None,
+                saved: None,
+                progress,
+                interrupt,
+            };
+            let report = deploy::deploy(layout, settings, options).await.map_err(Failure::deploy)?;
+            if report.switched {
+                next.take_over().map_err(Failure::keys)?;
+            } else {
+                next.discard().map_err(Failure::keys)?;
+            }
+            Ok(report)
+        },
+    );
     match &rolled {
         Ok(_) => {}
         Err(Failure::Interrupted | Failure::LockLost(_)) => {

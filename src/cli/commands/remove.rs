@@ -27,16 +27,17 @@ impl Remove {
         let layout = cx.layout()?;
         let keep = if self.all { Keep::Nothing } else { Keep::LogsAndStores };
         cx.confirm(&question(&layout, keep))?;
-        let outcomes = cx.change(&layout, &self.lock, Needs::Deployed, async |settings, progress| {
-            Ok(deploy::remove(&layout, settings, keep, progress).await)
-        })?;
+        let outcomes =
+            cx.change(&layout, &self.lock, Needs::Deployed, &layout.host_names(), async |settings, progress| {
+                Ok(deploy::remove(&layout, settings, keep, progress).await)
+            })?;
         cx.conclude(&layout, &outcomes)
     }
 }
 
 /// Names what will be gone.
 fn question(layout: &Layout, keep: Keep) -> String {
-    let hosts = nodeset::fold(layout.hosts.iter().map(|host| host.name.as_str()));
+    let hosts = nodeset::fold(layout.host_names());
     let nodes = nodeset::fold(layout.nodes.iter().map(|node| node.name.as_str()));
     let what = match keep {
         Keep::Nothing => "with its logs and stores",

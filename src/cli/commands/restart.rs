@@ -27,9 +27,10 @@ impl Restart {
         let layout = cx.layout()?;
         let nodes = cx.select(&layout, &self.nodes)?;
         let join_within = cx.global.timeout.unwrap_or(Duration::from_secs(60));
-        let outcomes = cx.change(&layout, &self.lock, Needs::Deployed, async |settings, progress| {
-            Ok(deploy::restart(&layout, &nodes, settings, join_within, progress).await)
-        })?;
+        let outcomes =
+            cx.change(&layout, &self.lock, Needs::Deployed, &deploy::hosts_of(&nodes), async |settings, progress| {
+                Ok(deploy::restart(&layout, &nodes, settings, join_within, progress).await)
+            })?;
         cx.conclude(&layout, &outcomes)
     }
 }

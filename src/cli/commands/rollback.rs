@@ -43,8 +43,12 @@ impl Rollback {
             return plan::of_rollback(cx, &layout, self.release.as_deref());
         }
         let join_within = cx.global.timeout.unwrap_or(Duration::from_secs(60));
-        let report =
-            cx.change_in_steps(&layout, &self.lock, Needs::ThisProgram, async |settings, progress, interrupt| {
+        let report = cx.change_in_steps(
+            &layout,
+            &self.lock,
+            Needs::ThisProgram,
+            &layout.host_names(),
+            async |settings, progress, interrupt| {
                 let options = deploy::Options {
                     curve: None,
                     join_within,
@@ -57,7 +61,8 @@ impl Rollback {
                 };
                 let rolled = deploy::rollback(&layout, settings, self.release.as_deref(), options).await;
                 rolled.map_err(Failure::deploy)
-            })?;
+            },
+        )?;
         cx.printer.status(&format!("release {}", report.release));
         cx.conclude(&layout, &report.outcomes)
     }

@@ -24,9 +24,10 @@ impl Stop {
     pub fn run(self, cx: &Context) -> Result<Status, Failure> {
         let layout = cx.layout()?;
         let nodes = cx.select(&layout, &self.nodes)?;
-        let outcomes = cx.change(&layout, &self.lock, Needs::Deployed, async |settings, progress| {
-            Ok(deploy::stop(&layout, &nodes, settings, progress).await)
-        })?;
+        let outcomes =
+            cx.change(&layout, &self.lock, Needs::Deployed, &deploy::hosts_of(&nodes), async |settings, progress| {
+                Ok(deploy::stop(&layout, &nodes, settings, progress).await)
+            })?;
         cx.conclude(&layout, &outcomes)
     }
 }

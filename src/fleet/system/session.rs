@@ -1,7 +1,6 @@
-//! Commands, streams and uploads through a master: each an `ssh` process of its own.
+//! Commands and streams through a master: each an `ssh` process of its own.
 
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,13 +18,11 @@ use super::super::command::{Piece, Source};
 use super::super::error::Step;
 use super::super::fault::Fault;
 use super::super::host::ExecOutput;
-use super::super::link::{Link, NOISE_LIMIT, Target};
+use super::super::link::{Input, Link, NOISE_LIMIT, Target};
 use super::super::probe;
-use super::super::upload::{self, Upload, Uploaded};
 use super::gates::{Lost, Way};
 use super::master::{self, Master};
 use crate::agent::CONNECT_MAGIC;
-use crate::faults;
 
 /// Streams at once; more wait in the listener's backlog. With the commands they stay below sshd's `MaxSessions 10`.
 const STREAMS: usize = 7;
@@ -108,44 +105,6 @@ impl System {
         })
     }
 
-    async fn bring(&self, upload: Upload, until: Instant) -> Result<Uploaded, Fault> {
-        let here = |error: io::Error| upload::failed_here(&upload, &error);
-        let mut from = File::open(&upload.from).map_err(here)?;
-        let size = from.metadata().map_err(here)?.len();
-        let prepare = probe::with_magic(&upload.prepare_script(size));
-        let output = self.run("/bin/sh -s", Input::Bytes(prepare), None, until).await;
-        let output = output.map_err(|fault| Fault { step: Step::Upload, ..fault })?;
-        let told = probe::after_magic(&output.stdout).unwrap_or_default();
-        let resumed_at = String::from_utf8_lossy(told).trim().parse::<u64>().map_err(|_| {
-            let said = output.last_error_line().unwrap_or_else(|| "it does not say why".to_owned());
-            upload::failed_there(format!("making {}: {said}", upload.to.display()))
-        })?;
-        from.seek(SeekFrom::Start(resumed_at)).map_err(here)?;
-        let command = upload.write_command(resumed_at);
-        let sent = Arc::new(Mutex::new(resumed_at));
-        let input = Input::File(from, sent.clone());
-        let done = self.run(&command, input, None, until).await;
-        let doing = || {
-            let sent = *sent.lock().unwrap_or_else(PoisonError::into_inner);
-            format!("{sent} of {size} bytes of the program were handed over")
-        };
-        let again = "run the command again: it goes on from there";
-        match done {
-            Ok(output) if output.success() => Ok(Uploaded { resumed_at }),
-            Ok(output) => {
-                // What is there takes room that is missing. If that fails too, the next upload writes over it.
-                let remove = probe::with_magic(&format!("rm -f {}\n", probe::quote(&upload.to.to_string_lossy())));
-                let _ = self.run("/bin/sh -s", Input::Bytes(remove), None, until).await;
-                let said = output.last_error_line().unwrap_or_else(|| "it does not say why".to_owned());
-                Err(upload::failed_there(format!("{}: {said}", doing())))
-            }
-            Err(fault) => {
-                let what = format!("{}, then: {}", doing(), fault.what);
-                Err(Fault { step: Step::Upload, what, ..fault }.hint(again))
-            }
-        }
-    }
-
     async fn tunnel_to(&self, command: String, until: Instant) -> Result<PathBuf, Fault> {
         let failed = |what: String| Fault::failed(Step::Channel, what);
         let joint = Joint {
@@ -174,9 +133,9 @@ impl System {
 }
 
 impl Link for System {
-    fn exec(&self, command: String, input: Vec<u8>, until: Instant) -> BoxFuture<'_, Result<ExecOutput, Fault>> {
+    fn exec(&self, command: String, input: Input, until: Instant) -> BoxFuture<'_, Result<ExecOutput, Fault>> {
         // The status of the command, also when a signal ends it: `ssh` passes none on.
-        Box::pin(async move { self.run(&kept_status(&command), Input::Bytes(input), None, until).await })
+        Box::pin(async move { self.run(&kept_status(&command), input, None, until).await })
     }
 
     fn exec_heard(
@@ -186,14 +145,10 @@ impl Link for System {
         said: mpsc::Sender<Piece>,
         until: Instant,
     ) -> BoxFuture<'_, Result<ExecOutput, Fault>> {
-        Box::pin(async move { self.run(&kept_status(&command), Input::Bytes(input), Some(said), until).await })
+        Box::pin(async move { self.run(&kept_status(&command), input.into(), Some(said), until).await })
     }
 
     fn heard(&self) {}
-
-    fn upload(&self, upload: Upload, until: Instant) -> BoxFuture<'_, Result<Uploaded, Fault>> {
-        Box::pin(self.bring(upload, until))
-    }
 
     fn listen(&self, target: Target, until: Instant) -> BoxFuture<'_, Result<PathBuf, Fault>> {
         Box::pin(async move {
@@ -220,13 +175,6 @@ fn kept_status(command: &str) -> String {
     format!("/bin/sh -c {}", probe::quote(&format!("{command}; exit $?")))
 }
 
-/// What a command reads.
-enum Input {
-    Bytes(Vec<u8>),
-    /// From where it stands; how much of it was handed over, counted on from what is there.
-    File(File, Arc<Mutex<u64>>),
-}
-
 /// Talks with a process to its end.
 async fn talk(child: &mut Child, input: Input, said: Option<mpsc::Sender<Piece>>) -> io::Result<ExecOutput> {
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
@@ -244,19 +192,12 @@ async fn talk(child: &mut Child, input: Input, said: Option<mpsc::Sender<Piece>>
 
 async fn feed(stdin: Option<ChildStdin>, input: Input) -> io::Result<()> {
     let Some(mut stdin) = stdin else { return Ok(()) };
-    match input {
-        Input::Bytes(bytes) => stdin.write_all(&bytes).await?,
-        Input::File(mut file, sent) => {
-            let mut piece = vec![0; 256 << 10];
-            loop {
-                let count = file.read(&mut piece)?;
-                if count == 0 {
-                    break;
-                }
-                stdin.write_all(&piece[..count]).await?;
-                *sent.lock().unwrap_or_else(PoisonError::into_inner) += count as u64;
-                faults::point("upload");
-            }
+    stdin.write_all(&input.bytes).await?;
+    if let Some(mut rest) = input.rest {
+        let mut piece = Vec::new();
+        while rest.piece(&mut piece).is_ok() && !piece.is_empty() {
+            stdin.write_all(&piece).await?;
+            rest.note_sent(piece.len());
         }
     }
     stdin.shutdown().await
