@@ -206,6 +206,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::websocket::invariants::read;
 
     /// A frame as a client sends it.
     fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
@@ -218,22 +219,6 @@ mod tests {
         frame.extend(mask);
         frame.extend(payload.iter().enumerate().map(|(at, octet)| octet ^ mask[at % 4]));
         frame
-    }
-
-    /// Everything in the octets, read in pieces of a size, and the close that ended it.
-    fn read(octets: &[u8], piece: usize) -> (Vec<Incoming>, Option<Close>) {
-        let (mut decoder, mut found) = (Decoder::new(BytesMut::new()), Vec::new());
-        for piece in octets.chunks(piece) {
-            decoder.buffer().extend_from_slice(piece);
-            loop {
-                match decoder.next() {
-                    Ok(Some(incoming)) => found.push(incoming),
-                    Ok(None) => break,
-                    Err(close) => return (found, Some(close)),
-                }
-            }
-        }
-        (found, None)
     }
 
     fn message(text: &'static str) -> Incoming {

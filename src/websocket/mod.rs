@@ -18,6 +18,8 @@ mod encoder;
 mod error;
 mod frame;
 mod inbound;
+#[cfg(any(test, fuzzing))]
+pub mod invariants;
 mod messages;
 mod options;
 mod outbound;

@@ -40,24 +40,23 @@ pub fn check_log_batch(octets: &[u8]) {
     }
 }
 
+/// Runs `check` over the committed corpus of a fuzz target, so that the ordinary tests run it too.
+#[cfg(test)]
+pub(crate) fn check_corpus(target: &str, check: fn(&[u8])) {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
+    let files = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut count = 0;
+    for file in files {
+        let path = file.expect("a readable folder").path();
+        check(&std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())));
+        count += 1;
+    }
+    assert!(count >= 10, "the corpus of {target} is there");
+}
+
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
-
-    /// Runs `check` over the committed corpus of a fuzz target, so that the ordinary tests run it too.
-    fn check_corpus(target: &str, check: fn(&[u8])) {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
-        let files = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-        let mut count = 0;
-        for file in files {
-            let path = file.expect("a readable folder").path();
-            check(&std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())));
-            count += 1;
-        }
-        assert!(count >= 10, "the corpus of {target} is there");
-    }
 
     #[test]
     fn the_corpus_of_broker_bin_holds() {

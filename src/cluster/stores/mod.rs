@@ -14,6 +14,8 @@
 mod backend;
 mod error;
 mod info;
+#[cfg(any(test, fuzzing))]
+pub mod invariants;
 mod master;
 mod memory;
 pub mod message;
