@@ -186,6 +186,17 @@ fn a_command_that_could_not_begin_says_why_in_its_document() {
     assert_eq!((&no_lock["schema"], &no_lock["exit_status"]), (&"zeek-cluster/v1".into(), &4.into()));
     assert!(no_lock["error"]["what"].as_str().is_some_and(|what| what.contains("lock")), "{no_lock}");
     assert!(no_lock["error"]["hint"].as_str().is_some_and(|hint| hint.contains("--no-lock")), "{no_lock}");
+    for wrong in
+        [&["-o", "json", "status", "--nonsense"][..], &["releases", "--cuont", "-o", "json"], &["-o=json", "stauts"]]
+    {
+        let output = sandbox.expect(2, wrong);
+        assert!(output.stderr.starts_with("error: "), "{output:#?}");
+        let usage: Value = serde_json::from_str(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:#?}"));
+        assert_eq!((&usage["schema"], &usage["exit_status"]), (&"zeek-cluster/v1".into(), &2.into()));
+        let what = usage["error"]["what"].as_str().expect("a reason");
+        assert!(output.stderr.contains(what) && what.contains(" '"), "{usage}");
+    }
+    assert_eq!(sandbox.expect(2, &["status", "--nonsense"]).stdout, "");
     sandbox.write_layout(&LAYOUT.replace("worker:", "worrker:").replace("encryption: off", "encryption: of"));
     let invalid = sandbox.json(3, &["status"]);
     let problems = invalid["problems"].as_array().expect("an array");

@@ -1,8 +1,8 @@
 //! From the words on the command line to an exit status.
 
-use clap::{ArgMatches, FromArgMatches};
+use clap::{ArgMatches, FromArgMatches, ValueEnum};
 
-use super::args::{self, Args};
+use super::args::{self, Args, Format};
 use super::change::in_progress;
 use super::context::Context;
 use super::effect::{self, Effect, READ_ONLY_VARIABLE};
@@ -45,10 +45,38 @@ pub fn command() -> clap::Command {
 pub fn report_usage(usage: &clap::Error) -> Status {
     // A reader of the help that went away is none of our business.
     let _ = usage.print();
-    match usage.use_stderr() {
-        true => Status::Usage,
-        false => Status::Done,
+    if !usage.use_stderr() {
+        return Status::Done;
     }
+    let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
+    let printer = Printer::new(format_asked_for(words), true);
+    // Nor one of the document.
+    let _ = printer.close(Status::Usage, Some(&in_words(usage)));
+    Status::Usage
+}
+
+/// The format that words ask for which clap could not read: behind the first wrong one it reads nothing.
+fn format_asked_for(words: impl Iterator<Item = String>) -> Option<Format> {
+    let mut words = words.take_while(|word| word != "--");
+    let mut asked = None;
+    while let Some(word) = words.next() {
+        let value = match word.strip_prefix("--output").or_else(|| word.strip_prefix("-o")) {
+            Some("") => words.next().unwrap_or_default(),
+            Some(value) => value.trim_start_matches('=').to_owned(),
+            None => continue,
+        };
+        asked = Format::from_str(&value, false).ok().or(asked);
+    }
+    asked
+}
+
+/// A usage error without the help that follows it.
+fn in_words(usage: &clap::Error) -> Failure {
+    let text = usage.to_string();
+    let said: Vec<&str> = text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
+    let what = said.join(" ").trim_start_matches("error: ").to_owned();
+    let hint = text.lines().find_map(|line| line.trim().strip_prefix("tip: ")).map(str::to_owned);
+    Failure::Usage { what, hint }
 }
 
 /// Runs a command to its end, says what went wrong, and tells the exit status.
@@ -82,5 +110,24 @@ fn refused(words: &str) -> Failure {
     Failure::Usage {
         what: format!("`{words}` changes the cluster, and {READ_ONLY_VARIABLE} is set"),
         hint: Some(format!("to do it all the same: env -u {READ_ONLY_VARIABLE} zeek-cluster {words}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_format_is_found_among_words_that_are_wrong() {
+        let asked = |line: &str| format_asked_for(line.split(' ').map(str::to_owned));
+        for line in
+            ["-o json stauts", "status --nonsense -o json", "-ojson x", "x -o=json", "--output json", "--output=json"]
+        {
+            assert_eq!(asked(line), Some(Format::Json), "{line}");
+        }
+        assert_eq!(asked("-o json -o tsv x"), Some(Format::Tsv));
+        for line in ["status", "exec -- ls -o json", "-o", "-o nonsense", "--output"] {
+            assert_eq!(asked(line), None, "{line}");
+        }
     }
 }
