@@ -97,17 +97,10 @@ pub(super) async fn perform(
         None => options.only,
         Some(saved) => Some(saved.only.as_slice()).filter(|only| !only.is_empty()),
     };
-    if options.saved.is_some() || only.is_some() {
-        let survey = survey::survey(layout, &delivery, settings, &Presence::Started, only, options.progress).await;
-        let plan = plan_of(layout, &delivery, &survey, allow_partial, only)?;
-        options.saved.map_or(Ok(()), |saved| still_holds(saved, &plan))?;
-    }
-    let presence = Presence::Installed(delivery.binary.clone());
     let survey = tokio::select! {
-        survey = survey::survey(layout, &delivery, settings, &presence, only, options.progress) => Some(survey),
-        () = options.interrupt.raised() => None,
+        survey = reach(layout, settings, &delivery, &options, only, allow_partial) => survey?,
+        () = options.interrupt.raised() => return Ok(not_begun(layout, &delivery)),
     };
-    let Some(survey) = survey else { return Ok(not_begun(layout, &delivery)) };
     let plan = plan_of(layout, &delivery, &survey, allow_partial, only)?;
     if let Some(saved) = options.saved {
         still_holds(saved, &plan)?;
@@ -131,6 +124,27 @@ pub(super) async fn perform(
         left_out: plan.left_out().map(|(host, has)| (host.to_owned(), has.map(str::to_owned))).collect(),
         hosts_file: hosts_file.err().map(|error| error.to_string()),
     })
+}
+
+/// Asks the hosts, which then have the program. What may be refused is looked at before it is brought to any of them.
+async fn reach(
+    layout: &Layout,
+    settings: &Settings,
+    delivery: &Delivery,
+    options: &Options<'_>,
+    only: Option<&[String]>,
+    allow_partial: bool,
+) -> Result<Survey, DeployError> {
+    if options.saved.is_some() || only.is_some() {
+        let survey = survey::survey(layout, delivery, settings, &Presence::Started, only, options.progress).await;
+        let plan = plan_of(layout, delivery, &survey, allow_partial, only)?;
+        options.saved.map_or(Ok(()), |saved| still_holds(saved, &plan))?;
+        if survey.runs(&delivery.binary.hash, layout, only) {
+            return Ok(survey);
+        }
+    }
+    let presence = Presence::Installed(delivery.binary.clone());
+    Ok(survey::survey(layout, delivery, settings, &presence, only, options.progress).await)
 }
 
 /// Ctrl-C came while the hosts were still being reached.

@@ -49,6 +49,16 @@ impl Survey {
         refused.collect()
     }
 
+    /// Whether the agents of all these hosts that answer are this program.
+    pub(super) fn runs(&self, program: &str, layout: &Layout, only: Option<&[String]>) -> bool {
+        let mut wanted = layout.hosts.iter().filter(|host| only.is_none_or(|only| only.contains(&host.name)));
+        wanted.all(|host| match self.found.get(&host.name) {
+            Some(Found::Seen(status, _)) => status.binary == program,
+            Some(Found::Silent(_)) => true,
+            Some(Found::Empty) | None => false,
+        })
+    }
+
     /// Who had which nodes.
     pub(super) fn last(&self) -> Vec<Former> {
         estate::formers(&self.records)
