@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -311,12 +313,39 @@ fn the_doctor_finds_what_is_wrong_and_says_what_to_do() {
 }
 
 #[test]
+fn the_doctor_mends_machines_over_ssh_and_their_nodes_run_on() {
+    let Some(fleet) = Fleet::shared() else { return };
+    let fleet = fleet.take();
+    fleet.expect(0, &["deploy"]);
+    let pids = || rows(&fleet).iter().map(|row| row["pid"].clone()).collect::<Vec<Value>>();
+    let before = pids();
+    let cluster = |index: usize| fleet.machines().disk(index).join("campus");
+    let (open, bare) = (2, INNER);
+    fs::set_permissions(cluster(open), fs::Permissions::from_mode(0o755)).expect("its mode is set");
+    let agents = fleet.json(0, &["agent", "status"]);
+    let agent = agents.as_array().into_iter().flatten().find(|row| row["host"] == Machines::name(bare).as_str());
+    let agent = agent.and_then(|row| row["pid"].as_i64()).expect("its agent");
+    assert!(Command::new("kill").args(["-9", &agent.to_string()]).status().expect("kill runs").success());
+    fs::remove_dir_all(cluster(bare).join("bin")).expect("its program is taken away");
+
+    let mended = fleet.json(0, &["doctor", "--fix"]);
+    let fixed = mended.as_array().into_iter().flatten().filter(|row| row["fix"] == "fixed");
+    let mut fixed: Vec<String> = fixed.map(|row| format!("{} of {}", row["check"], row["host"])).collect();
+    fixed.sort();
+    let expected = [(r#""agent""#, bare), (r#""installed""#, bare), (r#""permissions""#, open)];
+    assert_eq!(fixed, expected.map(|(check, index)| format!("{check} of \"{}\"", Machines::name(index))));
+    assert_eq!(fs::metadata(cluster(open)).expect("it is there").permissions().mode() & 0o777, 0o700);
+    assert_eq!(pids(), before);
+    fleet.expect(0, &["plan"]);
+}
+
+#[test]
 fn a_terminal_is_asked_once_for_a_key_of_many_hosts_and_for_the_password_of_one() {
     let Some(fleet) = Fleet::shared() else { return };
     let fleet = fleet.take();
     let locked = fleet.path().join("locked");
     fs::copy(fleet.machines().identity(), &locked).expect("a copy of the key");
-    let lock = std::process::Command::new("ssh-keygen").args(["-q", "-p", "-N", "sesame", "-f"]).arg(&locked).status();
+    let lock = Command::new("ssh-keygen").args(["-q", "-p", "-N", "sesame", "-f"]).arg(&locked).status();
     assert!(lock.expect("ssh-keygen runs").success());
     let layout = fs::read_to_string(fleet.layout()).expect("the layout");
     let with_key = |path: &Path| {
