@@ -156,33 +156,51 @@ async fn find(
     have.extend(empty.into_iter().map(|(host, _)| (host, ReleasesView::default())));
     let id = choose(id, &have)?;
     let holders = holders(layout, &id, &have)?;
-    let parts = match parts {
-        Parts::Verified => verify(&sites, &id, &holders, settings.parallel, progress).await?,
-        Parts::Compared => compare(&sites, &id, &holders, settings.parallel, progress).await?,
-    };
+    let parts = every_part(&sites, &id, &holders, parts, settings.parallel, progress).await?;
     // What a step needs of a host's session it opens anew: these were for looking.
     drop(sites);
     let delivery = Delivery { binary, release: Release { id, hosts: parts }, back: true };
     Ok(Back { was: as_it_was(layout, &delivery.release), delivery })
 }
 
-/// Every part, with its files that differ from those of the host's current release.
-async fn compare(
+/// Every part of the release, which its host gives or says why not.
+async fn every_part(
     sites: &[Site],
     id: &str,
     holders: &[String],
+    parts: Parts,
     parallel: usize,
     progress: &dyn Progress,
 ) -> Result<Vec<HostRelease>, NoRollback> {
+    let what = match parts {
+        Parts::Verified => "verifying the release",
+        Parts::Compared => "reading the release",
+    };
     let targets: Vec<&str> = holders.iter().map(String::as_str).collect();
-    progress.tell(Event::Phase { what: "reading the release", targets: &targets });
+    progress.tell(Event::Phase { what, targets: &targets });
     let asked = sites.iter().filter(|site| holders.contains(&site.host)).map(|site| async move {
-        let read = read(site, id).await;
+        let part = match parts {
+            Parts::Verified => verify(site, id).await,
+            Parts::Compared => compare(site, id).await,
+        };
         progress.tell(Event::Done { target: &site.host });
-        read.map_err(|trouble| NoRollback::Damaged(trouble.error.what))
+        part.map_err(NoRollback::Damaged)
     });
-    let read: Vec<_> = stream::iter(asked).buffered(parallel.max(1)).collect().await;
-    read.into_iter().collect()
+    let asked: Vec<_> = stream::iter(asked).buffered(parallel.max(1)).collect().await;
+    asked.into_iter().collect()
+}
+
+/// A part with its files that differ from those of the host's current release.
+async fn compare(site: &Site, id: &str) -> Result<HostRelease, String> {
+    read(site, id).await.map_err(|trouble| trouble.error.what)
+}
+
+/// A part, whole, as its host says after it computed all hashes again.
+async fn verify(site: &Site, id: &str) -> Result<HostRelease, String> {
+    let verified = site.session.agent().verify(id, VERIFY_WITHIN).await;
+    faults::point("verify");
+    let manifest = verified.map_err(|error| format!("{}: {}", site.host, site.trouble("verify", &error).error.what))?;
+    Ok(HostRelease { manifest, blobs: Default::default() })
 }
 
 /// Files that hold keys are left out: they are never shown.
@@ -292,29 +310,6 @@ fn holders(layout: &Layout, id: &str, have: &[(String, ReleasesView)]) -> Result
         true => Ok(holders),
         false => Err(NoRollback::NotEverywhere { id: id.to_owned(), hosts: nodeset::fold(missing) }),
     }
-}
-
-/// Every part, whole, as its host says after it computed all hashes again.
-async fn verify(
-    sites: &[Site],
-    id: &str,
-    holders: &[String],
-    parallel: usize,
-    progress: &dyn Progress,
-) -> Result<Vec<HostRelease>, NoRollback> {
-    let targets: Vec<&str> = holders.iter().map(String::as_str).collect();
-    progress.tell(Event::Phase { what: "verifying the release", targets: &targets });
-    let asked = sites.iter().filter(|site| holders.contains(&site.host)).map(|site| async move {
-        let verified = site.session.agent().verify(id, VERIFY_WITHIN).await;
-        progress.tell(Event::Done { target: &site.host });
-        faults::point("verify");
-        let part = verified.map(|manifest| HostRelease { manifest, blobs: Default::default() });
-        part.map_err(|error| {
-            NoRollback::Damaged(format!("{}: {}", site.host, site.trouble("verify", &error).error.what))
-        })
-    });
-    let verified: Vec<_> = stream::iter(asked).buffer_unordered(parallel.max(1)).collect().await;
-    verified.into_iter().collect()
 }
 
 /// The layout with the hosts and nodes of the release: names, types and hosts, which is all that a rollout asks of it. A

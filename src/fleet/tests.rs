@@ -802,9 +802,14 @@ async fn small_answers_on_many_streams_come_at_once() {
 
 #[tokio::test]
 async fn a_server_that_dies_in_the_middle_is_an_error_and_no_hang() {
+    check_server_that_dies(settings()).await;
+}
+
+pub(super) async fn check_server_that_dies(settings: Settings) {
     let (sshd, base) = (Sshd::start(""), Folder::new());
     let program = program(sshd.path("").as_path(), 0);
-    let session = open(sshd.ssh(), base.path(), &program).await.unwrap();
+    let host = ssh_host(sshd.ssh(), base.path(), settings);
+    let session = host.open(Presence::Installed(program), deadlines()).await.unwrap();
     session.agent().status().await.unwrap();
     let argv = ["sleep".to_owned(), "60".into()];
     let command = session.exec(&argv, Duration::from_secs(50));
@@ -815,7 +820,8 @@ async fn a_server_that_dies_in_the_middle_is_an_error_and_no_hang() {
     };
     let from = Instant::now();
     let (ended, ()) = tokio::join!(command, kill);
-    assert_eq!(ended.unwrap_err().step, Step::Channel);
+    let ended = ended.unwrap_err();
+    assert!(ended.step == Step::Channel && ended.what.starts_with("the SSH session broke: "), "{ended}");
     assert!(session.agent().status().await.is_err());
     assert!(from.elapsed() < Duration::from_secs(20), "{:?}", from.elapsed());
     assert!(session.broken().unwrap().what.contains("the SSH session broke"), "{:?}", session.broken());

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use super::packing::Packing;
 use super::ssh::SshHost;
 use super::testing::{Sshd, deadlines, keygen, layout, program, settings, ssh_host};
-use super::tests::{Folder, check_beginnings, check_full_disk};
+use super::tests::{Folder, check_beginnings, check_full_disk, check_server_that_dies};
 use super::*;
 use crate::layout::{HostKeyChecking, Reach, Ssh, SshClient};
 
@@ -199,24 +199,7 @@ async fn a_host_that_says_nothing_ends_at_its_deadline() {
 
 #[tokio::test]
 async fn a_server_that_dies_in_the_middle_is_an_error_and_no_hang() {
-    let (sshd, base) = (Sshd::start(""), Folder::new());
-    let program = program(sshd.path("").as_path(), 0);
-    let session = open(sshd.ssh(), base.path(), Presence::Installed(program)).await.unwrap();
-    session.agent().status().await.unwrap();
-    let argv = ["sleep".to_owned(), "60".into()];
-    let command = session.exec(&argv, Duration::from_secs(50));
-    let kill = async {
-        for pid in sshd.sessions() {
-            assert!(Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap().success());
-        }
-    };
-    let from = Instant::now();
-    let (ended, ()) = tokio::join!(command, kill);
-    let ended = ended.unwrap_err();
-    assert!(ended.step == Step::Channel && ended.what.starts_with("the SSH session broke: "), "{ended}");
-    assert!(session.agent().status().await.is_err());
-    assert!(from.elapsed() < Duration::from_secs(20), "{:?}", from.elapsed());
-    assert!(session.broken().unwrap().what.contains("the SSH session broke"), "{:?}", session.broken());
+    check_server_that_dies(by_program()).await;
 }
 
 #[tokio::test]
