@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::options::{Keys, StartError};
-use super::socket::{Context, Errno, KeyOption, Kind, Opt, Socket, z85_decode};
+use super::socket::{Context, Copies, Errno, KeyOption, Kind, Opt, Socket, z85_decode};
 
 /// Where libzmq asks about each client. Source: RFC 27.
 const ZAP_ENDPOINT: &str = "inproc://zeromq.zap.01";
@@ -67,7 +67,7 @@ impl Zap {
 
     /// Answers one question, if there is one: the address of a client that was refused.
     pub(super) fn answer(&self) -> Answer {
-        let Ok(request) = self.socket.receive(8) else { return Answer::NothingAsked };
+        let Ok(request) = self.socket.receive(8, &mut Copies::default()) else { return Answer::NothingAsked };
         let admitted = admits(&request.parts, &self.admitted);
         let id = request.parts.get(1).cloned().unwrap_or_default();
         let (status, text, user) = if admitted { ("200", "OK", "0") } else { ("400", "Invalid ZAP request", "") };

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::socket::Socket;
+use super::socket::{Copies, Socket};
 
 /// Failed attempts in a row before a failure that libzmq gives no reason for is reported. One or two happen when the hub
 /// restarts in the middle of a handshake (`zeromq.md` 4.9), and a mismatch of mechanisms shows its reason in one of the first
@@ -52,7 +52,7 @@ pub(super) enum EventKind {
 
 /// Takes one event, if there is one.
 pub(super) fn next(monitor: &Socket) -> Option<Event> {
-    let message = monitor.receive(2).ok()?;
+    let message = monitor.receive(2, &mut Copies::default()).ok()?;
     let head = message.parts.first()?;
     let number = u16::from_ne_bytes(head.get(..2)?.try_into().ok()?);
     let value = u32::from_ne_bytes(head.get(2..6)?.try_into().ok()?);

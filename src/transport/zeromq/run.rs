@@ -14,7 +14,7 @@ use super::hub::refused_client;
 use super::monitor::{self, Change, Dialled, Event, EventKind, Reports, Retry, Security};
 use super::options::{Options, Tuning};
 use super::queue::{Command, Queue};
-use super::socket::{Errno, Kind, Opt, Pollable, Socket, poll};
+use super::socket::{Copies, Errno, Kind, Opt, Pollable, Socket, poll};
 use super::sockets::{NodeSockets, Watched};
 use crate::transport::frame::Interest;
 use crate::transport::{EventFrame, Inbound, LinkEvent, LogFrame};
@@ -66,6 +66,7 @@ pub(super) struct Runner {
     redials: BTreeMap<(&'static str, String), Redial>,
     link_up: bool,
     reports: Reports,
+    copies: Copies,
 }
 
 impl Runner {
@@ -90,6 +91,7 @@ impl Runner {
             redials: BTreeMap::new(),
             link_up: false,
             reports: Reports::default(),
+            copies: Copies::default(),
         };
         let hub = [
             (Kind::Xpub, runner.options.connect_xpub_endpoint.clone()),
@@ -244,7 +246,7 @@ impl Runner {
     fn take_events(&mut self, limit: usize) -> Vec<EventFrame> {
         let mut events = Vec::new();
         for _ in 0..limit {
-            let Ok(message) = self.sockets.xsub.socket.receive(5) else { break };
+            let Ok(message) = self.sockets.xsub.socket.receive(5, &mut self.copies) else { break };
             match EventFrame::from_parts(message.parts) {
                 Ok(event) if event.sender == self.options.node_id.as_bytes() => {}
                 Ok(event) => events.push(event),
@@ -268,7 +270,7 @@ impl Runner {
             if !self.held.is_empty() {
                 return count;
             }
-            let Ok(message) = self.sockets.xpub.socket.receive(2) else { return count };
+            let Ok(message) = self.sockets.xpub.socket.receive(2, &mut self.copies) else { return count };
             let [part] = &message.parts[..] else {
                 self.bad_message("xpub", message.count, &"expected 1 part");
                 continue;
@@ -285,7 +287,10 @@ impl Runner {
     fn read_logs(&mut self, limit: usize) -> usize {
         let mut count = 0;
         while count < limit && self.held.is_empty() && !self.takes_no_logs() {
-            let Some(Ok(message)) = self.sockets.pull.as_ref().map(|pull| pull.socket.receive(5)) else { break };
+            let Some(Ok(message)) = self.sockets.pull.as_ref().map(|pull| pull.socket.receive(5, &mut self.copies))
+            else {
+                break;
+            };
             count += 1;
             match LogFrame::from_parts(message.parts) {
                 Ok(batch) => {

@@ -16,8 +16,11 @@ use super::ffi;
 /// part that is only borrowed would keep alive as a whole. Source: `in_batch_size` in libzmq 4.3.5 `src/config.hpp`.
 const COPY_BELOW: usize = 8192;
 
-/// Room for the copied parts of one message, which share a buffer: enough for an ordinary event.
-const COPY_ROOM: usize = 512;
+/// Room for copied parts, which share a buffer: that of a dozen ordinary events. One that is kept keeps as much.
+const COPY_ROOM: usize = 4096;
+
+/// Parts above this size have a buffer of their own.
+const COPY_TOGETHER: usize = 1024;
 
 /// Parts up to this size are copied when sent: cheaper than a reference that has to be counted and freed.
 const COPY_SENT_BELOW: usize = 1024;
@@ -338,15 +341,14 @@ impl Socket {
 
     /// Takes a whole message without waiting. Of more than `limit` parts the rest is thrown away; only their count stays
     /// true.
-    pub(super) fn receive(&self, limit: usize) -> Result<Received, Errno> {
+    pub(super) fn receive(&self, limit: usize, copies: &mut Copies) -> Result<Received, Errno> {
         let mut part = self.receive_part()?;
         let mut received = Received { parts: Vec::with_capacity(4), count: 0 };
-        let mut copies = BytesMut::with_capacity(COPY_ROOM);
         loop {
             let more = part.more();
             received.count += 1;
             if received.parts.len() < limit {
-                received.parts.push(part.into_bytes(&mut copies));
+                received.parts.push(part.into_bytes(copies));
             }
             if more == More::No {
                 return Ok(received);
@@ -354,6 +356,24 @@ impl Socket {
             // The others are there already: libzmq delivers messages whole.
             part = self.receive_part()?;
         }
+    }
+}
+
+/// Where small parts are copied to, those of several messages into one buffer: a buffer for each would be freed by another
+/// thread than had made it, which takes longer than the copy.
+#[derive(Default)]
+pub(super) struct Copies(BytesMut);
+
+impl Copies {
+    fn copy(&mut self, octets: &[u8]) -> Bytes {
+        if octets.len() > COPY_TOGETHER {
+            return Bytes::copy_from_slice(octets);
+        }
+        if self.0.capacity() < octets.len() {
+            self.0 = BytesMut::with_capacity(COPY_ROOM);
+        }
+        self.0.extend_from_slice(octets);
+        self.0.split().freeze()
     }
 }
 
@@ -457,13 +477,9 @@ impl Message {
         message
     }
 
-    /// The octets, of a small part copied into a buffer that the parts of one message share.
-    fn into_bytes(self, copies: &mut BytesMut) -> Bytes {
-        if self.len() >= COPY_BELOW {
-            return Bytes::from_owner(self);
-        }
-        copies.extend_from_slice(self.as_ref());
-        copies.split().freeze()
+    /// The octets, of a small part copied.
+    fn into_bytes(self, copies: &mut Copies) -> Bytes {
+        if self.len() >= COPY_BELOW { Bytes::from_owner(self) } else { copies.copy(self.as_ref()) }
     }
 }
 
@@ -555,4 +571,18 @@ fn c_string(text: &str) -> Result<CString, Errno> {
 
 pub(super) fn millis(duration: Duration) -> c_int {
     c_int::try_from(duration.as_millis()).unwrap_or(c_int::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copies_of_many_parts_stay_what_they_were() {
+        let mut copies = Copies::default();
+        let sizes = [0, 1, 45, 200, COPY_TOGETHER, COPY_TOGETHER + 1, COPY_ROOM, COPY_BELOW];
+        let parts: Vec<Vec<u8>> = (0..100).map(|number| vec![number as u8; sizes[number % sizes.len()]]).collect();
+        let copied: Vec<Bytes> = parts.iter().map(|part| copies.copy(part)).collect();
+        assert_eq!(copied, parts);
+    }
 }
