@@ -2,8 +2,9 @@
 //!
 //! The lock lives at the agent of the manager's host, for as long as this process lives and its connection holds
 //! (`agent/lock.rs`). It is taken before anything is brought to another host. On the first deploy the manager's host gets
-//! its agent for it; meanwhile the other hosts are logged in on, which changes nothing there. A host that cannot be reached keeps its lock to itself: the operator has to decide to go on without
-//! (`--no-lock`), as falling back to another host would give two operators two locks.
+//! its agent for it; meanwhile the other hosts are logged in on, which changes nothing there. A host that cannot be reached
+//! keeps its lock to itself: the operator has to decide to go on without (`--no-lock`), as falling back to another host
+//! would give two operators two locks.
 
 use std::time::Duration;
 

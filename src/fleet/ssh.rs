@@ -511,7 +511,11 @@ impl Site for Ssh {
                         tracing::info!(host = self.reached.host, "the upload is done anew: {wrong}");
                         at = 0;
                     }
-                    "" => return Err(upload::failed_there(output.last_error_line().unwrap_or_default())),
+                    "" => {
+                        let said = output.last_error_line();
+                        let what = said.unwrap_or_else(|| "the program did not arrive whole".to_owned());
+                        return Err(upload::failed_there(what));
+                    }
                     wrong => {
                         return Err(upload::failed_there(format!("the program was brought over, but {wrong}")));
                     }
