@@ -497,7 +497,7 @@ impl Site for Ssh {
     ) -> BoxFuture<'a, Result<(), Fault>> {
         Box::pin(async move {
             let until = Instant::now() + self.deadlines.upload;
-            let upload = Upload::new(binary, probe.packing, dir).await?;
+            let mut upload = Upload::new(binary, probe.packing, dir).await?;
             let mut at = upload.resumed_at(probe.partial);
             loop {
                 let sent = Arc::default();
@@ -510,6 +510,11 @@ impl Site for Ssh {
                     wrong if at > 0 => {
                         tracing::info!(host = self.reached.host, "the upload is done anew: {wrong}");
                         at = 0;
+                    }
+                    // Whatever is the matter with that command, or with the room for both.
+                    wrong if upload.failed_to_unpack(wrong) => {
+                        tracing::info!(host = self.reached.host, "the program is brought as it is: {wrong}");
+                        upload = Upload::new(binary, None, dir).await?;
                     }
                     "" => {
                         let said = output.last_error_line();

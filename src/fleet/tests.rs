@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -269,8 +270,7 @@ async fn accept_new_writes_the_key_once_and_refuses_another() {
         let line = format!("{} {}\n", sshd.name(), sshd.host_key("ed25519"));
         assert_eq!(fs::read_to_string(&known).unwrap(), line);
     }
-    let mode =
-        |path: &Path| std::os::unix::fs::PermissionsExt::mode(&fs::metadata(path).unwrap().permissions()) & 0o777;
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&known), mode(known.parent().unwrap())), (0o600, 0o700));
     keygen(&sshd.path("host_other"), &["-t", "ed25519", "-N", ""]);
     fs::write(&known, format!("{} {}", sshd.name(), sshd.host_key("other"))).unwrap();
@@ -527,6 +527,19 @@ async fn a_beginning_that_is_not_the_programs_is_sent_anew_whatever_the_host_unp
     }
 }
 
+#[tokio::test]
+async fn where_unpacking_fails_the_program_is_brought_as_it_is() {
+    let (sshd, base) = (Sshd::without(&["zstd"]), Folder::new());
+    let broken = sshd.path("bin/zstd");
+    fs::write(&broken, "#!/bin/sh\necho 'no such library' >&2\nexit 127\n").unwrap();
+    fs::set_permissions(&broken, fs::Permissions::from_mode(0o755)).unwrap();
+    let program = program(sshd.path("").as_path(), 1 << 20);
+    let session = open(sshd.ssh(), base.path(), &program).await.unwrap();
+    assert_eq!(session.agent().status().await.unwrap().binary, program.hash);
+    let bin = base.dir().binary(&program.hash).parent().unwrap().to_owned();
+    assert_eq!(fs::read_dir(bin).unwrap().count(), 1, "no temporary file is left");
+}
+
 /// Brings a program to a host where an earlier upload left something.
 pub(super) async fn check_beginnings(sshd: &Sshd, packing: Option<Packing>, settings: Settings) {
     let base = Folder::new();
@@ -625,7 +638,7 @@ async fn first_contact_installs_starts_and_talks_and_the_second_changes_nothing(
     let installed = base.dir().binary(&program.hash);
     assert_eq!(super::host::hash_of(&installed).unwrap(), program.hash);
     assert_eq!(fs::read_dir(installed.parent().unwrap()).unwrap().count(), 1, "no temporary file is left");
-    let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(base.dir().path()).unwrap().permissions());
+    let mode = fs::metadata(base.dir().path()).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o700);
     for presence in [Presence::Running, Presence::Started, Presence::Installed(program.clone())] {
         let again = host.open(presence, deadlines()).await.unwrap();
@@ -833,7 +846,7 @@ async fn a_full_disk_is_named_and_leaves_nothing_behind() {
     // What travels finds no room; what is unpacked finds none.
     check_full_disk(&sshd, &program(sshd.path("").as_path(), 4 << 20), settings()).await;
     let said = check_full_disk(&sshd, &program_with(sshd.path("").as_path(), &[b'#'; 4 << 20]), settings()).await;
-    assert!(said.is_none_or(|said| said.contains("zstd -qdc failed there") && said.contains("No space left")));
+    assert!(said.is_none_or(|said| said.contains("writing it failed there") && said.contains("No space left")));
 }
 
 /// Brings a program to a disk of 1 MiB, and returns what was said; none where one may not mount.

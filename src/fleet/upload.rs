@@ -130,6 +130,11 @@ chmod 0755 "$from" && mv -f "$from" "$to" && rm -f {bin}/.upload-* && echo done
         )
     }
 
+    /// Whether what the script printed is the complaint of the command that unpacks.
+    pub fn failed_to_unpack(&self, told: &str) -> bool {
+        self.packed.as_ref().is_some_and(|packed| told.starts_with(packed.packing.unpack()))
+    }
+
     /// What became of a command that did not end by itself.
     pub fn broken(&self, sent: &AtomicU64, fault: Fault) -> Fault {
         let what = format!(
