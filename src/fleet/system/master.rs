@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::pin::{Pin, pin};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,6 +28,13 @@ use super::words::{Heard, Retry, Story, Whom};
 
 /// How long the last words of an `ssh` that ended are waited for: a ProxyCommand may hold its standard error open.
 const LAST_WORDS: Duration = Duration::from_millis(200);
+
+/// How long an `ssh` that was told to end is waited for before it is told again: one that was just about to wait for the
+/// network sees a signal only when something else wakes it.
+const ENDS_WITHIN: Duration = Duration::from_millis(200);
+
+/// How often it is told to. On SIGTERM `ssh` also ends what its ProxyCommand started; at last it is killed.
+const TOLD_TO_END: usize = 25;
 
 /// How often it is looked whether a clock that stands still goes on.
 const TYPING_POLL: Duration = Duration::from_millis(200);
@@ -56,13 +64,17 @@ pub(super) struct Master {
 }
 
 /// A process that is told to end with this value.
-struct Process(OwnedFd);
+struct Process(Arc<OwnedFd>);
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended by itself. On SIGTERM `ssh` also ends what its ProxyCommand started.
-        let _ = pidfd_send_signal(&self.0, Signal::TERM);
+        tell(&self.0, Signal::TERM);
     }
+}
+
+fn tell(process: &OwnedFd, signal: Signal) {
+    // It may have ended by itself.
+    let _ = pidfd_send_signal(process, signal);
 }
 
 impl Master {
@@ -110,15 +122,20 @@ impl Master {
         let pid = child.id().and_then(|id| rustix::process::Pid::from_raw(id.cast_signed()));
         let pid = pid.ok_or_else(|| here(io::Error::other("ssh ended at once")))?;
         // Until it is waited for its number is nobody else's.
-        let process = Process(pidfd_open(pid, PidfdFlags::empty()).map_err(|error| here(error.into()))?);
+        let process = Arc::new(pidfd_open(pid, PidfdFlags::empty()).map_err(|error| here(error.into()))?);
+        let (process, told) = (Process(process.clone()), process);
         let stderr = child.stderr.take().ok_or_else(|| here(io::Error::other("ssh has no standard error")))?;
         let mut lines = Lines::new(stderr);
         let mut story = Story::new(opening.whom.clone());
         log_in(opening, &mut child, &mut lines, &mut story).await?;
         let (ending, ended) = watch::channel(None);
         tokio::spawn(async move {
-            let end = watch_over(child, lines, story).await;
-            // Nobody asks any more when this value was dropped before.
+            let mut watching = pin!(watch_over(child, lines, story));
+            let end = tokio::select! {
+                end = &mut watching => end,
+                // The value was dropped, and nobody asks any more.
+                () = ending.closed() => return see_to_the_end(watching, &told).await,
+            };
             let _ = ending.send(Some(end));
         });
         Ok(Master {
@@ -229,6 +246,18 @@ fn hear(opening: &Opening<'_>, story: &mut Story, line: &str) -> bool {
         Heard::Nothing => tracing::trace!(host = opening.to.name, "ssh: {line}"),
     }
     false
+}
+
+/// Tells a process to end until it has.
+async fn see_to_the_end(mut watching: Pin<&mut impl Future<Output = Fault>>, process: &OwnedFd) {
+    for _ in 0..TOLD_TO_END {
+        if timeout(ENDS_WITHIN, &mut watching).await.is_ok() {
+            return;
+        }
+        tell(process, Signal::TERM);
+    }
+    tell(process, Signal::KILL);
+    watching.await;
 }
 
 /// Reads what it says, and waits for its end.
