@@ -248,7 +248,11 @@ impl Reactor {
                 self.opening = Some(opening);
                 Ok(Moved::No)
             }
-            Err(error) if is_fatal(&error) => Err(lost(&error)),
+            Err(error) if is_fatal(&error) => {
+                // Dropped with the others: whoever waits for it finds the reason then.
+                self.opening = Some(opening);
+                Err(lost(&error))
+            }
             Err(error) => {
                 self.closing.extend(opening.channel.take());
                 self.refused(opening.purpose, &error);
