@@ -149,6 +149,7 @@ fn check(sandbox: &Sandbox, when: &str) {
         let document = document.unwrap_or_else(|error| panic!("{when}, {command:?}, {error}: {output:#?}"));
         let is_own = OWN.contains(command) && document.get("exit_status").is_none();
         assert!(is_own || says_schema(&document), "{when}, {command:?}: {output:#?}");
+        assert!(!output.stderr.ends_with("\n\n"), "no empty line: {when}, {command:?}: {output:#?}");
         assert!(!output.stdout.contains('\u{1b}') && !output.stderr.contains('\u{1b}'), "no colour: {output:#?}");
         if let Some(status) = jq(&output.stdout) {
             assert_eq!(status, 0, "{when}, {command:?}: {output:#?}");

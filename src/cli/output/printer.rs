@@ -233,7 +233,7 @@ impl Printer {
                 self.hint(hint);
             }
         }
-        if !hosts.is_empty() {
+        if !hosts.is_empty() && !nodes.is_empty() {
             self.say("", "", &outcomes::summary(&outcomes::of_nodes(nodes, hosts)));
         }
     }
