@@ -21,7 +21,7 @@ use crate::api::paths::ClusterDir;
 use crate::layout::{HostKeyChecking, Reach, Ssh};
 
 /// Logs in and runs a command.
-async fn try_login(ssh: Ssh, settings: Settings) -> Result<(), ReachError> {
+pub(super) async fn try_login(ssh: Ssh, settings: Settings) -> Result<(), ReachError> {
     let base = tempfile::tempdir().unwrap();
     let host = ssh_host(ssh, base.path(), settings);
     let session = host.connect(deadlines(), Instant::now()).await?;
@@ -362,7 +362,7 @@ async fn many_logins_at_once_stay_below_the_limit_of_sshd() {
 }
 
 /// A host of that configured name, of which the layout says nothing more.
-async fn login_by_name(name: &str, settings: Settings) -> Result<(), ReachError> {
+pub(super) async fn login_by_name(name: &str, settings: Settings) -> Result<(), ReachError> {
     let nothing = Ssh {
         user: None,
         port: None,
@@ -377,7 +377,9 @@ async fn login_by_name(name: &str, settings: Settings) -> Result<(), ReachError>
     let mut layout = layout(Reach::Ssh(nothing.clone()), base.path());
     layout.hosts[0].address = name.to_owned();
     let host = super::ssh::SshHost::new(&layout, &layout.hosts[0], &nothing, &Arc::new(settings));
-    host.connect(deadlines(), Instant::now()).await.map(drop)
+    let session = host.connect(deadlines(), Instant::now()).await?;
+    assert!(session.run("exit 0", Duration::from_secs(20)).await.unwrap().success());
+    Ok(())
 }
 
 #[tokio::test]

@@ -4,30 +4,19 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use tokio::sync::mpsc;
 
 use super::packing::Packing;
-use super::ssh::SshHost;
-use super::testing::{Sshd, deadlines, keygen, layout, program, settings, ssh_host};
-use super::tests::{Folder, check_beginnings, check_full_disk, check_server_that_dies};
+use super::testing::{Sshd, deadlines, keygen, program, settings, ssh_host};
+use super::tests::{Folder, check_beginnings, check_full_disk, check_server_that_dies, login_by_name, try_login};
 use super::*;
-use crate::layout::{HostKeyChecking, Reach, Ssh, SshClient};
+use crate::layout::{HostKeyChecking, Ssh, SshClient};
 
 fn by_program() -> Settings {
     Settings { client: Some(SshClient::System), ..settings() }
-}
-
-/// Logs in and runs a command.
-async fn try_login(ssh: Ssh, settings: Settings) -> Result<(), ReachError> {
-    let base = tempfile::tempdir().unwrap();
-    let session = ssh_host(ssh, base.path(), settings).connect(deadlines(), Instant::now()).await?;
-    let output = session.run("echo in", Duration::from_secs(20)).await.expect("a shell answers");
-    assert_eq!(output.stdout, b"in\n");
-    Ok(())
 }
 
 async fn open(ssh: Ssh, base: &Path, presence: Presence) -> Result<Session, ReachError> {
@@ -230,27 +219,6 @@ async fn jump_hosts_of_the_layout_have_their_own_check_and_one_login_each() {
     assert!(error.what.starts_with("the jump host does not reach it: "), "{error}");
 }
 
-/// A host of that configured name, of which the layout says nothing more.
-async fn login_by_name(name: &str, settings: Settings) -> Result<(), ReachError> {
-    let nothing = Ssh {
-        user: None,
-        port: None,
-        identity_files: Vec::new(),
-        known_hosts_files: Vec::new(),
-        jump: Vec::new(),
-        host_key_checking: HostKeyChecking::Strict,
-        connect_timeout: None,
-        client: Some(SshClient::System),
-    };
-    let base = tempfile::tempdir().unwrap();
-    let mut layout = layout(Reach::Ssh(nothing.clone()), base.path());
-    layout.hosts[0].address = name.to_owned();
-    let host = SshHost::new(&layout, &layout.hosts[0], &nothing, &Arc::new(settings));
-    let session = host.connect(deadlines(), Instant::now()).await?;
-    assert!(session.run("exit 0", Duration::from_secs(20)).await.unwrap().success());
-    Ok(())
-}
-
 #[tokio::test]
 async fn what_the_builtin_client_cannot_do_it_names_and_the_installed_one_does() {
     // A host certificate, a key exchange that libssh2 has not, behind a ProxyCommand that `Match exec` chooses.
@@ -278,7 +246,7 @@ async fn what_the_builtin_client_cannot_do_it_names_and_the_installed_one_does()
         known.display()
     );
     fs::write(home.path().join(".ssh/config"), proxy + &rest).unwrap();
-    let settings = Settings { ssh_config: true, home: home.path().to_owned(), ..settings() };
+    let settings = Settings { ssh_config: true, home: home.path().to_owned(), ..by_program() };
     assert_eq!(login_by_name("lab-1", settings.clone()).await, Ok(()));
 
     let builtin = Settings { client: Some(SshClient::Builtin), ..settings.clone() };
