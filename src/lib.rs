@@ -12,6 +12,7 @@ pub mod logs;
 pub mod node;
 pub mod telemetry;
 pub mod transport;
+pub mod troubles;
 pub mod websocket;
 
 // the control's wing

@@ -117,8 +117,10 @@ pub enum NodeState {
     Starting,
     /// It answers and has not yet joined the cluster.
     Joining,
-    /// It has joined the cluster.
+    /// It has joined the cluster and works.
     Running,
+    /// It has joined the cluster and cannot do all that it should.
+    Degraded,
     /// It has not joined within the deadline, or lost the cluster for that long.
     Isolated,
     /// It was told to stop.
@@ -140,6 +142,7 @@ impl NodeState {
             NodeState::Starting => "starting",
             NodeState::Joining => "joining",
             NodeState::Running => "running",
+            NodeState::Degraded => "degraded",
             NodeState::Isolated => "isolated",
             NodeState::Stopping => "stopping",
             NodeState::Stopped => "stopped",

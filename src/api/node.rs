@@ -46,6 +46,10 @@ pub struct NodeView {
     /// Why it has not joined, in words; none when joined.
     #[serde(default)]
     pub not_joined_because: Option<String>,
+    /// What it cannot do as it should although it has joined, by kind and subject; empty when all is well. An agent shows
+    /// such a node as `degraded`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub troubles: Vec<Trouble>,
     /// Every other node of the layout, in layout order.
     pub peers: Vec<PeerView>,
     /// By node type: how many the layout defines and how many this node sees up (itself never counted as active).
@@ -55,6 +59,19 @@ pub struct NodeView {
     pub program: Option<ProgramView>,
     /// Queue and drop counters by name, such as `xpub_drops`, `onloop_drops`, `msg_errors`, `log_drops`.
     pub counters: BTreeMap<String, u64>,
+}
+
+/// Something that a node cannot do as it should.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Trouble {
+    /// A short word with hyphens, such as `log-stalled`.
+    pub kind: String,
+    /// The thing in trouble, such as a file or a peer; empty where there is only one.
+    pub subject: String,
+    /// The whole of it in words, the subject included.
+    pub text: String,
+    /// Since when, seconds since the epoch.
+    pub since: f64,
 }
 
 /// A program that runs under a node (`command` of the layout).

@@ -266,7 +266,9 @@ pub(super) fn rollout<'a>(
 async fn settle(rollout: &Rollout<'_>, survey: &Survey, options: &Options<'_>, ledger: &mut Ledger) -> bool {
     let ran = |host: &str, node: &str| {
         let nodes = survey.status(host).into_iter().flat_map(|status| &status.nodes);
-        nodes.into_iter().any(|there| there.name == node && there.state == NodeState::Running)
+        nodes
+            .into_iter()
+            .any(|there| there.name == node && matches!(there.state, NodeState::Running | NodeState::Degraded))
     };
     let mut work = Vec::new();
     for site in &survey.sites {

@@ -20,6 +20,7 @@ use crate::cluster::{
 };
 use crate::transport::zeromq::{self, ZeromqTransport};
 use crate::transport::{Inbound, Inbox, SendError, Transport};
+use crate::troubles::{Troubles, TroublesWatch};
 
 /// Things taken from the inbox in one go.
 const BATCH: usize = 128;
@@ -56,6 +57,7 @@ pub(super) struct CoreTask {
     listeners: Listeners,
     logs: LogSink,
     program: Option<watch::Receiver<ProgramView>>,
+    troubles: TroublesWatch,
     views: watch::Sender<NodeView>,
     viewer: Viewer,
     reports: Reports,
@@ -78,6 +80,8 @@ pub(super) struct Parts {
     pub(super) logs: LogSink,
     /// What there is to say of the program under the node, if it has one.
     pub(super) program: Option<watch::Receiver<ProgramView>>,
+    /// Where the parts of the node raise what they cannot do.
+    pub(super) troubles: Troubles,
 }
 
 /// The ways to a running [`CoreTask`].
@@ -93,12 +97,14 @@ pub(super) struct Doors {
 impl CoreTask {
     /// The task, where to ask it, and the view that it keeps up to date.
     pub(super) fn new(parts: Parts) -> (CoreTask, Doors) {
-        let Parts { core, transport, inbox, logs, program } = parts;
+        let Parts { core, transport, inbox, logs, program, troubles } = parts;
         let (asking, requests) = mpsc::channel(32);
         let (handle, mailbox) = Handle::new(&core);
         let listeners = Listeners::new(core.node_id());
         let mut viewer = Viewer::new(wall_clock());
-        let (views, watching) = watch::channel(viewer.view(&core, told(&program), BTreeMap::new(), wall_clock()));
+        let troubles = troubles.watch();
+        let first = viewer.view(&core, told(&program), troubles.list(), BTreeMap::new(), wall_clock());
+        let (views, watching) = watch::channel(first);
         let task = CoreTask {
             core,
             transport,
@@ -108,6 +114,7 @@ impl CoreTask {
             listeners,
             logs,
             program,
+            troubles,
             views,
             viewer,
             reports: Reports::new(),
@@ -141,6 +148,7 @@ impl CoreTask {
                 Some(request) = self.mailbox.recv() => self.asked(request),
                 () = wait_until(deadline) => self.timer(),
                 () = changed(&mut self.program) => self.generation += 1,
+                () = self.troubles.changed() => self.generation += 1,
             }
             self.show();
         }
@@ -337,7 +345,7 @@ impl CoreTask {
 
     fn view(&mut self) -> NodeView {
         let counters = self.counters();
-        self.viewer.view(&self.core, told(&self.program), counters, wall_clock())
+        self.viewer.view(&self.core, told(&self.program), self.troubles.list(), counters, wall_clock())
     }
 
     /// Publishes the view if anything but a counter changed.

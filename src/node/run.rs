@@ -27,6 +27,7 @@ use crate::api::config::NodeConfig;
 use crate::api::paths::ClusterDir;
 use crate::cluster::Hooks;
 use crate::logs::LoggerOptions;
+use crate::troubles::Troubles;
 
 /// How long clients of the socket may take to read the rest of an answer at the end.
 const CLIENTS_LEAVE: Duration = Duration::from_secs(1);
@@ -103,6 +104,7 @@ impl Node {
             pools: Vec::new(),
             logs: logs(config, dir)?,
             program: told,
+            troubles: Troubles::default(),
         };
         let wired = wiring.wire()?;
         let mut registry = metrics::registry(config, &redefs)?;

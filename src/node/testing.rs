@@ -15,6 +15,7 @@ use crate::api::config::NodeEntry;
 use crate::cluster::{Core, Handle, Hooks, Settings, Verdict};
 use crate::data::NodeType;
 use crate::transport::zeromq::{self, HubOptions, Options};
+use crate::troubles::Troubles;
 
 /// Nobody waits longer for anything.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
@@ -72,8 +73,14 @@ impl TestHost {
         };
         let (transport, inbox) = zeromq::start(options).unwrap();
         let logs_pushed = LogSink::push(id);
-        let (task, doors) =
-            CoreTask::new(Parts { core, transport: Arc::new(transport), inbox, logs: logs_pushed, program: None });
+        let (task, doors) = CoreTask::new(Parts {
+            core,
+            transport: Arc::new(transport),
+            inbox,
+            logs: logs_pushed,
+            program: None,
+            troubles: Troubles::default(),
+        });
         let stop = CancellationToken::new();
         let core = tokio::spawn(task.run(stop.clone()));
         TestHost { handle: doors.handle, logs, subscribed, stop, core }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::api::node::{NodeView, PeerView, ProgramView};
+use crate::api::node::{NodeView, PeerView, ProgramView, Trouble};
 use crate::cluster::Core;
 
 /// Seconds since the epoch.
@@ -28,6 +28,7 @@ impl Viewer {
         &mut self,
         core: &Core,
         program: Option<ProgramView>,
+        troubles: Vec<Trouble>,
         counters: BTreeMap<String, u64>,
         now: f64,
     ) -> NodeView {
@@ -53,6 +54,7 @@ impl Viewer {
             joined: self.joined,
             joined_since: self.joined_since,
             not_joined_because,
+            troubles,
             peers: peers.collect(),
             counts: core.counts(),
             program,

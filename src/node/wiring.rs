@@ -20,6 +20,7 @@ use crate::logs::{Logger, LoggerOptions};
 use crate::telemetry::{self, Registry};
 use crate::transport::LogFrame;
 use crate::transport::zeromq::{self, Keys, ZeromqTransport};
+use crate::troubles::Troubles;
 
 /// What a member is made of.
 pub(super) struct Wiring<'a> {
@@ -34,6 +35,8 @@ pub(super) struct Wiring<'a> {
     pub(super) logs: LogsTo,
     /// What there is to say of the program under the node, if it has one.
     pub(super) program: Option<watch::Receiver<ProgramView>>,
+    /// Where the parts of the member raise what they cannot do.
+    pub(super) troubles: Troubles,
 }
 
 /// Where log batches go, the member's own and those that it receives.
@@ -66,14 +69,15 @@ pub(super) struct Running {
 impl Wiring<'_> {
     /// Binds and opens the sockets and starts the log writer; waits for no connection.
     pub(super) fn wire(self) -> Result<Wired, NodeError> {
-        let Wiring { config, id, redefs, keys, hooks, pools, logs, program } = self;
+        let Wiring { config, id, redefs, keys, hooks, pools, logs, program, troubles } = self;
         let core = Core::new(settings(config, id, redefs, pools)?, hooks);
         let (logs, logger, feeder) = log_sink(config, id, logs)?;
         let sockets = config::transport(config, keys, id, redefs)?;
         let (transport, inbox) = zeromq::start(sockets).map_err(|error| NodeError::transport(&error, config))?;
         tracing::info!(node = %config.name, id, "started");
         let transport = Arc::new(transport);
-        let (core, doors) = CoreTask::new(Parts { core, transport: Arc::clone(&transport), inbox, logs, program });
+        let (core, doors) =
+            CoreTask::new(Parts { core, transport: Arc::clone(&transport), inbox, logs, program, troubles });
         Ok(Wired { core, transport, logger, feeder, doors })
     }
 }

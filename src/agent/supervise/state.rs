@@ -103,6 +103,9 @@ const ONCE: &str = "crashed once in 10 min";
 /// How long a crash is news, though the node runs again.
 const CRASH_NEWS: Duration = Duration::from_secs(600);
 
+/// Troubles of a node that a row shows; its view has them all.
+const SHOWN_TROUBLES: usize = 3;
+
 /// More need not be counted.
 const MAX_CRASHES: usize = 99;
 
@@ -248,6 +251,7 @@ impl Machine {
                     let trouble = up.view.as_ref().and_then(|view| view.program.as_ref()?.trouble.clone());
                     trouble.or_else(|| self.crashes(now).map(|crashes| self.told(&crashes)))
                 }
+                NodeState::Degraded => up.troubles(),
                 _ => up.not_joined_because().or_else(|| self.error.clone()),
             },
             Phase::Ending { killed: true, .. } => Some("was sent SIGKILL and has not ended yet".into()),
@@ -496,10 +500,23 @@ impl Up {
 
     fn state(&self, timing: &Timing, now: Instant) -> NodeState {
         match self.unjoined_since {
+            None if self.troubles().is_some() => NodeState::Degraded,
             None => NodeState::Running,
             Some(since) if now.saturating_duration_since(since) >= timing.isolated_after => NodeState::Isolated,
             Some(_) if self.view.is_some() => NodeState::Joining,
             Some(_) => NodeState::Starting,
+        }
+    }
+
+    /// What it cannot do as it should, in words; none when all is well.
+    fn troubles(&self) -> Option<String> {
+        let troubles = &self.view.as_deref()?.troubles;
+        let texts: Vec<&str> = troubles.iter().take(SHOWN_TROUBLES).map(|trouble| trouble.text.as_str()).collect();
+        let more = troubles.len().saturating_sub(SHOWN_TROUBLES);
+        match (texts.is_empty(), more) {
+            (true, _) => None,
+            (false, 0) => Some(texts.join("; ")),
+            (false, more) => Some(format!("{}; and {more} more", texts.join("; "))),
         }
     }
 
@@ -560,6 +577,7 @@ mod tests {
             joined,
             joined_since: 0.0,
             not_joined_because: (!joined).then(|| "sees no manager".into()),
+            troubles: Vec::new(),
             peers: Vec::new(),
             counts: Default::default(),
             program: None,
@@ -602,6 +620,32 @@ mod tests {
         assert_eq!(machine.restarts(), 4);
         let story = "crashed 5x in 10 min, last: exited with status 1 within a second: fatal: no interface";
         assert_eq!(machine.error(now).as_deref(), Some(story));
+    }
+
+    #[test]
+    fn a_joined_node_in_trouble_is_degraded_and_says_why() {
+        let now = Instant::now();
+        let mut machine = started(now);
+        let with = |texts: &[&str]| {
+            let Input::Seen(mut view) = view(true) else { unreachable!("it is one") };
+            view.troubles = texts
+                .iter()
+                .map(|text| crate::api::node::Trouble {
+                    kind: "x".into(),
+                    subject: String::new(),
+                    text: (*text).to_owned(),
+                    since: 1.0,
+                })
+                .collect();
+            Input::Seen(view)
+        };
+        machine.step(with(&["conn.log cannot be written", "b"]), now);
+        assert_eq!(machine.state(now), NodeState::Degraded);
+        assert_eq!(machine.error(now).as_deref(), Some("conn.log cannot be written; b"));
+        machine.step(with(&["a", "b", "c", "d", "e"]), now);
+        assert_eq!(machine.error(now).as_deref(), Some("a; b; c; and 2 more"));
+        machine.step(with(&[]), now);
+        assert_eq!((machine.state(now), machine.error(now)), (NodeState::Running, None));
     }
 
     #[test]

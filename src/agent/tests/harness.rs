@@ -225,6 +225,7 @@ fn view(name: &str) -> NodeView {
         joined: true,
         joined_since: 0.0,
         not_joined_because: None,
+        troubles: Vec::new(),
         peers: Vec::new(),
         counts: BTreeMap::new(),
         program: None,

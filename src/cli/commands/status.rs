@@ -19,9 +19,10 @@ use crate::query::{self, Settings, StatusReport, StatusRow};
 ///
 /// Asks the agent of each host and shows one row for every selected node, whatever happened to its host:
 ///
-/// `running` has joined the cluster, `joining` has not yet, `isolated` has not for 30 seconds, `backoff` ended by itself
-/// and will be started again, `failed` ended too often, `stopped` should not run, `unknown` is on a host that gives no
-/// answer; the last column says why, and what was known of it when the host last answered a `status` from here.
+/// `running` has joined the cluster, `degraded` has joined and cannot do all that it should, `joining` has not yet,
+/// `isolated` has not for 30 seconds, `backoff` ended by itself and will be started again, `failed` ended too often,
+/// `stopped` should not run, `unknown` is on a host that gives no answer; the last column says why, and what was known of
+/// it when the host last answered a `status` from here.
 ///
 /// Columns: name, type, host, state, pid, restarts, started_at, uptime_s, error, peers_up, peers, release, and for `unknown` the
 /// last known state and when it was.

@@ -82,8 +82,9 @@ pub(in crate::deploy) async fn run(
 fn settled(host: &str, name: &str, status: &AgentStatus, gate: Gate) -> Option<Outcome> {
     let node = find(status, name)?;
     match node.state {
-        NodeState::Running if gate != Gate::Joined && node.logger_up == Some(false) => None,
-        NodeState::Running => Some(ledger::ok(name, host, STEP)),
+        // Degraded nodes take part; a deploy may be what helps them.
+        NodeState::Running | NodeState::Degraded if gate != Gate::Joined && node.logger_up == Some(false) => None,
+        NodeState::Running | NodeState::Degraded => Some(ledger::ok(name, host, STEP)),
         NodeState::Failed | NodeState::Stopped => {
             let what = node.error.clone().unwrap_or_else(|| format!("it is {}", node.state.as_str()));
             Some(not_joined(host, name, Kind::Failed, what))
@@ -94,7 +95,9 @@ fn settled(host: &str, name: &str, status: &AgentStatus, gate: Gate) -> Option<O
 
 fn too_late(host: &str, name: &str, status: Option<&AgentStatus>, gate: Gate) -> Outcome {
     let still = match status.and_then(|status| find(status, name)) {
-        Some(NodeStatus { state: NodeState::Running, .. }) => "it has joined and sees no logger".to_owned(),
+        Some(NodeStatus { state: NodeState::Running | NodeState::Degraded, .. }) => {
+            "it has joined and sees no logger".to_owned()
+        }
         Some(node) => match &node.error {
             Some(error) => format!("still {}: {error}", node.state.as_str()),
             None => format!("still {}", node.state.as_str()),

@@ -23,6 +23,7 @@ use crate::node::wiring::{LogsTo, Running, Wiring};
 use crate::node::{Keys, NodeError, Stores, config, identity, roles, stores};
 use crate::render;
 use crate::telemetry;
+use crate::troubles::Troubles;
 use crate::websocket::WebSocketServers;
 
 /// Events that wait for the program unless told otherwise; as many as wait for the core (`onloop_queue_hwm`).
@@ -179,6 +180,7 @@ impl ClusterBuilder {
             pools: self.pools,
             logs,
             program: None,
+            troubles: Troubles::default(),
         };
         let wired = wiring.wire()?;
         let topics = redefs.cluster()?.topics;

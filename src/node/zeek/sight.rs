@@ -112,6 +112,7 @@ impl Sight {
             joined: self.joined,
             joined_since: self.joined_since,
             not_joined_because: self.not_joined_because.clone(),
+            troubles: Vec::new(),
             counts: self.counts(&peers),
             peers,
             program: None,
