@@ -5,7 +5,9 @@
 //!
 //! Compatibility: Zeek believes the type tag of each value; here it has to agree with its column, because what a batch
 //! declares is what its log file's header says. Octets after the last value are refused, Zeek ignores them.
-//! Failure: every count is compared with the octets that are left before memory is taken for it.
+//! Failure: every count is compared with the octets that are left before memory is taken for it. Beyond Zeek, columns and
+//! names are limited ([`MAX_COLUMNS`], [`MAX_COLUMN_NAME`], [`MAX_HEADER_TEXT`], [`MAX_HEAD`]): a logger keeps them, and
+//! repeats the names in each JSON record.
 //!
 //! Source: `protocol/formats.md` chapter 6 (Zeek 8.2.2, `Serializer.cc`, `SerialTypes.cc`).
 
@@ -15,6 +17,15 @@ use crate::data::Protocol;
 
 /// What the one tag of `Cluster::LogSerializerTag`, `Cluster::LOG_SERIALIZER_ZEEK_BIN_V1`, is called in the transport's frames.
 pub const FORMAT: &str = "zeek-bin-serializer";
+
+/// The most columns of a batch; Zeek's widest log has about 100.
+pub const MAX_COLUMNS: usize = 4096;
+/// The longest name of a column, in octets.
+pub const MAX_COLUMN_NAME: usize = 256;
+/// The longest name of a stream, writer, filter or path, in octets.
+pub const MAX_HEADER_TEXT: usize = 1024;
+/// The most octets before the number of records: header and columns together.
+pub const MAX_HEAD: usize = 256 << 10;
 
 /// The fewest octets that a column of the schema takes.
 const MIN_FIELD_BYTES: usize = 14;
@@ -348,6 +359,18 @@ pub enum BatchError {
     /// A column is cut short.
     #[error("Failed to read schema field {0}")]
     Field(usize),
+    /// More columns than [`MAX_COLUMNS`].
+    #[error("{0} columns, at most {MAX_COLUMNS} are taken")]
+    TooManyColumns(usize),
+    /// The stream, writer, filter or path is longer than [`MAX_HEADER_TEXT`].
+    #[error("name of the {0} of more than {MAX_HEADER_TEXT} octets")]
+    LongText(&'static str),
+    /// A column's name is longer than [`MAX_COLUMN_NAME`].
+    #[error("name of column {0} of more than {MAX_COLUMN_NAME} octets")]
+    LongColumnName(usize),
+    /// Header and columns together are longer than [`MAX_HEAD`].
+    #[error("header and columns of more than {MAX_HEAD} octets")]
+    LongHead,
     /// A column's type cannot be logged, or a container's element type cannot.
     #[error("Failed to read schema field {field}: unsupported type {tag}")]
     FieldType {
@@ -523,22 +546,31 @@ impl<'a> BatchReader<'a> {
     /// # Errors
     /// [`BatchError::Header`], [`BatchError::FieldCount`], [`BatchError::Field`] or [`BatchError::RecordCount`] when
     /// that part is cut short or announces more than the octets that are left can hold; [`BatchError::FieldType`] for a
-    /// type that cannot be logged.
+    /// type that cannot be logged; [`BatchError::LongText`], [`BatchError::TooManyColumns`],
+    /// [`BatchError::LongColumnName`] or [`BatchError::LongHead`] for more than is taken.
     pub fn new(payload: &'a [u8]) -> Result<BatchReader<'a>, BatchError> {
         let mut rest = Cursor(payload);
         let header = Header {
-            stream: rest.string().ok_or(BatchError::Header("stream"))?,
-            writer: rest.string().ok_or(BatchError::Header("writer"))?,
-            filter: rest.string().ok_or(BatchError::Header("filter"))?,
-            path: rest.string().ok_or(BatchError::Header("path"))?,
+            stream: rest.header_text("stream")?,
+            writer: rest.header_text("writer")?,
+            filter: rest.header_text("filter")?,
+            path: rest.header_text("path")?,
         };
         let field_count = rest.count_u32(MIN_FIELD_BYTES).ok_or(BatchError::FieldCount)?;
+        if field_count > MAX_COLUMNS {
+            return Err(BatchError::TooManyColumns(field_count));
+        }
         let start = rest.0;
         for index in 0..field_count {
-            rest.field(index)?;
+            if rest.field(index)?.name.len() > MAX_COLUMN_NAME {
+                return Err(BatchError::LongColumnName(index));
+            }
         }
         let schema = &start[..start.len() - rest.0.len()];
         let head = &payload[..payload.len() - rest.0.len()];
+        if head.len() > MAX_HEAD {
+            return Err(BatchError::LongHead);
+        }
         // A batch without columns would let the number of records be anything.
         let record_bytes = field_count.saturating_mul(MIN_VALUE_BYTES).max(1);
         let record_count = rest.count_u32(record_bytes).ok_or(BatchError::RecordCount)?;
@@ -581,6 +613,18 @@ impl<'a> BatchReader<'a> {
         }
         self.record += 1;
         Ok(())
+    }
+
+    /// Reads all records that are left and refuses octets after them, without showing anything: after this no
+    /// [`record`](Self::record) of a clone made before fails.
+    ///
+    /// # Errors
+    /// Those of [`record`](Self::record) and [`finish`](Self::finish).
+    pub fn check_rest(mut self, columns: &[Column]) -> Result<(), BatchError> {
+        while self.record < self.record_count {
+            self.record(columns, |_, _| {})?;
+        }
+        self.finish()
     }
 
     /// Refuses octets after the last record.
@@ -795,6 +839,11 @@ impl<'a> Cursor<'a> {
     fn string(&mut self) -> Option<&'a [u8]> {
         let length = usize::try_from(self.i32()?).ok()?;
         self.take(length)
+    }
+
+    fn header_text(&mut self, what: &'static str) -> Result<&'a [u8], BatchError> {
+        let text = self.string().ok_or(BatchError::Header(what))?;
+        if text.len() > MAX_HEADER_TEXT { Err(BatchError::LongText(what)) } else { Ok(text) }
     }
 
     /// A number of things that take at least `each` octets.

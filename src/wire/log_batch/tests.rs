@@ -200,6 +200,36 @@ fn counts_beyond_the_input_are_refused_where_they_stand() {
 }
 
 #[test]
+fn heads_that_a_logger_would_have_to_keep_are_limited() {
+    let named = |name: usize, columns: usize| LogBatch {
+        fields: vec![Field::new(&"n".repeat(name), TypeTag::Bool); columns],
+        records: Vec::new(),
+        ..demo()
+    };
+    let read = |batch: &LogBatch| BatchReader::new(&batch.encode().unwrap()).map(drop);
+    assert_eq!(read(&named(MAX_COLUMN_NAME, 1)), Ok(()));
+    assert_eq!(read(&named(MAX_COLUMN_NAME + 1, 2)), Err(BatchError::LongColumnName(0)));
+    assert_eq!(read(&named(1, MAX_COLUMNS)), Ok(()));
+    assert_eq!(read(&named(1, MAX_COLUMNS + 1)), Err(BatchError::TooManyColumns(MAX_COLUMNS + 1)));
+    assert_eq!(read(&named(MAX_COLUMN_NAME, MAX_COLUMNS)), Err(BatchError::LongHead));
+    let long = LogBatch { filter: vec![b'f'; MAX_HEADER_TEXT + 1], ..demo() };
+    assert_eq!(read(&long), Err(BatchError::LongText("filter")));
+}
+
+#[test]
+fn what_is_left_can_be_checked_before_any_of_it_is_used() {
+    let batch = demo();
+    let mut payload = batch.encode().unwrap();
+    let columns: Vec<Column> = batch.fields.iter().map(|field| field.as_ref().column()).collect();
+    let check = |payload: &[u8]| BatchReader::new(payload).unwrap().check_rest(&columns);
+    assert_eq!(check(&payload), Ok(()));
+    payload.push(0);
+    assert_eq!(check(&payload), Err(BatchError::Trailing(1)));
+    payload.truncate(payload.len() - 2);
+    assert!(matches!(check(&payload), Err(BatchError::Value { .. })));
+}
+
+#[test]
 fn a_value_of_another_type_than_its_column_is_refused() {
     let mut bytes = unhex(DEMO);
     let uid = unhex("000000070000000001000000024331");
