@@ -96,6 +96,8 @@ const fn with_env(option: OptionInfo, variable: &'static str, rule: EnvRule) -> 
 const BACKEND_TYPES: &[&str] = &["Broker::MEMORY", "Broker::SQLITE"];
 const TELEMETRY_TYPES: &[&str] =
     &["Cluster::Telemetry::INFO", "Cluster::Telemetry::VERBOSE", "Cluster::Telemetry::DEBUG"];
+const STRING_ESCAPES: &[&str] =
+    &["JSON::STRING_ESCAPE_POLICY_HEX", "JSON::STRING_ESCAPE_POLICY_PUA", "JSON::STRING_ESCAPE_POLICY_TSV"];
 const TIMESTAMPS: &[&str] = &["JSON::TS_EPOCH", "JSON::TS_MILLIS", "JSON::TS_MILLIS_UNSIGNED", "JSON::TS_ISO8601"];
 const BACKENDS: &[&str] = &[
     "Cluster::CLUSTER_BACKEND_ZEROMQ",
@@ -627,6 +629,12 @@ pub static OPTIONS: &[OptionInfo] = &[
     option("LogAscii::gzip_level", Count, "0", "Compression of open log files, 1 to 9; 0 for none."),
     option("LogAscii::include_meta", Bool, "T", "Whether files begin and end with lines about themselves."),
     option("LogAscii::json_include_unset_fields", Bool, "F", "Whether unset columns are written as null."),
+    option(
+        "LogAscii::json_string_escape_policy",
+        Enum(STRING_ESCAPES),
+        "JSON::STRING_ESCAPE_POLICY_HEX",
+        "How strings of JSON files show octets that are no text (Zeek 9.0 and later).",
+    ),
     option("LogAscii::json_timestamps", Enum(TIMESTAMPS), "JSON::TS_EPOCH", "How JSON files give times."),
     option("LogAscii::meta_prefix", Text, "\"#\"", "What the lines about a file begin with."),
     option("LogAscii::output_to_stdout", Bool, "F", "Whether records go to standard output instead of files."),

@@ -1,13 +1,13 @@
 //! Zeek's ASCII writer: its options, and what TSV and JSON have in common.
 //!
-//! Source: `protocol/cluster.md` 2.3; Zeek 8.2.2 `logging/writers/ascii/Ascii.cc`, `util.cc`.
+//! Source: `protocol/cluster.md` 2.3; Zeek 9.0 `logging/writers/ascii/Ascii.cc`, `util.cc`.
 
 use super::json::Json;
 use super::number::HEX;
 use super::tsv::Tsv;
 use crate::wire::log_batch::{BatchError, BatchReader, Column, Field};
 
-/// `LogAscii::…` (Zeek 8.2, `scripts/base/frameworks/logging/writers/ascii.zeek`).
+/// `LogAscii::…` (Zeek 9.0, `scripts/base/frameworks/logging/writers/ascii.zeek`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AsciiOptions {
     /// `LogAscii::use_json`: one JSON object a line, no header.
@@ -16,6 +16,8 @@ pub struct AsciiOptions {
     pub json_timestamps: JsonTimestamps,
     /// `LogAscii::json_include_unset_fields`: unset columns as `null` instead of leaving them out.
     pub json_include_unset_fields: bool,
+    /// `LogAscii::json_string_escape_policy`.
+    pub json_string_escape_policy: JsonStringEscapes,
     /// `LogAscii::include_meta`: the header and `#close`.
     pub include_meta: bool,
     /// `LogAscii::meta_prefix`, `#`.
@@ -51,12 +53,26 @@ pub enum JsonTimestamps {
     Iso8601,
 }
 
+/// `LogAscii::json_string_escape_policy`: how strings show octets that JSON cannot hold as they are. Values of type enum,
+/// func and file are always written as with [`JsonStringEscapes::Hex`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JsonStringEscapes {
+    /// `JSON::STRING_ESCAPE_POLICY_HEX`: as the text `\xNN`; one such octet hides everything beyond ASCII in its string.
+    Hex,
+    /// `JSON::STRING_ESCAPE_POLICY_PUA`: octet by octet as a character of a private use area, `\udb80\udcNN`, so that a
+    /// reader can tell it from text.
+    Pua,
+    /// `JSON::STRING_ESCAPE_POLICY_TSV`: as in TSV files, then escaped for JSON.
+    Tsv,
+}
+
 impl Default for AsciiOptions {
     fn default() -> AsciiOptions {
         AsciiOptions {
             use_json: false,
             json_timestamps: JsonTimestamps::Epoch,
             json_include_unset_fields: false,
+            json_string_escape_policy: JsonStringEscapes::Hex,
             include_meta: true,
             meta_prefix: b"#".to_vec(),
             separator: b"\t".to_vec(),

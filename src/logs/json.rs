@@ -1,12 +1,14 @@
 //! Records as one JSON object a line, byte for byte as Zeek's `formatter::JSON` with RapidJSON.
 //!
-//! Source: `protocol/cluster.md` 2.4; Zeek 8.2.2 `threading/formatters/JSON.cc`, `util.cc` (`escape_utf8`).
+//! Source: `protocol/cluster.md` 2.4; Zeek 9.0 `threading/formatters/JSON.cc`, `util.cc` (`escape_utf8`,
+//! `escape_string_for_json`).
 
 use std::io::Write;
 
-use super::ascii::{AsciiOptions, JsonTimestamps, hex_escape, hide_meta_prefix, is_shown_as_is};
+use super::ascii::{AsciiOptions, JsonStringEscapes, JsonTimestamps, hex_escape, hide_meta_prefix, is_shown_as_is};
 use super::grisu;
-use super::number::{push_addr, push_i64, push_subnet, push_u64};
+use super::number::{HEX, push_addr, push_i64, push_subnet, push_u64};
+use super::tsv::Escaper;
 use crate::wire::log_batch::{BatchError, BatchReader, Column, Elements, Field, ValueRef};
 
 /// Control characters that JSON has a short escape for; `escape_utf8` leaves them alone.
@@ -18,8 +20,17 @@ pub(super) struct Json {
     timestamps: JsonTimestamps,
     include_unset: bool,
     meta_prefix: Vec<u8>,
+    escapes: Escapes,
     /// `"name":` of each column.
     keys: Vec<Vec<u8>>,
+}
+
+/// [`JsonStringEscapes`] with what it takes.
+#[derive(Clone, Debug)]
+enum Escapes {
+    Hex,
+    Pua,
+    Tsv(Box<Escaper>),
 }
 
 impl Json {
@@ -28,6 +39,11 @@ impl Json {
             timestamps: options.json_timestamps,
             include_unset: options.json_include_unset_fields,
             meta_prefix: options.meta_prefix.clone(),
+            escapes: match options.json_string_escape_policy {
+                JsonStringEscapes::Hex => Escapes::Hex,
+                JsonStringEscapes::Pua => Escapes::Pua,
+                JsonStringEscapes::Tsv => Escapes::Tsv(Box::new(Escaper::of_backslashes())),
+            },
             keys: fields.iter().map(|field| key(&field.name)).collect(),
         }
     }
@@ -65,9 +81,8 @@ impl Json {
             ValueRef::Count(value) | ValueRef::Port(value, _) => push_u64(out, value),
             ValueRef::Double(value) | ValueRef::Interval(value) => push_real(out, value),
             ValueRef::Time(value) => self.time(out, value),
-            ValueRef::String(text) | ValueRef::Enum(text) | ValueRef::Func(text) | ValueRef::File(text) => {
-                push_string(out, text);
-            }
+            ValueRef::String(text) => self.string(out, text),
+            ValueRef::Enum(text) | ValueRef::Func(text) | ValueRef::File(text) => push_string(out, text),
             ValueRef::Addr(addr) => quoted(out, |out| push_addr(out, addr)),
             ValueRef::Subnet(network, length) => quoted(out, |out| push_subnet(out, network, length)),
             ValueRef::Set(elements) | ValueRef::Vector(elements) => self.elements(out, elements),
@@ -83,6 +98,21 @@ impl Json {
             self.value(out, element);
         }
         out.push(b']');
+    }
+
+    #[inline]
+    fn string(&self, out: &mut Vec<u8>, text: &[u8]) {
+        match &self.escapes {
+            Escapes::Hex => push_string(out, text),
+            // What every policy shows as it is.
+            _ if !is_suspect(text) => quoted(out, |out| out.extend_from_slice(text)),
+            Escapes::Pua => quoted(out, |out| push_private_use(out, text)),
+            Escapes::Tsv(escaper) => {
+                let mut tsv = Vec::with_capacity(text.len());
+                escaper.push(&mut tsv, text);
+                quoted(out, |out| push_json_text(out, &tsv));
+            }
+        }
     }
 
     fn time(&self, out: &mut Vec<u8>, seconds: f64) {
@@ -108,28 +138,50 @@ fn truncated(value: f64) -> i64 {
     if (-(2f64.powi(63))..2f64.powi(63)).contains(&value) { value as i64 } else { i64::MIN }
 }
 
-/// UTC with six decimals. The fraction is rounded by itself, so that it can come out as `.1000000`, as in Zeek.
+/// UTC with six decimals. The fraction is rounded by itself, so that it can come out as `.1000000`, as in Zeek; where
+/// `gmtime` fails, Zeek writes a time without a `Z`.
 fn push_iso8601(out: &mut Vec<u8>, seconds: f64) {
-    let Ok(second) = jiff::Timestamp::from_second(truncated(seconds.floor())) else {
+    let Some(time) = Utc::from_seconds(truncated(seconds.floor())) else {
         out.extend_from_slice(b"\"2000-01-01T00:00:00.000000\"");
         return;
     };
-    let utc = jiff::tz::Offset::UTC.to_datetime(second);
     let fraction = seconds - seconds.trunc();
     let fraction = if fraction < 0.0 { fraction + 1.0 } else { fraction };
     let micros = (fraction * 1e6).round_ties_even() as u32;
-    let (date, time) = (utc.date(), utc.time());
-    write!(
-        out,
-        "\"{}-{:02}-{:02}T{:02}:{:02}:{:02}.{micros:06}Z\"",
-        date.year(),
-        date.month(),
-        date.day(),
-        time.hour(),
-        time.minute(),
-        time.second()
-    )
-    .expect("a Vec takes everything");
+    let Utc { year, month, day, second } = time;
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    write!(out, "\"{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z\"")
+        .expect("a Vec takes everything");
+}
+
+/// A second of the Gregorian calendar, in the range of C's `gmtime`, which goes far beyond year 9999.
+struct Utc {
+    /// As `strftime` prints it: the last of them have overflown.
+    year: i32,
+    month: i64,
+    day: i64,
+    /// Of the day.
+    second: i64,
+}
+
+impl Utc {
+    /// None where the year does not fit a `struct tm`.
+    ///
+    /// Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`.
+    fn from_seconds(seconds: i64) -> Option<Utc> {
+        let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+        // Days since 0000-03-01, so that a leap day ends its year.
+        let days = days + 719_468;
+        let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+        let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+        let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let from_march = (5 * of_year + 2) / 153;
+        let day = of_year - (153 * from_march + 2) / 5 + 1;
+        let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+        let year = year_of_era + era * 400 + i64::from(month <= 2);
+        let year = i32::try_from(year - 1900).ok()?.wrapping_add(1900);
+        Some(Utc { year, month, day, second })
+    }
 }
 
 fn quoted(out: &mut Vec<u8>, push: impl FnOnce(&mut Vec<u8>)) {
@@ -150,9 +202,14 @@ const SUSPECT: [bool; 256] = {
 };
 
 #[inline]
+fn is_suspect(text: &[u8]) -> bool {
+    text.iter().any(|octet| SUSPECT[usize::from(*octet)])
+}
+
+#[inline]
 fn push_string(out: &mut Vec<u8>, text: &[u8]) {
     out.push(b'"');
-    if text.iter().any(|octet| SUSPECT[usize::from(*octet)]) {
+    if is_suspect(text) {
         push_escaped(out, text);
     } else {
         out.extend_from_slice(text);
@@ -171,6 +228,38 @@ fn push_escaped(out: &mut Vec<u8>, text: &[u8]) {
                 out.push(b'\\');
                 out.extend_from_slice(&hex_escape(*octet));
             }
+        }
+    }
+}
+
+/// Characters that `check_ok_utf8` allows as they are, every other octet as a character of plane 15.
+#[cold]
+fn push_private_use(out: &mut Vec<u8>, text: &[u8]) {
+    for chunk in text.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            let mut octets = [0; 4];
+            let octets = c.encode_utf8(&mut octets).as_bytes();
+            match short_escape(octets[0]) {
+                Some(letter) => out.extend_from_slice(&[b'\\', letter]),
+                None if is_shown_as_is(octets, b"") => out.extend_from_slice(octets),
+                None => octets.iter().for_each(|octet| push_private_octet(out, *octet)),
+            }
+        }
+        chunk.invalid().iter().for_each(|octet| push_private_octet(out, *octet));
+    }
+}
+
+fn push_private_octet(out: &mut Vec<u8>, octet: u8) {
+    out.extend_from_slice(b"\\udb80\\udc");
+    out.extend_from_slice(&[HEX[usize::from(octet >> 4)], HEX[usize::from(octet & 15)]]);
+}
+
+/// Valid text as RapidJSON writes it.
+fn push_json_text(out: &mut Vec<u8>, text: &[u8]) {
+    for octet in text {
+        match short_escape(*octet) {
+            Some(letter) => out.extend_from_slice(&[b'\\', letter]),
+            None => out.push(*octet),
         }
     }
 }
@@ -249,6 +338,77 @@ mod tests {
         check_time(JsonTimestamps::Iso8601, -0.25, "\"1969-12-31T23:59:59.750000Z\"");
         check_time(JsonTimestamps::Iso8601, 0.999_999_9, "\"1970-01-01T00:00:00.1000000Z\"");
         check_time(JsonTimestamps::Iso8601, 1e300, "\"2000-01-01T00:00:00.000000\"");
+        check_time(JsonTimestamps::Iso8601, f64::NAN, "\"2000-01-01T00:00:00.000000\"");
+    }
+
+    /// As `gmtime_r` and `strftime` of glibc have them.
+    #[test]
+    fn times_of_certificates_that_never_expire_are_what_they_are() {
+        let check = |seconds: f64, expected: &str| {
+            check_time(JsonTimestamps::Iso8601, seconds, &format!("\"{expected}Z\""));
+        };
+        check(253_402_300_799.0, "9999-12-31T23:59:59.000000");
+        check(253_402_300_800.0, "10000-01-01T00:00:00.000000");
+        check(1e12, "33658-09-27T01:46:40.000000");
+        check(67_767_976_233_532_792.0, "2147483647-12-31T23:59:52.000000");
+        // The year overflows in strftime.
+        check(67_768_036_191_676_792.0, "-2147481749-12-31T23:59:52.000000");
+        check(-1e12, "-29719-04-05T22:13:20.000000");
+        check(951_782_400.0, "2000-02-29T00:00:00.000000");
+        check(4_107_542_400.0, "2100-03-01T00:00:00.000000");
+        check(-62_135_596_801.0, "0-12-31T23:59:59.000000");
+        check_time(JsonTimestamps::Iso8601, 1e17, "\"2000-01-01T00:00:00.000000\"");
+    }
+
+    #[track_caller]
+    fn check_policy(policy: JsonStringEscapes, text: &[u8], expected: &str) {
+        let options = AsciiOptions { json_string_escape_policy: policy, ..options() };
+        let cells = [(Field::new("s", TypeTag::String), LogValue::String(text.to_vec()))];
+        assert_eq!(line(&options, &cells), format!("{{\"s\":\"{expected}\"}}\n"), "{policy:?}");
+    }
+
+    #[test]
+    fn octets_that_are_no_text_can_be_characters_of_a_private_use_area() {
+        let check = |text: &[u8], expected| check_policy(JsonStringEscapes::Pua, text, expected);
+        check(b"", "");
+        check(b"plain", "plain");
+        check(b"\"\\\x08\x0c\n\r\t/", r#"\"\\\b\f\n\r\t/"#);
+        check("zoë 漢 😀".as_bytes(), "zoë 漢 😀");
+        check(b"\x07\x7f", r"\udb80\udc07\udb80\udc7f");
+        // Characters beside an octet that is none stay as they are.
+        check(b"zo\xc3\xab\xff", r"zoë\udb80\udcff");
+        check(b"\xc3", r"\udb80\udcc3");
+        check(b"\xe2\x82\x28", r"\udb80\udce2\udb80\udc82(");
+        check("\u{85}".as_bytes(), r"\udb80\udcc2\udb80\udc85");
+        check("\u{e000}".as_bytes(), r"\udb80\udcee\udb80\udc80\udb80\udc80");
+        check("\u{fffd}".as_bytes(), r"\udb80\udcef\udb80\udcbf\udb80\udcbd");
+        check(b"\xed\xa0\x80", r"\udb80\udced\udb80\udca0\udb80\udc80");
+    }
+
+    #[test]
+    fn strings_can_be_those_of_tsv_files() {
+        let check = |text: &[u8], expected| check_policy(JsonStringEscapes::Tsv, text, expected);
+        check(b"", "");
+        check(b"-", "-");
+        check(b"a\nb\x00\x7f", r"a\\x0ab\\x00\\x7f");
+        check(br"\x07", r"\\\\x07");
+        check(b"\"", r#"\""#);
+        check("zoë".as_bytes(), "zoë");
+        check(b"zo\xc3\xab\xff", r"zo\\xc3\\xab\\xff");
+        // A backslash ends the segment in which one octet hides all others.
+        check(b"\xc3\xab\\\xff", r"ë\\\\\\xff");
+    }
+
+    #[test]
+    fn only_strings_have_a_policy() {
+        let fields = [(TypeTag::Enum, "e"), (TypeTag::File, "f"), (TypeTag::Func, "g")];
+        let values = [LogValue::Enum(b"\x07".into()), LogValue::File(b"\x07".into()), LogValue::Func(b"\x07".into())];
+        let cells: Vec<(Field, LogValue)> =
+            fields.iter().zip(values).map(|((tag, name), value)| (Field::new(name, *tag), value)).collect();
+        for policy in [JsonStringEscapes::Pua, JsonStringEscapes::Tsv] {
+            let options = AsciiOptions { json_string_escape_policy: policy, ..options() };
+            assert_eq!(line(&options, &cells), "{\"e\":\"\\\\x07\",\"f\":\"\\\\x07\",\"g\":\"\\\\x07\"}\n");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //!   a second thread compresses, archives and expires.
 //!
 //! Locking: every file under `logs/current/NAME/` belongs to the one [`Logger`] of that name.
-//! Compatibility: the bytes of the files are those of Zeek 8.2 (`protocol/cluster.md` 2.3 and 2.4); the names of
+//! Compatibility: the bytes of the files are those of Zeek 9.0 (`protocol/cluster.md` 2.3 and 2.4); the names of
 //! archived files are zeekctl's (2.6).
 //! Performance: a batch is formatted straight out of the received payload; nothing is allocated for a value.
 //! Failure: what could not be written is kept, reported and tried again; senders wait meanwhile.
@@ -28,7 +28,7 @@ mod streams;
 mod tsv;
 
 pub use archive::{ZeekRotated, archive_leftovers, archive_rotated, archive_zeek_leftovers};
-pub use ascii::{AsciiOptions, JsonTimestamps};
+pub use ascii::{AsciiOptions, JsonStringEscapes, JsonTimestamps};
 pub use batcher::{
     Batcher, FLUSH_INTERVAL, LogRecord, LogStream, WRITE_BUFFER_SIZE, cluster_log_record, cluster_log_stream,
 };

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use super::ascii::{AsciiOptions, JsonTimestamps};
+use super::ascii::{AsciiOptions, JsonStringEscapes, JsonTimestamps};
 use super::batcher::FLUSH_INTERVAL;
 use super::report::Report;
 use crate::api::config::{Compress, LogFormat, NodeConfig, OptionValue};
@@ -115,6 +115,7 @@ impl LoggerOptions {
         match name {
             "LogAscii::use_json" => ascii.use_json = option.bool()?,
             "LogAscii::json_timestamps" => ascii.json_timestamps = option.timestamps()?,
+            "LogAscii::json_string_escape_policy" => ascii.json_string_escape_policy = option.string_escapes()?,
             "LogAscii::json_include_unset_fields" => ascii.json_include_unset_fields = option.bool()?,
             "LogAscii::include_meta" => ascii.include_meta = option.bool()?,
             "LogAscii::meta_prefix" => ascii.meta_prefix = option.text()?.into(),
@@ -238,6 +239,19 @@ impl Named<'_> {
         })
     }
 
+    fn string_escapes(&self) -> Result<JsonStringEscapes, OptionError> {
+        Ok(match self.text()? {
+            "JSON::STRING_ESCAPE_POLICY_HEX" => JsonStringEscapes::Hex,
+            "JSON::STRING_ESCAPE_POLICY_PUA" => JsonStringEscapes::Pua,
+            "JSON::STRING_ESCAPE_POLICY_TSV" => JsonStringEscapes::Tsv,
+            _ => {
+                return Err(self.wrong(
+                    "JSON::STRING_ESCAPE_POLICY_HEX, JSON::STRING_ESCAPE_POLICY_PUA or JSON::STRING_ESCAPE_POLICY_TSV",
+                ));
+            }
+        })
+    }
+
     /// An interval as Zeek writes it (`1sec`, `1.5 min`, `1hr`, `30days`), or a number of seconds.
     fn interval(&self) -> Result<Duration, OptionError> {
         let seconds = match self.value {
@@ -320,6 +334,10 @@ mod tests {
         let error = redef("LogAscii::gzip_level", OptionValue::Int(10)).unwrap_err();
         assert_eq!(error.to_string(), "option LogAscii::gzip_level: expected a number between 0 and 9, found 10");
         assert!(redef("LogAscii::gzip_file_extension", text("../x")).is_err());
+        let policy = |policy| redef("LogAscii::json_string_escape_policy", text(policy));
+        let pua = policy("JSON::STRING_ESCAPE_POLICY_PUA").unwrap().ascii.json_string_escape_policy;
+        assert_eq!(pua, JsonStringEscapes::Pua);
+        assert!(policy("JSON::STRING_ESCAPE_POLICY_XML").is_err());
         assert!(redef("Cluster::retry_interval", text("1sec")).is_ok());
     }
 }

@@ -1,6 +1,6 @@
 //! Records as tab-separated lines, byte for byte as Zeek's `formatter::Ascii` with `ODesc`.
 //!
-//! Source: `protocol/cluster.md` 2.3; Zeek 8.2.2 `threading/formatters/Ascii.cc`, `Desc.cc`.
+//! Source: `protocol/cluster.md` 2.3; Zeek 9.0 `threading/formatters/Ascii.cc`, `Desc.cc`.
 
 use super::ascii::{AsciiOptions, hex_escape, hide_meta_prefix, is_shown_as_is};
 use super::number::{push_addr, push_double, push_fixed6, push_i64, push_subnet, push_u64};
@@ -101,7 +101,7 @@ fn push_plain(out: &mut Vec<u8>, value: ValueRef<'_>) {
 
 /// Hides what has a meaning in a line.
 #[derive(Clone, Debug)]
-struct Escaper {
+pub(super) struct Escaper {
     /// Sequences to hide, in the order in which Zeek tries them.
     hidden: Vec<Vec<u8>>,
     utf8: bool,
@@ -135,8 +135,13 @@ impl Escaper {
         escaper
     }
 
+    /// Hides backslashes and what is no text, as an `ODesc` without sequences.
+    pub(super) fn of_backslashes() -> Escaper {
+        Escaper::new(Vec::new(), &AsciiOptions::default())
+    }
+
     #[inline]
-    fn push(&self, out: &mut Vec<u8>, text: &[u8]) {
+    pub(super) fn push(&self, out: &mut Vec<u8>, text: &[u8]) {
         // Almost no text is suspect: looking at every octet without a branch is faster than stopping at the first.
         if text.iter().fold(false, |found, octet| found | self.suspect[usize::from(*octet)]) {
             self.push_escaped(out, text);
