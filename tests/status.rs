@@ -63,3 +63,28 @@ fn a_host_without_an_answer_keeps_its_rows_with_what_was_known_last() {
     assert!(table.contains("was running") && table.contains("ago: head (127.0.0.1:1)"), "{table}");
     sandbox.write_layout(&layout("127.0.0.1"));
 }
+
+#[test]
+fn a_node_in_trouble_is_degraded_and_says_why() {
+    let sandbox = Sandbox::with_layout(&layout("127.0.0.1"));
+    sandbox.expect(0, &["deploy"]);
+    // A cleanup job removes a log that is written.
+    let log = sandbox.base().join("campus/logs/current/logger/cluster.log");
+    sandbox.until(Duration::from_secs(10), "cluster.log is written", |_| match log.exists() {
+        true => Ok(()),
+        false => Err(format!("{} is not there", log.display())),
+    });
+    std::fs::remove_file(&log).expect("it is there");
+    sandbox.expect(0, &["restart", "worker-1"]);
+    let row = sandbox.until(Duration::from_secs(10), "logger is degraded", |s| {
+        let row = s.node("logger");
+        if row["state"] == "degraded" { Ok(row) } else { Err(row.to_string()) }
+    });
+    let story = row["error"].as_str().unwrap_or_default();
+    assert!(story.contains("cluster.log was removed while it was written"), "{row}");
+    assert!(log.exists(), "it was begun again");
+    let table = sandbox.expect(1, &["status", "-o", "table"]).stdout;
+    assert!(table.contains("degraded") && table.contains("a new file is begun"), "{table}");
+    // It takes part all the same.
+    sandbox.expect(0, &["deploy"]);
+}

@@ -5,6 +5,7 @@
 //! A file appears in the archive complete and durable, by a rename that never replaces; only then is its source removed.
 
 use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
@@ -18,9 +19,11 @@ use flate2::write::GzEncoder;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 
+use super::alive::Deaths;
+use super::leftovers;
 use super::logger::Figures;
 use super::options::{LoggerOptions, Tuning};
-use super::output::{enqueue, rename_new};
+use super::output::{BESIDE, enqueue, rename_new};
 use super::report::{Report, Reporter};
 use super::rotation::{Rotated, day_end, local};
 
@@ -38,9 +41,13 @@ pub(super) struct Archiver {
 
 impl Archiver {
     /// Starts the thread, which begins with what earlier runs left in the queue.
-    pub(super) fn start(archive: Archive) -> io::Result<Archiver> {
+    pub(super) fn start(archive: Archive, deaths: Deaths) -> io::Result<Archiver> {
         let (wake, woken) = sync_channel(1);
-        let thread = std::thread::Builder::new().name("log-archiver".into()).spawn(move || archive.run(&woken))?;
+        let alive = deaths.watch("log-archiver");
+        let thread = std::thread::Builder::new().name("log-archiver".into()).spawn(move || {
+            archive.run(&woken);
+            alive.ends_as_wanted();
+        })?;
         Ok(Archiver { wake: Some(wake), thread: Some(thread) })
     }
 
@@ -108,19 +115,20 @@ impl Archive {
             if Rotated::from_queue_name(name).is_some() {
                 waiting += 1;
             } else if let Some((path, extension)) = split_log_name(name, &extension) {
-                waiting += usize::from(self.queue_leftover(&entry, path, extension)?);
+                waiting += usize::from(self.queue_leftover(&entry.path(), path, extension)?);
             }
         }
         Ok(waiting)
     }
 
-    fn queue_leftover(&self, entry: &fs::DirEntry, path: &str, extension: &str) -> io::Result<bool> {
-        let metadata = entry.metadata()?;
+    fn queue_leftover(&self, file: &Path, path: &str, extension: &str) -> io::Result<bool> {
+        let metadata = fs::symlink_metadata(file)?;
         if !metadata.is_file() {
             return Ok(false);
         }
-        if metadata.len() == 0 {
-            fs::remove_file(entry.path())?;
+        self.mend(file);
+        if fs::symlink_metadata(file)?.len() == 0 {
+            fs::remove_file(file)?;
             return Ok(false);
         }
         let closed = metadata.modified()?;
@@ -132,8 +140,20 @@ impl Archive {
             closed: at(closed).map_err(io::Error::other)?,
             extension: extension.to_owned(),
         };
-        enqueue(&entry.path(), &self.options.current_dir, &rotated)?;
+        enqueue(file, &self.options.current_dir, &rotated)?;
         Ok(true)
+    }
+
+    /// Cuts off what a killed logger left of its last line. What cannot be mended, such as on a full disk, stays as it is.
+    fn mend(&self, file: &Path) {
+        let unfinished = self.options.current_dir.join(format!("{}mended.tmp", self.unfinished_prefix()));
+        match leftovers::mend(file, &unfinished) {
+            Ok(0) => {}
+            Ok(octets) => {
+                self.reporter.tell(&Report::Torn { path: file.to_owned(), octets }, Instant::now());
+            }
+            Err(error) => self.failed(file, &error),
+        }
     }
 
     /// Archives each file of the queue; what fails stays there.
@@ -141,15 +161,38 @@ impl Archive {
         let folder = &self.options.current_dir;
         let names = match sorted_names(folder) {
             Ok(names) => names,
-            Err(error) => return self.failed(folder, &error),
+            // Somebody took it away; the logger makes it again.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => {
+                self.failed(folder, &error);
+                return self.show(Some(format!("cannot read {}: {error}", folder.display())), 1);
+            }
         };
+        let (mut failed, mut example) = (0, None);
         for name in names {
             let Some(rotated) = Rotated::from_queue_name(&name) else { continue };
             let source = folder.join(name);
             match self.archive(&source, &rotated) {
                 Ok(()) => self.figures.archived(),
-                Err(error) => self.failed(&source, &error),
+                Err(error) => {
+                    self.failed(&source, &error);
+                    failed += 1;
+                    example.get_or_insert_with(|| format!("cannot archive {}: {error}", source.display()));
+                }
             }
+        }
+        self.show(example, failed);
+    }
+
+    /// Raises the trouble of files that cannot be archived, or ends it.
+    fn show(&self, example: Option<String>, failed: usize) {
+        let troubles = &self.options.troubles;
+        match example {
+            Some(example) if failed > 1 => {
+                troubles.raise("log-archive", "", format!("{example} and {} more", failed - 1))
+            }
+            Some(example) => troubles.raise("log-archive", "", example),
+            None => troubles.clear("log-archive", ""),
         }
     }
 
@@ -162,17 +205,18 @@ impl Archive {
         let day = self.options.archive_dir.join(rotated.day());
         fs::create_dir_all(&day)?;
         let compress = self.tuning().compress && !rotated.extension.ends_with(".gz");
-        let name = |attempt| {
-            let name = rotated.archive_name(self.options.suffix.as_deref(), attempt);
-            if compress { format!("{name}.gz") } else { name }
-        };
+        let suffix = self.options.suffix.as_deref();
+        let name = |attempt| rotated.archive_name(suffix, attempt, if compress { ".gz" } else { "" });
         // A crash may have come between the appearance of an archived file and the removal of its source.
         for attempt in (1..).take_while(|attempt| day.join(name(*attempt)).exists()) {
             if same_content(source, &day.join(name(attempt)), compress)? {
                 return fs::remove_file(source);
             }
         }
-        let unfinished = day.join(format!("{}{}.tmp", self.unfinished_prefix(), name(1)));
+        // A short name, however long the log's is, and one of its own for each file.
+        let mut hasher = DefaultHasher::new();
+        name(1).hash(&mut hasher);
+        let unfinished = day.join(format!("{}{:016x}.tmp", self.unfinished_prefix(), hasher.finish()));
         let stored = store(source, &unfinished, compress).and_then(|()| {
             for attempt in 1.. {
                 match rename_new(&unfinished, &day.join(name(attempt))) {
@@ -198,7 +242,7 @@ impl Archive {
     /// Removes what this logger was compressing when it was killed.
     fn remove_unfinished(&self) {
         let prefix = self.unfinished_prefix();
-        for day in self.days() {
+        for day in self.days().into_iter().chain([self.options.current_dir.clone()]) {
             for name in sorted_names(&day).unwrap_or_default() {
                 if name.starts_with(&prefix) && name.ends_with(".tmp") {
                     let path = day.join(name);
@@ -324,6 +368,11 @@ fn closing_time(file: &Path, options: &LoggerOptions) -> io::Result<DateTime> {
     Ok(local(modified, &options.time_zone))
 }
 
+/// Whether a file of that name would be taken for one that was rotated, by our logger or by Zeek's.
+pub(super) fn is_rotated_name(name: &str) -> bool {
+    Rotated::from_queue_name(name).is_some() || zeek_rotated_name(name).is_some()
+}
+
 /// `conn.2026-01-31-13-00-00.log` as path, opening time and extension.
 fn zeek_rotated_name(name: &str) -> Option<(&str, DateTime, &str)> {
     let (stem, extension) = match name.strip_suffix(".log.gz") {
@@ -334,11 +383,13 @@ fn zeek_rotated_name(name: &str) -> Option<(&str, DateTime, &str)> {
     Some((base, DateTime::strptime("%Y-%m-%d-%H-%M-%S", opened).ok()?, extension))
 }
 
-/// `conn.log` of an earlier run as path and extension; it may have been written with other options.
+/// `conn.log` of an earlier run as path and extension; it may have been written with other options, and may be a file beside
+/// the log's first (`conn~2.log`).
 fn split_log_name<'a>(name: &'a str, extension: &str) -> Option<(&'a str, &'a str)> {
     [extension, ".log", ".log.gz"].into_iter().find_map(|extension| {
-        let path = name.strip_suffix(extension).filter(|path| !path.is_empty())?;
-        Some((path, &name[path.len() + 1..]))
+        let stem = name.strip_suffix(extension).filter(|path| !path.is_empty())?;
+        let path = stem.split_once(BESIDE).map_or(stem, |(path, _)| path);
+        Some((path, &name[stem.len() + 1..])).filter(|(path, _)| !path.is_empty())
     })
 }
 

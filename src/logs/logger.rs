@@ -10,14 +10,17 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use jiff::Timestamp;
 
+use super::alive::{Alive, Deaths};
 use super::archive::{Archive, Archiver};
-use super::batcher::LogRecord;
+use super::batcher::{LogRecord, WRITE_BUFFER_SIZE};
+use super::figures::{FileFigures, FileRecords};
 use super::options::{LoggerOptions, Tuning};
 use super::output::Output;
 use super::queue::{Closed, Queue, Taken, Weight};
 use super::report::{Report, Reporter};
 use super::rotation::next_rotation;
-use super::streams::{Accepted, FileFigures, FileRecords, Streams, shown};
+use super::streams::{Accepted, Incoming, Streams, shown};
+use crate::troubles::Troubles;
 use crate::wire::log_batch::{EncodeError, FORMAT};
 
 /// More than this may not wait for files that cannot be written, all together.
@@ -25,6 +28,9 @@ const STALLED_LIMIT: usize = 2 << 20;
 
 /// How long a file that cannot be written rests before it is tried again.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// How long something that happened once remains a trouble.
+const NEWS: Duration = Duration::from_secs(300);
 
 /// Writes log files. Batches go in from any thread; [`close`](Logger::close) ends it, as does dropping it.
 ///
@@ -56,6 +62,8 @@ pub struct Logger {
     files: FileFigures,
     reporter: Arc<Reporter>,
     tuning: Arc<RwLock<Tuning>>,
+    troubles: Troubles,
+    deaths: Deaths,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -92,6 +100,12 @@ pub struct LoggerCounters {
     pub write_errors: u64,
     /// Files that were closed by rotation.
     pub rotated_files: u64,
+    /// How often a file was rotated because its log has other columns now.
+    pub column_changes: u64,
+    /// Batches with other columns than their log's first file has, which went to a file beside it.
+    pub batches_beside: u64,
+    /// Files that somebody removed or replaced while they were written.
+    pub files_taken_away: u64,
     /// Files that were archived.
     pub archived_files: u64,
     /// Attempts to archive a file that failed.
@@ -136,8 +150,9 @@ impl Logger {
         if leftovers > 0 {
             reporter.tell(&Report::Leftovers { count: leftovers }, Instant::now());
         }
-        let archiver = Archiver::start(archive)?;
+        let (deaths, troubles) = (Deaths::default(), options.troubles.clone());
         let queue = Arc::new(Queue::new(options.queue_bytes));
+        let archiver = Archiver::start(archive, deaths.clone())?;
         let node = options.node.clone();
         let files = FileFigures::default();
         let writing = Writing {
@@ -151,9 +166,15 @@ impl Logger {
             reporter: Arc::clone(&reporter),
             archiver,
             last_write: Instant::now(),
+            stalled: false,
         };
-        let thread = std::thread::Builder::new().name("logger".into()).spawn(move || writing.run())?;
-        Ok(Logger { node, queue, figures, files, reporter, tuning, thread: Mutex::new(Some(thread)) })
+        let (alive, closing) = (deaths.watch("logger"), Arc::clone(&queue));
+        let thread = std::thread::Builder::new().name("logger".into()).spawn(move || {
+            let _closed = CloseAtEnd(closing);
+            writing.run(alive);
+        })?;
+        let thread = Mutex::new(Some(thread));
+        Ok(Logger { node, queue, figures, files, reporter, tuning, troubles, deaths, thread })
     }
 
     /// Takes over what can change while it works: how often files are flushed and rotated, whether rotated ones are
@@ -221,6 +242,12 @@ impl Logger {
         Ok(self.write_batch_async(Bytes::copy_from_slice(self.node.as_bytes()), payload).await?)
     }
 
+    /// Waits until one of the logger's threads ends although [`Logger::close`] was not called, and says which: nothing is
+    /// written, or archived, from then on.
+    pub async fn died(&self) -> &'static str {
+        self.deaths.first().await
+    }
+
     /// Figures so far.
     pub fn counters(&self) -> LoggerCounters {
         let (queued, queue_waits) = self.queue.figures();
@@ -244,9 +271,8 @@ impl Logger {
     }
 
     fn refuse(&self, sender: Bytes, format: &[u8]) -> Result<(), LoggerClosed> {
-        self.figures.rejected();
         let report = Report::Format { sender: shown(&sender), format: shown(format) };
-        self.reporter.tell(&report, Instant::now());
+        reject(&report, self.figures.rejected(), &self.reporter, &self.troubles);
         Ok(())
     }
 }
@@ -255,6 +281,23 @@ impl Drop for Logger {
     fn drop(&mut self) {
         self.close();
     }
+}
+
+/// Closes the queue when its thread ends, however it does: nobody must wait for a thread that is gone.
+struct CloseAtEnd(Arc<Queue<Received>>);
+
+impl Drop for CloseAtEnd {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+/// Tells of a batch that is refused, the `count`th.
+fn reject(report: &Report, count: u64, reporter: &Reporter, troubles: &Troubles) {
+    let what =
+        if count == 1 { "a log batch was refused".to_owned() } else { format!("{count} log batches were refused") };
+    troubles.raise_for(NEWS, "log-rejected", "", format!("{what}, the last: {report}"));
+    reporter.tell(report, Instant::now());
 }
 
 fn closed(_: Closed<Received>) -> LoggerClosed {
@@ -271,6 +314,9 @@ pub(super) struct Figures {
     discarded_records: AtomicU64,
     write_errors: AtomicU64,
     rotated_files: AtomicU64,
+    column_changes: AtomicU64,
+    batches_beside: AtomicU64,
+    files_taken_away: AtomicU64,
     archived_files: AtomicU64,
     archive_errors: AtomicU64,
 }
@@ -284,8 +330,9 @@ impl Figures {
         add(&self.archive_errors, 1);
     }
 
-    fn rejected(&self) {
-        add(&self.rejected_batches, 1);
+    /// How many that makes.
+    fn rejected(&self) -> u64 {
+        self.rejected_batches.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     fn snapshot(&self) -> LoggerCounters {
@@ -298,6 +345,9 @@ impl Figures {
             discarded_records: get(&self.discarded_records),
             write_errors: get(&self.write_errors),
             rotated_files: get(&self.rotated_files),
+            column_changes: get(&self.column_changes),
+            batches_beside: get(&self.batches_beside),
+            files_taken_away: get(&self.files_taken_away),
             archived_files: get(&self.archived_files),
             archive_errors: get(&self.archive_errors),
             queue_waits: 0,
@@ -323,10 +373,12 @@ struct Writing {
     /// What of it `next_rotation` was made with.
     obeyed: Tuning,
     last_write: Instant,
+    /// Whether the trouble of files that cannot be written is raised.
+    stalled: bool,
 }
 
 impl Writing {
-    fn run(mut self) {
+    fn run(mut self, alive: Alive) {
         let mut received = Vec::new();
         loop {
             let until = self.wake_at();
@@ -339,14 +391,12 @@ impl Writing {
             }
             self.obey_tuning();
             self.rotate_if_due(Timestamp::now());
-            // Nothing more to do: what is there shall be seen at once.
-            let idle = self.queue.figures().0 == 0;
-            if idle || self.last_write.elapsed() >= self.obeyed.flush_interval {
-                self.write_all();
-            }
+            self.write_due();
             self.wait_while_blocked();
+            self.show_stalled();
         }
         self.end();
+        alive.ends_as_wanted();
     }
 
     fn obey_tuning(&mut self) {
@@ -367,29 +417,59 @@ impl Writing {
             // Clocks jump: look at least once a minute.
             now + left.min(Duration::from_secs(60))
         });
-        let retry = self.streams.waiting().next().map(|_| now + RETRY);
-        rotation.into_iter().chain(retry).min()
+        let waits = match self.obeyed.flush_interval.is_zero() {
+            true => self.streams.outputs().any(|output| output.stalled().is_some()),
+            false => self.streams.waiting().next().is_some(),
+        };
+        rotation.into_iter().chain(waits.then(|| now + RETRY)).chain(self.streams.release_at()).min()
     }
 
     fn batch(&mut self, batch: &Received) {
-        match self.streams.batch(&batch.sender, &batch.payload, Timestamp::now()) {
+        let incoming =
+            Incoming { sender: &batch.sender, payload: &batch.payload, now: Timestamp::now(), at: Instant::now() };
+        let Writing { streams, options, reporter, figures, queue, .. } = self;
+        let accepted =
+            streams.batch(incoming, &mut |output: &mut Output| write_piece(output, options, reporter, figures, queue));
+        match accepted {
             Ok(Accepted::Written(records)) => {
                 add(&self.figures.batches, 1);
                 add(&self.figures.records, records as u64);
                 self.write_heavy();
             }
             Ok(Accepted::Discarded(records)) => add(&self.figures.discarded_records, records as u64),
-            Err(report) => {
-                self.figures.rejected();
-                self.reporter.tell(&report, Instant::now());
-            }
+            Err(report) => reject(&report, self.figures.rejected(), &self.reporter, &self.options.troubles),
         }
+        self.tell_notes();
+    }
+
+    /// Tells what the files' owner noticed.
+    fn tell_notes(&mut self) {
+        let Writing { streams, options, reporter, figures, .. } = self;
+        streams.notes.drain(..).for_each(|report| tell(&report, options, reporter, figures));
     }
 
     fn write_heavy(&mut self) {
         let Writing { streams, options, reporter, figures, .. } = self;
-        for output in streams.outputs().filter(|output| output.is_heavy() && !output.stalled) {
+        for output in streams.outputs().filter(|output| output.is_heavy() && output.stalled().is_none()) {
             write(output, options, reporter, figures);
+        }
+    }
+
+    /// Writes what is due by `Log::flush_interval`.
+    fn write_due(&mut self) {
+        if self.obeyed.flush_interval.is_zero() {
+            let Writing { streams, options, reporter, figures, .. } = self;
+            let is_due =
+                |output: &&mut Output| output.waiting_records() >= WRITE_BUFFER_SIZE || output.stalled().is_some();
+            for output in streams.waiting().filter(is_due) {
+                write(output, options, reporter, figures);
+            }
+            return;
+        }
+        // Nothing more to do: what is there shall be seen at once.
+        let idle = self.queue.figures().0 == 0;
+        if idle || self.last_write.elapsed() >= self.obeyed.flush_interval {
+            self.write_all();
         }
     }
 
@@ -404,7 +484,9 @@ impl Writing {
     /// Takes nothing from the queue while too much waits for files that cannot be written, so that senders wait too.
     fn wait_while_blocked(&mut self) {
         while self.stalled_octets() >= STALLED_LIMIT {
+            self.show_stalled();
             let closing = self.queue.pause(Instant::now() + RETRY);
+            self.rotate_if_due(Timestamp::now());
             self.write_all();
             if closing {
                 return;
@@ -413,7 +495,31 @@ impl Writing {
     }
 
     fn stalled_octets(&mut self) -> usize {
-        self.streams.outputs().filter(|output| output.stalled).map(|output| output.waiting()).sum()
+        self.streams.outputs().filter(|output| output.stalled().is_some()).map(|output| output.waiting()).sum()
+    }
+
+    /// Raises, or ends, the trouble of files that cannot be written.
+    fn show_stalled(&mut self) {
+        let (mut files, mut octets, mut example) = (0, 0, None);
+        for output in self.streams.outputs() {
+            let Some(error) = output.stalled() else { continue };
+            let text = || format!("cannot write {}: {error}", output.file_path().display());
+            example.get_or_insert_with(text);
+            (files, octets) = (files + 1, octets + output.waiting());
+        }
+        // The disk may need what closed files hold.
+        self.streams.release_inodes(Instant::now(), files > 0);
+        let troubles = &self.options.troubles;
+        match example {
+            Some(example) => {
+                let more = if files > 1 { format!(" and {} more files", files - 1) } else { String::new() };
+                let waits = if octets >= STALLED_LIMIT { ", and senders wait" } else { "" };
+                troubles.raise("log-stalled", "", format!("{example}{more}; {octets} octets wait{waits}"));
+            }
+            None if self.stalled => troubles.clear("log-stalled", ""),
+            None => {}
+        }
+        self.stalled = files > 0;
     }
 
     fn rotate_if_due(&mut self, now: Timestamp) {
@@ -425,27 +531,36 @@ impl Writing {
 
     fn rotate(&mut self, now: Timestamp, boundary: Timestamp) {
         self.write_all();
-        for rotated in self.streams.rotate(now, boundary) {
+        let (mut failed, mut example) = (0, None);
+        for rotated in self.streams.rotate(now, boundary, Instant::now()) {
             match rotated {
                 Ok(_) => add(&self.figures.rotated_files, 1),
-                Err((path, pending, error)) => {
+                Err((path, error)) => {
                     add(&self.figures.write_errors, 1);
-                    let report = Report::Stalled { path, error: error.to_string(), pending };
-                    self.reporter.tell(&report, Instant::now());
+                    failed += 1;
+                    example.get_or_insert_with(|| format!("cannot rotate {}: {error}", path.display()));
                 }
             }
+        }
+        self.tell_notes();
+        let troubles = &self.options.troubles;
+        match example {
+            Some(example) => troubles.raise("log-rotation", "", format!("{example} ({failed} files in all)")),
+            None => troubles.clear("log-rotation", ""),
         }
         self.archiver.wake();
     }
 
-    fn end(mut self) {
+    fn end(&mut self) {
         let now = Timestamp::now();
         self.rotate(now, now);
-        let Writing { streams, options, reporter, .. } = &mut self;
+        let Writing { streams, options, reporter, .. } = self;
+        let mut notes = Vec::new();
         for output in streams.waiting() {
             let path = output.file_path().to_owned();
             let octets = output.waiting();
-            let error = output.write(options).err().map_or_else(|| "it could not be ended".into(), |e| e.to_string());
+            let written = output.write(options, &mut notes);
+            let error = written.err().map_or_else(|| "it could not be ended".into(), |e| e.to_string());
             if output.waiting() > 0 {
                 reporter.tell(&Report::Lost { path, octets, error }, Instant::now());
             }
@@ -454,25 +569,74 @@ impl Writing {
     }
 }
 
+/// Tells what a file's owner noticed, and shows what remains a trouble for a while.
+fn tell(report: &Report, options: &LoggerOptions, reporter: &Reporter, figures: &Figures) {
+    let (kind, subject) = match report {
+        Report::TakenAway { path, .. } => {
+            add(&figures.files_taken_away, 1);
+            (Some("log-taken-away"), path.display().to_string())
+        }
+        Report::Foreign { path, .. } => (Some("log-foreign-file"), path.display().to_string()),
+        Report::ColumnsBeside { path, .. } => {
+            add(&figures.batches_beside, 1);
+            (Some("log-columns"), path.clone())
+        }
+        Report::ColumnsChanged { .. } => {
+            add(&figures.column_changes, 1);
+            add(&figures.rotated_files, 1);
+            (None, String::new())
+        }
+        _ => (None, String::new()),
+    };
+    if let Some(kind) = kind {
+        options.troubles.raise_for(NEWS, kind, &subject, report.to_string());
+    }
+    reporter.tell(report, Instant::now());
+}
+
 /// Writes what waits for a file, and tells when that begins or ceases to fail.
 fn write(output: &mut Output, options: &LoggerOptions, reporter: &Reporter, figures: &Figures) {
     let before = output.waiting();
-    let result = output.write(options);
-    add(&figures.written_octets, (before - output.waiting()) as u64);
+    let mut notes = Vec::new();
+    let result = output.write(options, &mut notes);
+    notes.iter().for_each(|report| tell(report, options, reporter, figures));
+    add(&figures.written_octets, before.saturating_sub(output.waiting()) as u64);
     let path = || output.file_path().to_owned();
     match result {
-        Ok(_) if output.stalled => {
+        Ok(_) if output.stalled().is_some() => {
             reporter.tell(&Report::Resumed { path: path() }, Instant::now());
-            output.stalled = false;
+            output.set_stalled(None);
         }
         Ok(_) => {}
         Err(error) => {
             add(&figures.write_errors, 1);
             let report = Report::Stalled { path: path(), error: error.to_string(), pending: output.waiting() };
             reporter.tell(&report, Instant::now());
-            output.stalled = true;
+            output.set_stalled(Some(error.to_string()));
         }
     }
+}
+
+/// Writes a piece of a large batch. While that fails, the batch waits; refuses when the logger is closed meanwhile.
+fn write_piece(
+    output: &mut Output,
+    options: &LoggerOptions,
+    reporter: &Reporter,
+    figures: &Figures,
+    queue: &Queue<Received>,
+) -> Result<(), Box<Report>> {
+    write(output, options, reporter, figures);
+    while let Some(error) = output.stalled().filter(|_| output.waiting() >= STALLED_LIMIT) {
+        let (path, octets) = (output.file_path().to_owned(), output.waiting());
+        let text = format!("cannot write {}: {error}; {octets} octets wait, and senders wait", path.display());
+        options.troubles.raise("log-stalled", "", text);
+        let lost = Report::Lost { path, octets, error: error.to_owned() };
+        if queue.pause(Instant::now() + RETRY) {
+            return Err(Box::new(lost));
+        }
+        write(output, options, reporter, figures);
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -8,13 +8,19 @@
 //! Compatibility: the bytes of the files are those of Zeek 9.0 (`protocol/cluster.md` 2.3 and 2.4); the names of
 //! archived files are zeekctl's (2.6).
 //! Performance: a batch is formatted straight out of the received payload; nothing is allocated for a value.
-//! Failure: what could not be written is kept, reported and tried again; senders wait meanwhile.
+//! Failure: what could not be written is kept, reported and tried again; senders wait meanwhile. All of it is a trouble of
+//! the node as long as it lasts, and so is each batch that is refused, for five minutes.
 
+mod alive;
 mod archive;
 mod ascii;
 mod batcher;
+mod figures;
 mod grisu;
+#[cfg(test)]
+mod hostile;
 mod json;
+mod leftovers;
 mod logger;
 mod number;
 mod options;
@@ -32,7 +38,7 @@ pub use ascii::{AsciiOptions, JsonStringEscapes, JsonTimestamps};
 pub use batcher::{
     Batcher, FLUSH_INTERVAL, LogRecord, LogStream, WRITE_BUFFER_SIZE, cluster_log_record, cluster_log_stream,
 };
+pub use figures::FileRecords;
 pub use logger::{Logger, LoggerClosed, LoggerCounters, RecordError};
 pub use options::{LoggerOptions, OptionError, ReportSink};
 pub use report::Report;
-pub use streams::FileRecords;

@@ -12,6 +12,7 @@ use super::batcher::FLUSH_INTERVAL;
 use super::report::Report;
 use crate::api::config::{Compress, LogFormat, NodeConfig, OptionValue};
 use crate::api::paths::ClusterDir;
+use crate::troubles::Troubles;
 
 /// Who hears of what a logger has to say; called on the logger's threads, so it must not block. The number says how
 /// many more of the kind were left out since the last one.
@@ -28,7 +29,9 @@ pub struct LoggerOptions {
     pub archive_dir: PathBuf,
     /// `LogAscii::…`.
     pub ascii: AsciiOptions,
-    /// `Log::flush_interval`: how long a record may wait while more arrive; when none arrive it does not wait.
+    /// `Log::flush_interval`: how long a record may wait while more arrive; when none arrive it does not wait. Zero, as in
+    /// Zeek 9: a file is written only when 1,000 records wait for it (`Log::write_buffer_size`) or 128 KiB, at rotation
+    /// and at the end.
     pub flush_interval: Duration,
     /// `Log::default_rotation_interval`; zero never rotates.
     pub rotation_interval: Duration,
@@ -44,6 +47,8 @@ pub struct LoggerOptions {
     pub time_zone: TimeZone,
     /// Who hears of trouble; without one it goes to `tracing`.
     pub report: Option<ReportSink>,
+    /// Where it is shown as long as it lasts.
+    pub troubles: Troubles,
 }
 
 /// Octets of batches that may wait unless told otherwise.
@@ -80,6 +85,7 @@ impl LoggerOptions {
             queue_bytes: QUEUE_BYTES,
             time_zone: TimeZone::system(),
             report: None,
+            troubles: Troubles::default(),
         }
     }
 

@@ -1,9 +1,12 @@
 //! One log file while it is written.
 //!
-//! Text collects in memory and is written in large pieces. What cannot be written stays there until it can.
+//! Text collects in memory and is written in large pieces. What cannot be written stays there until it can. The folder
+//! belongs to the logger, but somebody may still remove or replace what lies in it: each write looks whether the file of
+//! that name is the one that is open, and otherwise begins a new one.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use flate2::Compression;
@@ -12,6 +15,7 @@ use jiff::Timestamp;
 
 use super::ascii::{self, AsciiOptions};
 use super::options::LoggerOptions;
+use super::report::Report;
 use super::rotation::{Rotated, local, stamp};
 use crate::wire::log_batch::Field;
 
@@ -24,31 +28,67 @@ pub(super) struct Output {
     name: String,
     file_path: PathBuf,
     fields: Vec<Field>,
-    sink: Option<Sink>,
+    sink: Option<Open>,
     /// The current file has its header, in memory or on disk.
     begun: bool,
     /// Opening time of the current file: the last rotation, or the first record ever.
     opened: Timestamp,
     pending: Vec<u8>,
+    /// Octets of the header that stand at the beginning of `pending`.
+    header: usize,
     /// Octets of `pending` that are on disk already.
     written: usize,
-    /// The last attempt to write failed.
-    pub(super) stalled: bool,
+    /// Records of which something may wait.
+    records: usize,
+    /// Why the last attempt to write failed.
+    stalled: Option<String>,
 }
 
+/// The file that is open.
 #[derive(Debug)]
-enum Sink {
+struct Open {
+    sink: Sink,
+    /// Device and inode.
+    identity: (u64, u64),
+}
+
+/// What is written to; a closed one keeps its inode's number from coming back.
+#[derive(Debug)]
+pub(super) enum Sink {
     Plain(File),
     Gzip(Box<GzEncoder<File>>),
 }
 
+/// Where an [`Output`] was before a batch; see [`Output::begin`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mark {
+    pending: usize,
+    header: usize,
+    begun: bool,
+}
+
+/// A file that was ended.
+#[derive(Debug)]
+pub(super) struct Ended {
+    /// Its name in the archive's queue.
+    pub(super) queued: PathBuf,
+    /// Still open.
+    pub(super) sink: Option<Sink>,
+}
+
 impl Sink {
-    fn open(path: &Path, options: &AsciiOptions) -> io::Result<Sink> {
-        let file = OpenOptions::new().append(true).create(true).open(path)?;
-        Ok(match options.gzip_level {
+    fn new(file: File, options: &AsciiOptions) -> Sink {
+        match options.gzip_level {
             0 => Sink::Plain(file),
             level => Sink::Gzip(Box::new(GzEncoder::new(file, Compression::new(level)))),
-        })
+        }
+    }
+
+    fn file(&self) -> &File {
+        match self {
+            Sink::Plain(file) => file,
+            Sink::Gzip(file) => file.get_ref(),
+        }
     }
 
     fn write(&mut self, text: &[u8]) -> io::Result<usize> {
@@ -67,18 +107,26 @@ impl Sink {
 }
 
 impl Output {
-    pub(super) fn new(name: &str, fields: Vec<Field>, options: &LoggerOptions, now: Timestamp) -> Output {
-        let file_name = format!("{name}.{}", options.ascii.extension());
+    /// `beside` tells files of one log apart that are open at the same time; 0 is the one that bears the log's name.
+    pub(super) fn new(
+        name: &str,
+        beside: usize,
+        fields: Vec<Field>,
+        options: &LoggerOptions,
+        now: Timestamp,
+    ) -> Output {
         Output {
             name: name.to_owned(),
-            file_path: options.current_dir.join(file_name),
+            file_path: options.current_dir.join(file_name(name, beside, &options.ascii)),
             fields,
             sink: None,
             begun: false,
             opened: now,
             pending: Vec::new(),
+            header: 0,
             written: 0,
-            stalled: false,
+            records: 0,
+            stalled: None,
         }
     }
 
@@ -86,25 +134,41 @@ impl Output {
         &self.file_path
     }
 
-    /// Lets `add` append lines, after a header if the file has none yet. When `add` fails, nothing was added.
-    pub(super) fn append<E>(
-        &mut self,
-        options: &LoggerOptions,
-        now: Timestamp,
-        add: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let before = self.pending.len();
+    /// Why the last attempt to write failed; none when it did not.
+    pub(super) fn stalled(&self) -> Option<&str> {
+        self.stalled.as_deref()
+    }
+
+    pub(super) fn set_stalled(&mut self, why: Option<String>) {
+        self.stalled = why;
+    }
+
+    /// Gets ready for lines: adds a header if the file has none yet. Lines go to [`Output::lines`]; after them comes
+    /// [`Output::commit`] or, with what this gave, [`Output::undo`].
+    pub(super) fn begin(&mut self, options: &LoggerOptions, now: Timestamp) -> Mark {
+        let mark = Mark { pending: self.pending.len(), header: self.header, begun: self.begun };
         if !self.begun {
-            let opened = stamp(now, &options.time_zone);
-            let header = ascii::header(&options.ascii, self.name.as_bytes(), &self.fields, &opened);
+            let header = self.header(options, now);
             self.pending.extend_from_slice(&header);
+            self.header = self.pending.len();
+            self.begun = true;
         }
-        let added = add(&mut self.pending);
-        match added {
-            Ok(()) => self.begun = true,
-            Err(_) => self.pending.truncate(before),
-        }
-        added
+        mark
+    }
+
+    pub(super) fn lines(&mut self) -> &mut Vec<u8> {
+        &mut self.pending
+    }
+
+    /// So many records have been added.
+    pub(super) fn commit(&mut self, records: usize) {
+        self.records += records;
+    }
+
+    /// Nothing was added; nothing may have been written since.
+    pub(super) fn undo(&mut self, mark: Mark) {
+        self.pending.truncate(mark.pending);
+        (self.header, self.begun) = (mark.header, mark.begun);
     }
 
     /// Octets that are not on disk.
@@ -112,21 +176,33 @@ impl Output {
         self.pending.len() - self.written
     }
 
+    /// Records of which something is not on disk.
+    pub(super) fn waiting_records(&self) -> usize {
+        self.records
+    }
+
     /// Whether it is time to write without waiting for more.
     pub(super) fn is_heavy(&self) -> bool {
         self.waiting() >= WRITE_OCTETS
     }
 
-    /// Writes all that waits and says how much that was; after an error the rest still waits.
-    pub(super) fn write(&mut self, options: &LoggerOptions) -> io::Result<usize> {
+    /// Whether there is no file, and nothing waits for one.
+    pub(super) fn is_idle(&self) -> bool {
+        !self.begun && self.waiting() == 0
+    }
+
+    /// Writes all that waits and says how much that was; after an error the rest still waits. What is wrong with the file
+    /// beside that comes into `notes`.
+    pub(super) fn write(&mut self, options: &LoggerOptions, notes: &mut Vec<Report>) -> io::Result<usize> {
         let waiting = self.waiting();
         if waiting == 0 {
             return Ok(0);
         }
+        self.look(options, notes);
         if self.sink.is_none() {
-            self.sink = Some(Sink::open(&self.file_path, &options.ascii)?);
+            self.sink = Some(self.open(options, notes)?);
         }
-        let sink = self.sink.as_mut().expect("it was opened above");
+        let sink = &mut self.sink.as_mut().expect("it was opened above").sink;
         while self.written < self.pending.len() {
             match sink.write(&self.pending[self.written..]) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
@@ -137,33 +213,45 @@ impl Output {
         }
         self.pending.clear();
         self.pending.shrink_to(2 * WRITE_OCTETS);
-        self.written = 0;
+        (self.header, self.written, self.records) = (0, 0, 0);
         Ok(waiting)
     }
 
-    /// Ends the current file at `boundary`, and gives what is to be archived; none when there is no file. `now` is what
-    /// `#close` says. After an error the file goes on and is as it was.
+    /// Ends the current file at `boundary`; none when there is no file. `now` is what `#close` says. After an error the
+    /// file goes on and is as it was.
     pub(super) fn rotate(
         &mut self,
         options: &LoggerOptions,
         now: Timestamp,
         boundary: Timestamp,
-    ) -> io::Result<Option<PathBuf>> {
+        notes: &mut Vec<Report>,
+    ) -> io::Result<Option<Ended>> {
+        if self.begun {
+            self.write(options, notes)?;
+            self.look(options, notes);
+        }
         if !self.begun {
             self.opened = boundary;
             return Ok(None);
         }
-        self.write(options)?;
+        let before = self.length();
+        let queued = self.close(options, now, boundary, notes).inspect_err(|_| self.take_back_close(before))?;
+        self.begun = false;
+        self.opened = boundary;
+        Ok(Some(Ended { queued, sink: self.sink.take().map(|open| open.sink) }))
+    }
+
+    fn close(
+        &mut self,
+        options: &LoggerOptions,
+        now: Timestamp,
+        boundary: Timestamp,
+        notes: &mut Vec<Report>,
+    ) -> io::Result<PathBuf> {
         self.pending.extend_from_slice(&ascii::footer(&options.ascii, &stamp(now, &options.time_zone)));
-        if let Err(error) = self.write(options) {
-            // Without this, each attempt would add another last line.
-            if self.written == 0 {
-                self.pending.clear();
-            }
-            return Err(error);
-        }
-        if let Some(sink) = &mut self.sink {
-            sink.finish()?;
+        self.write(options, notes)?;
+        if let Some(open) = &mut self.sink {
+            open.sink.finish()?;
         }
         let rotated = Rotated {
             path: self.name.clone(),
@@ -171,12 +259,146 @@ impl Output {
             closed: local(boundary, &options.time_zone),
             extension: options.ascii.extension(),
         };
-        let queued = enqueue(&self.file_path, &options.current_dir, &rotated)?;
-        self.sink = None;
-        self.begun = false;
-        self.opened = boundary;
-        Ok(Some(queued))
+        enqueue(&self.file_path, &options.current_dir, &rotated)
     }
+
+    /// The length of a file that is not compressed.
+    fn length(&self) -> Option<u64> {
+        match &self.sink.as_ref()?.sink {
+            Sink::Plain(file) => file.metadata().ok().map(|metadata| metadata.len()),
+            Sink::Gzip(_) => None,
+        }
+    }
+
+    /// Each attempt to end the file would else add another last line.
+    fn take_back_close(&mut self, length: Option<u64>) {
+        match (&self.sink, length) {
+            (Some(Open { sink: Sink::Plain(file), .. }), Some(length)) => {
+                // If that fails too, the line stays.
+                let _ = file.set_len(length);
+                self.forget_pending();
+            }
+            _ if self.written == 0 => {
+                self.forget_pending();
+                // A file that was taken away meanwhile has no header either.
+                self.begun = self.sink.is_some();
+            }
+            _ => {}
+        }
+    }
+
+    fn forget_pending(&mut self) {
+        self.pending.clear();
+        (self.header, self.written, self.records) = (0, 0, 0);
+    }
+
+    fn header(&self, options: &LoggerOptions, now: Timestamp) -> Vec<u8> {
+        ascii::header(&options.ascii, self.name.as_bytes(), &self.fields, &stamp(now, &options.time_zone))
+    }
+
+    /// Gives the open file up if it is no longer the one of that name.
+    fn look(&mut self, options: &LoggerOptions, notes: &mut Vec<Report>) {
+        let Some(open) = &self.sink else { return };
+        match fs::symlink_metadata(&self.file_path) {
+            Ok(there) if identity(&there) == open.identity => return,
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            // It may well be there.
+            Err(_) => return,
+        }
+        let gone = open.sink.file().metadata();
+        let (octets, links) = gone.map_or((0, 0), |gone| (gone.len(), gone.nlink()));
+        notes.push(Report::TakenAway { path: self.file_path.clone(), octets, removed: links == 0 });
+        self.begin_again(options, Timestamp::now());
+    }
+
+    /// What waits goes to a new file, from the beginning of its first line.
+    fn begin_again(&mut self, options: &LoggerOptions, now: Timestamp) {
+        let newline = self.pending[..self.written].iter().rposition(|octet| *octet == b'\n');
+        let line = newline.map_or(0, |newline| newline + 1).max(self.header);
+        let lines = self.pending.split_off(line.min(self.pending.len()));
+        self.pending.clear();
+        (self.sink, self.written, self.header) = (None, 0, 0);
+        self.begun = !lines.is_empty();
+        if self.begun {
+            self.pending = self.header(options, now);
+            self.header = self.pending.len();
+            self.pending.extend_from_slice(&lines);
+        }
+        self.opened = now;
+    }
+
+    fn open(&self, options: &LoggerOptions, notes: &mut Vec<Report>) -> io::Result<Open> {
+        let mut again = OpenOptions::new();
+        // It must not be what somebody put there: neither written through a link nor mixed with other text.
+        again.append(true).create_new(true).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
+        let file = match again.open(&self.file_path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                fs::create_dir_all(&options.current_dir)?;
+                again.open(&self.file_path)?
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                self.make_room(options, notes)?;
+                again.open(&self.file_path)?
+            }
+            other => other?,
+        };
+        let identity = identity(&file.metadata()?);
+        Ok(Open { sink: Sink::new(file, &options.ascii), identity })
+    }
+
+    /// What has the file's name and is none of ours makes room: logs go to the archive, the rest gets another name.
+    fn make_room(&self, options: &LoggerOptions, notes: &mut Vec<Report>) -> io::Result<()> {
+        let there = fs::symlink_metadata(&self.file_path)?;
+        if there.is_dir() {
+            return Err(rustix::io::Errno::ISDIR.into());
+        }
+        if there.is_file() && there.len() == 0 {
+            return fs::remove_file(&self.file_path);
+        }
+        let to = if there.is_file() {
+            let rotated = Rotated {
+                path: self.name.clone(),
+                opened: local(self.opened, &options.time_zone),
+                closed: local(Timestamp::now(), &options.time_zone),
+                extension: options.ascii.extension(),
+            };
+            enqueue(&self.file_path, &options.current_dir, &rotated)?
+        } else {
+            aside(&self.file_path)?
+        };
+        notes.push(Report::Foreign { path: self.file_path.clone(), to });
+        Ok(())
+    }
+}
+
+fn identity(file: &Metadata) -> (u64, u64) {
+    (file.dev(), file.ino())
+}
+
+/// What stands between a log's path and the number of a file beside its first one; no path contains it.
+pub(super) const BESIDE: char = '~';
+
+/// `conn.log`, or `conn~2.log` for a second file of the same log.
+pub(super) fn file_name(name: &str, beside: usize, options: &AsciiOptions) -> String {
+    match beside {
+        0 => format!("{name}.{}", options.extension()),
+        _ => format!("{name}{BESIDE}{}.{}", beside + 1, options.extension()),
+    }
+}
+
+/// Renames to `NAME.moved`, `NAME.moved2` and so on.
+fn aside(path: &Path) -> io::Result<PathBuf> {
+    for attempt in 1.. {
+        let mut name = path.as_os_str().to_owned();
+        name.push(if attempt == 1 { ".moved".to_owned() } else { format!(".moved{attempt}") });
+        let to = PathBuf::from(name);
+        match rename_new(path, &to) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            other => return other.map(|()| to),
+        }
+    }
+    unreachable!("some number is free")
 }
 
 /// Moves a closed file into the archive's queue, in the same folder; nothing is overwritten.

@@ -40,57 +40,103 @@ pub enum Report {
         /// The batch's writer.
         writer: String,
     },
-    /// A batch was dropped because it has another number of columns than the first one of its filter.
+    /// A batch was dropped because its log is sent with too many lists of columns at once.
     #[error(
-        "Remote write failed: Local filter '{filter}' of stream '{stream}' has '{want}' fields, got {got} (log batch from {sender})"
+        "log batch of stream '{stream}' dropped: {path} is sent with more than {limit} lists of columns within a minute, {fields} columns in this one (log batch from {sender})"
     )]
-    FieldCount {
+    Columns {
         /// The sender's node id.
         sender: String,
         /// The batch's stream.
         stream: String,
-        /// The batch's filter.
-        filter: String,
-        /// Columns of the first batch.
-        want: usize,
-        /// Columns of this batch.
-        got: usize,
+        /// The log's path.
+        path: String,
+        /// Number of the batch's columns.
+        fields: usize,
+        /// How many lists may be in use.
+        limit: usize,
     },
-    /// A batch was dropped because a column has another type than in the first one of its filter.
-    #[error(
-        "Remote write failed: fields[{field}] got type {got}, want {want} for stream '{stream}' and filter '{filter}' (log batch from {sender})"
-    )]
-    FieldType {
+    /// A log has other columns from now on; what was written before is archived.
+    #[error("the columns of {path} change from {before} to {after}: its file is rotated (log batch from {sender})")]
+    ColumnsChanged {
         /// The sender's node id.
         sender: String,
+        /// The log's path.
+        path: String,
+        /// Number of columns before.
+        before: usize,
+        /// Number of columns from now on.
+        after: usize,
+    },
+    /// A log is sent with two lists of columns at the same time.
+    #[error(
+        "{path} is sent with different columns at the same time ({main} and {other}): records with the {other} of {sender} go to {}", file.display()
+    )]
+    ColumnsBeside {
+        /// The sender's node id of the other columns.
+        sender: String,
+        /// The log's path.
+        path: String,
+        /// Number of columns of the log's file.
+        main: usize,
+        /// Number of the other columns.
+        other: usize,
+        /// The file of the other columns.
+        file: PathBuf,
+    },
+    /// Another filter or stream writes the path already; in Zeek's words.
+    #[error(
+        "Write using filter '{filter}' of stream '{stream}' on path '{path}' changed to use new path '{to}' to avoid conflict"
+    )]
+    PathChanged {
         /// The batch's stream.
         stream: String,
         /// The batch's filter.
         filter: String,
-        /// Which column, from 0.
-        field: usize,
-        /// Type in the first batch.
-        want: &'static str,
-        /// Type in this batch.
-        got: &'static str,
+        /// The batch's path.
+        path: String,
+        /// The path that is written instead.
+        to: String,
     },
-    /// A batch was dropped because it has another writer than the first one of its filter.
+    /// A file was removed or replaced while it was written; a new one is begun.
     #[error(
-        "Remote write failed: Local filter '{filter}' of stream '{stream}' has writer '{want}', got '{got}' (log batch from {sender})"
+        "{} was {} while it was written, with {octets} octets in it; a new file is begun",
+        path.display(),
+        if *removed { "removed" } else { "moved away" }
     )]
-    Writer {
-        /// The sender's node id.
-        sender: String,
-        /// The batch's stream.
-        stream: String,
-        /// The batch's filter.
-        filter: String,
-        /// Writer of the first batch.
-        want: String,
-        /// Writer of this batch.
-        got: String,
+    TakenAway {
+        /// The file.
+        path: PathBuf,
+        /// Its length.
+        octets: u64,
+        /// Whether it has no name any more, and its records are lost.
+        removed: bool,
     },
-    /// A batch was dropped because its path cannot be a file's name, or another stream writes that file already.
+    /// Something that is none of the logger's files had the name of one.
+    #[error("{} was not made by this logger; it is now {}", path.display(), to.display())]
+    Foreign {
+        /// The name.
+        path: PathBuf,
+        /// What it is called now.
+        to: PathBuf,
+    },
+    /// A file that a killed logger left ended within a line.
+    #[error("{} ended within a line, which was cut off: {octets} octets", path.display())]
+    Torn {
+        /// The file.
+        path: PathBuf,
+        /// How much was cut off.
+        octets: u64,
+    },
+    /// A file cannot be rotated; it goes on, and is tried again at the next rotation.
+    #[error("cannot rotate {}: {error}; the file goes on", path.display())]
+    Rotation {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        error: String,
+    },
+    /// A batch was dropped because its path cannot be a file's name, or too many files are open.
     #[error(
         "Failed to create writer {writer} for filter '{filter}' of stream '{stream}': path '{path}' {reason} (log batch from {sender})"
     )]
@@ -164,14 +210,19 @@ impl Report {
         match self {
             Report::Format { sender, .. } | Report::Undecodable { sender, .. } => sender.clone(),
             Report::UnknownWriter { stream, .. }
-            | Report::FieldCount { stream, .. }
-            | Report::FieldType { stream, .. }
-            | Report::Writer { stream, .. } => stream.clone(),
-            Report::Path { path, .. } => path.clone(),
+            | Report::Columns { stream, .. }
+            | Report::PathChanged { stream, .. } => stream.clone(),
+            Report::Path { path, .. } | Report::ColumnsChanged { path, .. } | Report::ColumnsBeside { path, .. } => {
+                path.clone()
+            }
             Report::Stalled { path, .. }
             | Report::Resumed { path }
             | Report::Lost { path, .. }
             | Report::Archive { path, .. }
+            | Report::TakenAway { path, .. }
+            | Report::Foreign { path, .. }
+            | Report::Torn { path, .. }
+            | Report::Rotation { path, .. }
             | Report::Expire { path, .. } => path.display().to_string(),
             Report::Leftovers { .. } => String::new(),
         }
@@ -179,7 +230,7 @@ impl Report {
 
     /// Whether nothing is wrong any more, or never was.
     fn is_good_news(&self) -> bool {
-        matches!(self, Report::Resumed { .. } | Report::Leftovers { .. })
+        matches!(self, Report::Resumed { .. } | Report::Leftovers { .. } | Report::ColumnsChanged { .. })
     }
 }
 
@@ -187,11 +238,20 @@ impl Report {
 const QUIET: Duration = Duration::from_secs(10);
 /// The most things that are remembered.
 const MAX_SUBJECTS: usize = 1024;
+/// The most new things that are told within [`QUIET`]: a sender may invent any number of paths.
+const MAX_NEW: u32 = 50;
 
 /// Tells reports, but not each repeat.
 pub(super) struct Reporter {
     sink: Option<ReportSink>,
-    told: Mutex<HashMap<(Discriminant<Report>, String), Told>>,
+    told: Mutex<Memory>,
+}
+
+#[derive(Debug, Default)]
+struct Memory {
+    subjects: HashMap<(Discriminant<Report>, String), Told>,
+    /// How many new things were told since when.
+    new: Option<(Instant, u32)>,
 }
 
 #[derive(Debug)]
@@ -208,7 +268,7 @@ impl std::fmt::Debug for Reporter {
 
 impl Reporter {
     pub(super) fn new(sink: Option<ReportSink>) -> Reporter {
-        Reporter { sink, told: Mutex::new(HashMap::new()) }
+        Reporter { sink, told: Mutex::default() }
     }
 
     /// Tells a report, unless the same was told a moment ago.
@@ -224,9 +284,9 @@ impl Reporter {
 
     /// How many were kept back since the last one; none if this one is kept back as well.
     fn admit(&self, report: &Report, now: Instant) -> Option<u64> {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut memory = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (std::mem::discriminant(report), report.subject());
-        if let Some(last) = told.get_mut(&key) {
+        if let Some(last) = memory.subjects.get_mut(&key) {
             if now.saturating_duration_since(last.at) < QUIET {
                 last.kept_back += 1;
                 return None;
@@ -234,10 +294,16 @@ impl Reporter {
             last.at = now;
             return Some(std::mem::take(&mut last.kept_back));
         }
-        if told.len() >= MAX_SUBJECTS {
-            told.clear();
+        let (since, count) =
+            memory.new.filter(|(since, _)| now.saturating_duration_since(*since) < QUIET).unwrap_or((now, 0));
+        memory.new = Some((since, count + 1));
+        if count >= MAX_NEW {
+            return None;
         }
-        told.insert(key, Told { at: now, kept_back: 0 });
+        if memory.subjects.len() >= MAX_SUBJECTS {
+            memory.subjects.clear();
+        }
+        memory.subjects.insert(key, Told { at: now, kept_back: 0 });
         Some(0)
     }
 }
@@ -257,5 +323,15 @@ mod tests {
         assert_eq!(reporter.admit(&other, now), Some(0));
         assert_eq!(reporter.admit(&report, now + QUIET), Some(1));
         assert_eq!(reporter.admit(&report, now + QUIET + QUIET), Some(0));
+    }
+
+    #[test]
+    fn ever_new_subjects_are_not_all_told() {
+        let reporter = Reporter::new(None);
+        let of = |number: u32| Report::Format { sender: number.to_string(), format: "x".into() };
+        let now = Instant::now();
+        let told = (0..1000).filter(|number| reporter.admit(&of(*number), now).is_some()).count();
+        assert_eq!(told, MAX_NEW as usize);
+        assert_eq!(reporter.admit(&of(2000), now + QUIET), Some(0));
     }
 }

@@ -2,11 +2,15 @@
 //!
 //! Source: `protocol/cluster.md` 2.5 and 2.6 (Zeek's `calc_next_rotate`, zeekctl's `make-archive-name`).
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
+
+/// The longest name of a file on Linux, in octets.
+const MAX_FILE_NAME: usize = 255;
 
 /// How times look in `#open`, `#close` and rotated names.
 const TIME_FORMAT: &str = "%Y-%m-%d-%H-%M-%S";
@@ -73,17 +77,26 @@ impl Rotated {
         self.opened.strftime("%Y-%m-%d").to_string()
     }
 
-    /// The name in that folder, `conn.13:00:00-14:00:00[-SUFFIX].log`, without what compression appends.
-    pub(super) fn archive_name(&self, suffix: Option<&str>, attempt: u32) -> String {
+    /// The name in that folder, `conn.13:00:00-14:00:00[-SUFFIX].log`, and what compression appends. A path that makes it
+    /// longer than a file's name may be is cut, and a number tells it from others.
+    pub(super) fn archive_name(&self, suffix: Option<&str>, attempt: u32, compression: &str) -> String {
         let (opened, closed) = (self.opened.strftime("%H:%M:%S"), self.closed.strftime("%H:%M:%S"));
-        let mut name = format!("{}.{opened}-{closed}", self.path);
+        let mut rest = format!(".{opened}-{closed}");
         if let Some(suffix) = suffix {
-            name = format!("{name}-{suffix}");
+            rest.push_str(&format!("-{suffix}"));
         }
         if attempt > 1 {
-            name = format!("{name}-{attempt}");
+            rest.push_str(&format!("-{attempt}"));
         }
-        format!("{name}.{}", self.extension)
+        rest.push_str(&format!(".{}{compression}", self.extension));
+        if self.path.len() + rest.len() <= MAX_FILE_NAME {
+            return format!("{}{rest}", self.path);
+        }
+        let mut hasher = DefaultHasher::new();
+        self.path.hash(&mut hasher);
+        let number = format!("-{:08x}", hasher.finish() as u32);
+        let room = MAX_FILE_NAME.saturating_sub(rest.len() + number.len());
+        format!("{}{number}{rest}", &self.path[..self.path.floor_char_boundary(room)])
     }
 }
 
@@ -142,8 +155,18 @@ mod tests {
     fn names_are_those_of_zeek_and_zeekctl() {
         assert_eq!(conn().queue_name(1), "conn__2026-01-31-13-00-00__2026-01-31-14-00-00__.log");
         assert_eq!(conn().day(), "2026-01-31");
-        assert_eq!(conn().archive_name(None, 1), "conn.13:00:00-14:00:00.log");
-        assert_eq!(conn().archive_name(Some("logger-2"), 3), "conn.13:00:00-14:00:00-logger-2-3.log");
+        assert_eq!(conn().archive_name(None, 1, ""), "conn.13:00:00-14:00:00.log");
+        assert_eq!(conn().archive_name(Some("logger-2"), 3, ".gz"), "conn.13:00:00-14:00:00-logger-2-3.log.gz");
+    }
+
+    #[test]
+    fn names_are_never_longer_than_a_file_may_have() {
+        let long = |last: &str| Rotated { path: format!("{}{last}", "x".repeat(180)), ..conn() };
+        let suffix = "s".repeat(100);
+        let name = |last| long(last).archive_name(Some(&suffix), 12, ".gz");
+        assert_eq!(name("a").len(), MAX_FILE_NAME);
+        assert!(name("a").ends_with("-12.log.gz"));
+        assert_ne!(name("a"), name("b"));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 use crate::cluster::LogRecord;
 use crate::logs::{Batcher, Logger, cluster_log_record};
 use crate::transport::{LogFrame, Transport};
+use crate::troubles::Troubles;
 use crate::wire::log_batch;
 
 /// How long records of `Cluster::LOG` wait for company. Zeek's `Log::flush_interval` is 1 s; an operator who asks for the
@@ -23,6 +24,9 @@ const WRITER_QUEUE: usize = 256;
 /// Own batches that wait for room in that queue; the oldest is dropped beyond that.
 const OWN_WAITING: usize = 64;
 
+/// How long lost batches remain a trouble of the node.
+const NEWS: Duration = Duration::from_secs(300);
+
 /// When own batches try again.
 const RETRY: Duration = Duration::from_millis(50);
 
@@ -32,6 +36,7 @@ pub(super) struct LogSink {
     batcher: Batcher,
     way: Way,
     dropped: u64,
+    troubles: Troubles,
 }
 
 enum Way {
@@ -46,32 +51,46 @@ pub(super) type Feeder = JoinHandle<Arc<Logger>>;
 
 impl LogSink {
     /// A sink that pushes to the loggers.
-    pub(super) fn push(id: &str) -> LogSink {
-        LogSink::new(id, Way::Push)
+    pub(super) fn push(id: &str, troubles: &Troubles) -> LogSink {
+        LogSink::new(id, Way::Push, troubles)
     }
 
-    /// A sink that writes here, and the task that does it.
-    pub(super) fn write(id: &str, logger: Arc<Logger>) -> (LogSink, Feeder) {
+    /// A sink that writes here, and the task that does it; the task also ends when a thread of the writer dies.
+    pub(super) fn write(id: &str, logger: Arc<Logger>, troubles: &Troubles) -> (LogSink, Feeder) {
         let (queue, mut batches) = mpsc::channel::<LogFrame>(WRITER_QUEUE);
         let feeder = tokio::spawn(async move {
-            while let Some(LogFrame { sender, format, payload }) = batches.recv().await {
-                if logger.write_frame_async(sender, &format, payload).await.is_err() {
-                    break;
+            let feed = async {
+                while let Some(LogFrame { sender, format, payload }) = batches.recv().await {
+                    if logger.write_frame_async(sender, &format, payload).await.is_err() {
+                        break;
+                    }
                 }
+            };
+            tokio::select! {
+                () = feed => {}
+                thread = logger.died() => tracing::error!(thread, "a thread of the log writer ended unexpectedly"),
             }
             logger
         });
-        (LogSink::new(id, Way::Write { queue, waiting: VecDeque::new() }), feeder)
+        (LogSink::new(id, Way::Write { queue, waiting: VecDeque::new() }, troubles), feeder)
     }
 
     /// A sink that hands batches to somebody else in this process.
-    pub(super) fn hand(id: &str, queue: mpsc::Sender<LogFrame>) -> LogSink {
-        LogSink::new(id, Way::Write { queue, waiting: VecDeque::new() })
+    pub(super) fn hand(id: &str, queue: mpsc::Sender<LogFrame>, troubles: &Troubles) -> LogSink {
+        LogSink::new(id, Way::Write { queue, waiting: VecDeque::new() }, troubles)
     }
 
-    fn new(id: &str, way: Way) -> LogSink {
+    fn new(id: &str, way: Way, troubles: &Troubles) -> LogSink {
         let id = Bytes::copy_from_slice(id.as_bytes());
-        LogSink { id, batcher: Batcher::new(MAX_RECORDS, FLUSH_INTERVAL), way, dropped: 0 }
+        let (batcher, troubles) = (Batcher::new(MAX_RECORDS, FLUSH_INTERVAL), troubles.clone());
+        LogSink { id, batcher, way, dropped: 0, troubles }
+    }
+
+    /// Counts batches that are lost here, and shows it.
+    fn lose(&mut self, batches: u64, why: &str) {
+        self.dropped += batches;
+        let total = self.dropped;
+        self.troubles.raise_for(NEWS, "log-dropped", "", format!("{total} log batches were dropped: {why}"));
     }
 
     /// How many things may be taken from the inbox so that every batch among them finds room.
@@ -94,10 +113,10 @@ impl LogSink {
     /// Batches of others' that were received here.
     pub(super) fn receive(&mut self, frame: LogFrame) {
         match &self.way {
-            Way::Push => self.dropped += 1,
+            Way::Push => self.lose(1, "they came to a node that does not write logs"),
             Way::Write { queue, .. } => {
                 if queue.try_send(frame).is_err() {
-                    self.dropped += 1;
+                    self.lose(1, "the log writer takes none");
                 }
             }
         }
@@ -110,7 +129,7 @@ impl LogSink {
             Ok(Some(batch)) => self.hand_over(batch, transport),
             Err(error) => {
                 tracing::error!("a line for cluster.log was dropped: {error}");
-                self.dropped += 1;
+                self.lose(1, "a line for cluster.log does not fit it");
             }
         }
     }
@@ -152,15 +171,15 @@ impl LogSink {
         match &mut self.way {
             Way::Push => {
                 if transport.push_log(frame).is_err() {
-                    self.dropped += 1;
                     tracing::error!("Failed to send log write. HWM reached?");
+                    self.lose(1, "no logger takes them, or not fast enough");
                 }
             }
             Way::Write { waiting, .. } => {
                 waiting.push_back(frame);
                 if waiting.len() > OWN_WAITING {
                     waiting.pop_front();
-                    self.dropped += 1;
+                    self.lose(1, "the log writer is too slow, or cannot write");
                 }
                 self.feed();
             }
@@ -170,15 +189,50 @@ impl LogSink {
     /// Gives own batches to the writer, as far as it has room.
     fn feed(&mut self) {
         let Way::Write { queue, waiting } = &mut self.way else { return };
+        let mut lost = 0;
         while let Some(frame) = waiting.pop_front() {
             match queue.try_send(frame) {
                 Ok(()) => {}
                 Err(mpsc::error::TrySendError::Full(frame)) => {
                     waiting.push_front(frame);
-                    return;
+                    break;
                 }
-                Err(mpsc::error::TrySendError::Closed(_)) => self.dropped += 1,
+                Err(mpsc::error::TrySendError::Closed(_)) => lost += 1,
             }
         }
+        if lost > 0 {
+            self.lose(lost, "the log writer takes none");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::logs::LoggerOptions;
+
+    /// A node whose log writer is gone must not go on as if it were there; its end is the node's (`node/run.rs`).
+    #[tokio::test]
+    async fn the_feeder_ends_when_a_thread_of_the_writer_dies() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut options = LoggerOptions::new("logger", folder.path().join("current"), folder.path());
+        options.report = Some(Arc::new(|_, _| panic!("as this test wants it")));
+        let logger = Arc::new(Logger::start(options).unwrap());
+        let (mut sink, feeder) = LogSink::write("id", logger, &Troubles::default());
+        let format = Bytes::from_static(log_batch::FORMAT.as_bytes());
+        let (sender, payload) = (Bytes::from_static(b"s"), Bytes::from_static(b"nonsense"));
+        sink.receive(LogFrame { sender, format, payload });
+        assert!(tokio::time::timeout(Duration::from_secs(10), feeder).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn batches_that_are_lost_are_a_trouble_of_the_node() {
+        let troubles = Troubles::default();
+        let mut sink = LogSink::push("id", &troubles);
+        let frame = LogFrame { sender: Bytes::new(), format: Bytes::new(), payload: Bytes::new() };
+        sink.receive(frame);
+        let trouble = &troubles.list()[0];
+        assert_eq!(trouble.kind, "log-dropped");
+        assert_eq!(trouble.text, "1 log batches were dropped: they came to a node that does not write logs");
     }
 }

@@ -72,7 +72,7 @@ impl TestHost {
             ..Options::new(id)
         };
         let (transport, inbox) = zeromq::start(options).unwrap();
-        let logs_pushed = LogSink::push(id);
+        let logs_pushed = LogSink::push(id, &Troubles::default());
         let (task, doors) = CoreTask::new(Parts {
             core,
             transport: Arc::new(transport),

@@ -71,7 +71,7 @@ impl Wiring<'_> {
     pub(super) fn wire(self) -> Result<Wired, NodeError> {
         let Wiring { config, id, redefs, keys, hooks, pools, logs, program, troubles } = self;
         let core = Core::new(settings(config, id, redefs, pools)?, hooks);
-        let (logs, logger, feeder) = log_sink(config, id, logs)?;
+        let (logs, logger, feeder) = log_sink(config, id, logs, &troubles)?;
         let sockets = config::transport(config, keys, id, redefs)?;
         let (transport, inbox) = zeromq::start(sockets).map_err(|error| NodeError::transport(&error, config))?;
         tracing::info!(node = %config.name, id, "started");
@@ -137,17 +137,23 @@ fn settings(config: &NodeConfig, id: &str, redefs: &Redefs, more: Vec<PoolSpec>)
     settings.map_err(|error| NodeError::Pool { reason: error.to_string() })
 }
 
-fn log_sink(config: &NodeConfig, id: &str, logs: LogsTo) -> Result<(LogSink, Weak<Logger>, Option<Feeder>), NodeError> {
+fn log_sink(
+    config: &NodeConfig,
+    id: &str,
+    logs: LogsTo,
+    troubles: &Troubles,
+) -> Result<(LogSink, Weak<Logger>, Option<Feeder>), NodeError> {
     match logs {
-        LogsTo::Loggers => Ok((LogSink::push(id), Weak::new(), None)),
-        LogsTo::Taker(taker) => Ok((LogSink::hand(id, taker), Weak::new(), None)),
-        LogsTo::Files(options) => {
+        LogsTo::Loggers => Ok((LogSink::push(id, troubles), Weak::new(), None)),
+        LogsTo::Taker(taker) => Ok((LogSink::hand(id, taker, troubles), Weak::new(), None)),
+        LogsTo::Files(mut options) => {
             debug_assert_eq!(options.node, config.name);
             let path = options.current_dir.clone();
+            options.troubles = troubles.clone();
             let logger = Logger::start(*options).map_err(|source| NodeError::Logger { path, source })?;
             let logger = Arc::new(logger);
             let figures = Arc::downgrade(&logger);
-            let (sink, feeder) = LogSink::write(id, logger);
+            let (sink, feeder) = LogSink::write(id, logger, troubles);
             Ok((sink, figures, Some(feeder)))
         }
     }

@@ -3,6 +3,32 @@
 use super::registry::{Families, Labels};
 use crate::logs::{FileRecords, LoggerCounters};
 
+/// Zeek's counters of what a log writer left out because of its size: name and help.
+const LEFT_OUT: [(&str, &str); 3] = [
+    ("zeek_log_writer_discarded_writes_total", "Total number of log writes discarded due to size limitations."),
+    ("zeek_log_writer_truncated_string_fields_total", "Total number of logged string fields limited by length"),
+    ("zeek_log_writer_truncated_containers_total", "Total number of logged container fields limited by length"),
+];
+
+/// What each log's writer left out, as Zeek's loggers tell it: always nothing, as the senders cut before they send.
+fn left_out(files: &[FileRecords], families: &mut Families) {
+    let labels: Vec<[(&str, &str); 5]> = files
+        .iter()
+        .map(|file| {
+            [
+                ("filter_name", file.filter.as_str()),
+                ("module", file.stream.split_once("::").map_or("GLOBAL", |(module, _)| module)),
+                ("path", file.path.as_str()),
+                ("stream", file.stream.as_str()),
+                ("writer", "Log::WRITER_ASCII"),
+            ]
+        })
+        .collect();
+    for (name, help) in LEFT_OUT {
+        families.counters(name, help, labels.iter().map(|labels| (labels as Labels<'_>, 0)));
+    }
+}
+
 /// Records of each stream; a stream that stands still while its senders are up is worth a look.
 pub fn files(files: &[FileRecords], families: &mut Families) {
     let labels: Vec<[(&str, &str); 2]> =
@@ -12,6 +38,7 @@ pub fn files(files: &[FileRecords], families: &mut Families) {
         "Number of log records of each stream that were added to a file",
         labels.iter().zip(files).map(|(labels, file)| (labels as Labels<'_>, file.records)),
     );
+    left_out(files, families);
 }
 
 /// What the node itself logged: lines of cluster.log, wherever they are written. The metrics are Zeek's.
@@ -46,6 +73,9 @@ pub fn logger(counters: &LoggerCounters, families: &mut Families) {
         discarded_records,
         write_errors,
         rotated_files,
+        column_changes,
+        batches_beside,
+        files_taken_away,
         archived_files,
         archive_errors,
         queue_waits,
@@ -67,6 +97,21 @@ pub fn logger(counters: &LoggerCounters, families: &mut Families) {
             write_errors,
         ),
         ("rotated_files", "Number of log files that were closed by rotation", rotated_files),
+        (
+            "column_changes",
+            "Number of times a log's file was rotated because its senders log other columns now",
+            column_changes,
+        ),
+        (
+            "batches_beside",
+            "Number of log batches with other columns than their log's file, which went to a file beside it; rising means that senders of one log run different scripts",
+            batches_beside,
+        ),
+        (
+            "files_taken_away",
+            "Number of log files that were removed or replaced while they were written",
+            files_taken_away,
+        ),
         ("archived_files", "Number of log files that were archived", archived_files),
         (
             "archive_errors",

@@ -103,19 +103,53 @@ fn a_crash_before_the_source_was_removed_leaves_no_double() {
 #[test]
 fn files_that_a_crash_left_open_are_queued() {
     let bench = Bench::new(|_| {});
-    bench.put("current/logger-1/conn.log", "half a li");
+    bench.put("current/logger-1/conn.log", "whole\nhalf a li");
+    bench.put("current/logger-1/conn~2.log", "beside\n");
+    bench.put("current/logger-1/torn.log", "half a li");
     bench.put("current/logger-1/dns.log.gz", "x");
     bench.put("current/logger-1/empty.log", "");
     bench.put("current/logger-1/notes.txt", "not a log");
     bench.put(QUEUED, "text\n");
-    assert_eq!(bench.archive.queue_leftovers().unwrap(), 3);
+    assert_eq!(bench.archive.queue_leftovers().unwrap(), 4);
     bench.archive.take_queue();
     assert_eq!(bench.names("current/logger-1"), ["notes.txt"]);
+    assert!(bench.reports.lock().unwrap()[0].contains("within a line, which was cut off: 9 octets"));
     let today = local(Timestamp::now(), &jiff::tz::TimeZone::UTC).strftime("%Y-%m-%d").to_string();
     let archived = bench.names(&today);
-    assert!(archived[0].starts_with("conn.") && archived[1].starts_with("dns."), "{archived:?}");
-    assert!(archived[1].ends_with(".log.gz") && !archived[1].ends_with(".gz.gz"), "{archived:?}");
-    assert_eq!(unzipped(&bench.path(&today).join(&archived[0])), "half a li");
+    assert!(
+        archived[..2].iter().all(|name| name.starts_with("conn.")) && archived[2].starts_with("dns."),
+        "{archived:?}"
+    );
+    assert!(archived[2].ends_with(".log.gz") && !archived[2].ends_with(".gz.gz"), "{archived:?}");
+    let mut texts = [0, 1].map(|conn| unzipped(&bench.path(&today).join(&archived[conn])));
+    texts.sort();
+    assert_eq!(texts, ["beside\n", "whole\n"]);
+}
+
+#[test]
+fn logs_with_long_names_are_archived_too() {
+    let node = "n".repeat(60);
+    let bench = Bench::new(|options| {
+        options.node = node.clone();
+        options.suffix = Some(node.clone());
+    });
+    for last in ["a", "b"] {
+        let name = QUEUED.rsplit('/').next().unwrap().replace("conn", &format!("{}{last}", "x".repeat(179)));
+        bench.put(&format!("current/logger-1/{name}"), "text\n");
+    }
+    bench.archive.take_queue();
+    assert!(bench.names("current/logger-1").is_empty());
+    let archived = bench.names("2026-01-31");
+    assert_eq!(archived.len(), 2);
+    assert!(archived.iter().all(|name| name.len() <= 255 && name.ends_with(".log.gz")), "{archived:?}");
+}
+
+#[test]
+fn a_folder_that_was_taken_away_is_no_trouble_of_the_archive() {
+    let bench = Bench::new(|_| {});
+    fs::remove_dir_all(bench.path("current")).unwrap();
+    bench.archive.take_queue();
+    assert!(bench.reports.lock().unwrap().is_empty());
 }
 
 #[test]
@@ -136,8 +170,11 @@ fn what_cannot_be_archived_stays_in_the_queue() {
     bench.archive.take_queue();
     assert!(bench.path(QUEUED).exists());
     assert!(bench.reports.lock().unwrap()[0].starts_with("cannot archive "));
+    let troubles = &bench.archive.options.troubles;
+    assert_eq!(troubles.list()[0].kind, "log-archive");
     fs::remove_file(bench.path("2026-01-31")).unwrap();
     bench.archive.take_queue();
+    assert!(troubles.list().is_empty());
     assert!(!bench.path(QUEUED).exists());
     assert_eq!(unzipped(&bench.path(ARCHIVED)), "text\n");
 }
@@ -203,7 +240,7 @@ fn what_a_killed_node_left_open_or_rotated_is_archived_together() {
     let options = LoggerOptions::new("logger", &current, folder.path().join("logs"));
     let queued = QUEUED.rsplit('/').next().unwrap();
     for name in ["conn.log", "dns.log.gz", "conn.2026-01-31-13-00-00.log", queued] {
-        fs::write(current.join(name), name).unwrap();
+        fs::write(current.join(name), format!("{name}\n")).unwrap();
     }
     fs::write(current.join("empty.log"), "").unwrap();
     fs::write(current.join("notes.txt"), "no log").unwrap();

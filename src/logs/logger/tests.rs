@@ -5,12 +5,15 @@ use std::sync::mpsc;
 use super::super::small_disk::SmallDisk;
 use super::super::{AsciiOptions, cluster_log_record};
 use super::*;
+use crate::api::node::Trouble;
+use crate::troubles::{Troubles, TroublesWatch};
 use crate::wire::log_batch::{BatchReader, Field, LogBatch, LogValue, TypeTag, WRITER_ASCII, WRITER_NONE};
 
 /// A logger in a folder of its own, and what it reports.
 struct Bench {
     folder: tempfile::TempDir,
     reports: Mutex<mpsc::Receiver<Report>>,
+    troubles: Troubles,
     logger: Logger,
 }
 
@@ -26,7 +29,8 @@ impl Bench {
         options.time_zone = jiff::tz::TimeZone::UTC;
         options.report = Some(Arc::new(move |report, _| told.send(report.clone()).unwrap_or_default()));
         change(&mut options);
-        Bench { folder, reports: Mutex::new(reports), logger: Logger::start(options).unwrap() }
+        let troubles = options.troubles.clone();
+        Bench { folder, reports: Mutex::new(reports), troubles, logger: Logger::start(options).unwrap() }
     }
 
     fn write(&self, batch: &LogBatch) {
@@ -52,6 +56,18 @@ impl Bench {
             std::thread::sleep(Duration::from_millis(5));
         }
         panic!("{} has not got {lines} lines", path.display());
+    }
+
+    /// Waits until the troubles are as wanted.
+    fn until_troubles(&self, watch: &mut TroublesWatch, wanted: impl Fn(&[Trouble]) -> bool) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let as_wanted = async {
+            while !wanted(&watch.list()) {
+                watch.changed().await;
+            }
+        };
+        let waited = runtime.block_on(async { tokio::time::timeout(Duration::from_secs(10), as_wanted).await });
+        assert!(waited.is_ok(), "{:?}", self.troubles.list());
     }
 
     /// Closes the logger and reads the archive: all names below the day folders with their texts.
@@ -218,32 +234,6 @@ fn a_logger_that_works_takes_over_how_files_are_rotated_and_compressed() {
 }
 
 #[test]
-fn a_batch_with_other_columns_is_refused_in_zeeks_words() {
-    let bench = Bench::new(|_| {});
-    bench.write(&count(1));
-    bench.write(&batch(
-        vec![Field::new("n", TypeTag::Count), Field::new("m", TypeTag::Count)],
-        vec![LogValue::Count(1), LogValue::Count(2)],
-    ));
-    assert!(bench.report().starts_with(
-        "Remote write failed: Local filter 'default' of stream 'Test::LOG' has '1' fields, got 2 (log batch from zeromq_worker-1"
-    ));
-    bench.write(&batch(vec![Field::new("n", TypeTag::Int)], vec![LogValue::Int(1)]));
-    assert!(bench.report().starts_with(
-        "Remote write failed: fields[0] got type int, want count for stream 'Test::LOG' and filter 'default'"
-    ));
-    bench.write(&LogBatch { writer: WRITER_NONE.into(), ..count(1) });
-    assert!(bench.report().starts_with(
-        "Remote write failed: Local filter 'default' of stream 'Test::LOG' has writer 'Log::WRITER_ASCII', got 'Log::WRITER_NONE'"
-    ));
-    // Names are not compared.
-    bench.write(&batch(vec![Field::new("renamed", TypeTag::Count)], vec![LogValue::Count(2)]));
-    bench.wait_for("test.log", 10);
-    let counters = bench.logger.counters();
-    assert_eq!((counters.batches, counters.rejected_batches), (2, 3));
-}
-
-#[test]
 fn unknown_writers_formats_and_bytes_are_refused() {
     let bench = Bench::new(|_| {});
     bench.write(&LogBatch { writer: b"Log::WRITER_SQLITE".to_vec(), ..count(1) });
@@ -257,11 +247,158 @@ fn unknown_writers_formats_and_bytes_are_refused() {
     bench.payload(cut);
     // It is kept back: the same sender has sent nonsense a moment ago.
     bench.write(&LogBatch { path: b"../../etc/passwd".to_vec(), ..count(1) });
-    assert!(bench.report().contains("path '../../etc/passwd' has a '/'"));
+    assert!(bench.report().contains("path '../../etc/passwd' has other characters"));
+    assert_eq!(bench.logger.counters().rejected_batches, 5);
+    let trouble = &bench.troubles.list()[0];
+    assert_eq!((trouble.kind.as_str(), trouble.subject.as_str()), ("log-rejected", ""));
+    assert!(trouble.text.starts_with("5 log batches were refused, the last: Failed to create writer"), "{trouble:?}");
+}
+
+/// The recorded fault: a core logger ended a log for good when the workers' scripts added a column.
+#[test]
+fn a_stream_whose_columns_change_goes_on() {
+    let bench = Bench::new(|_| {});
+    let wide = |number| {
+        let fields = vec![Field::new("n", TypeTag::Count), Field::new("m", TypeTag::Count)];
+        batch(fields, vec![LogValue::Count(number), LogValue::Count(number)])
+    };
+    (0..100).for_each(|number| bench.write(&count(number)));
+    (100..200).for_each(|number| bench.write(&wide(number)));
+    assert!(bench.report().starts_with("the columns of test change from 1 to 2"));
+    let text = bench.wait_for("test.log", 108);
+    assert!(text.contains("\n#fields\tn\tm\n#types\tcount\tcount\n100\t100\n"), "{text}");
+    let counters = bench.logger.counters();
+    assert_eq!((counters.batches, counters.rejected_batches, counters.column_changes), (200, 0, 1));
+    assert!(bench.troubles.list().is_empty(), "a change is no trouble");
+    let archived = bench.archived();
+    let lines = archived.values().flat_map(|text| text.lines()).filter(|line| !line.starts_with('#')).count();
+    assert_eq!((archived.len(), lines), (2, 200));
+}
+
+#[test]
+fn senders_that_are_behind_are_shown() {
+    let bench = Bench::new(|_| {});
     bench.write(&count(1));
-    bench.write(&LogBatch { stream: b"Other::LOG".to_vec(), ..count(1) });
-    assert!(bench.report().contains("path 'test' is written by stream 'Test::LOG' already"));
-    assert_eq!(bench.logger.counters().rejected_batches, 6);
+    bench.write(&batch(vec![Field::new("m", TypeTag::Count)], vec![LogValue::Count(2)]));
+    bench.write(&count(3));
+    bench.wait_for("test~2.log", 9);
+    let trouble = &bench.troubles.list()[0];
+    assert_eq!(trouble.kind, "log-columns");
+    assert!(trouble.text.contains("different columns at the same time (1 and 1)"), "{trouble:?}");
+    assert_eq!(bench.logger.counters().batches_beside, 1);
+}
+
+/// The recorded attack: the formatter indexed the columns of another filter, and the thread ended.
+#[test]
+fn filters_with_one_path_and_other_columns_end_nothing() {
+    let bench = Bench::new(|options| options.ascii.use_json = true);
+    bench.write(&count(1));
+    let fields = ["a", "b", "c"].map(|name| Field::new(name, TypeTag::Bool)).to_vec();
+    bench.write(&LogBatch { filter: b"other".to_vec(), ..batch(fields, vec![LogValue::Bool(true); 3]) });
+    bench.write(&LogBatch { stream: b"Y::LOG".to_vec(), path: b"y".to_vec(), ..count(2) });
+    assert_eq!(bench.wait_for("test-2.log", 1), "{\"a\":true,\"b\":true,\"c\":true}\n");
+    assert_eq!(bench.wait_for("y.log", 1), "{\"n\":2}\n");
+}
+
+#[test]
+fn without_a_flush_interval_a_file_is_written_a_thousand_records_at_a_time() {
+    let bench = Bench::new(|options| options.flush_interval = Duration::ZERO);
+    (0..999).for_each(|number| bench.write(&count(number)));
+    while bench.logger.counters().records < 999 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(bench.logger.counters().written_octets, 0);
+    bench.write(&count(999));
+    assert_eq!(bench.wait_for("test.log", 1008).lines().count(), 1008);
+    bench.write(&count(1000));
+    let archived = bench.archived();
+    assert!(archived.values().next().unwrap().contains("\n1000\n#close"));
+}
+
+/// What an operator or a cleanup job does to the folder while it is written.
+#[test]
+fn files_taken_away_are_noticed_told_once_and_begun_again() {
+    let bench = Bench::new(|_| {});
+    let current = bench.folder.path().join("logs/current/logger-1");
+    let file = current.join("test.log");
+    bench.write(&count(1));
+    bench.wait_for("test.log", 9);
+
+    fs::remove_file(&file).unwrap();
+    bench.write(&count(2));
+    let text = bench.wait_for("test.log", 9);
+    assert!(text.ends_with("#types\tcount\n2\n") && text.starts_with("#separator"), "{text}");
+    let report = bench.report();
+    assert!(report.contains("test.log was removed while it was written, with 1"), "{report}");
+    assert_eq!(bench.troubles.list()[0].kind, "log-taken-away");
+
+    // Replaced by another file, as `sed -i` does: nothing is mixed.
+    fs::write(current.join("other"), "what somebody wrote\n").unwrap();
+    fs::rename(current.join("other"), &file).unwrap();
+    bench.write(&count(3));
+    let text = bench.wait_for("test.log", 9);
+    assert!(text.ends_with("#types\tcount\n3\n") && text.starts_with("#separator"), "{text}");
+
+    fs::rename(&file, current.join("test.log.1")).unwrap();
+    bench.write(&count(4));
+    bench.wait_for("test.log", 9);
+
+    fs::remove_dir_all(&current).unwrap();
+    bench.write(&count(5));
+    let text = bench.wait_for("test.log", 9);
+    assert!(text.ends_with("#types\tcount\n5\n"), "{text}");
+    assert_eq!(bench.logger.counters().files_taken_away, 4);
+    let archived = bench.archived();
+    assert!(archived.values().any(|text| text.contains("\n5\n#close")), "{archived:?}");
+}
+
+#[test]
+fn nothing_is_written_through_a_symbolic_link() {
+    let folder = tempfile::tempdir().unwrap();
+    let current = folder.path().join("logs/current/logger-1");
+    fs::create_dir_all(&current).unwrap();
+    let target = folder.path().join("target");
+    fs::write(&target, "precious\n").unwrap();
+    let bench = Bench::in_folder(folder, |_| {});
+    std::os::unix::fs::symlink(&target, current.join("test.log")).unwrap();
+    bench.write(&count(1));
+    bench.wait_for("test.log", 9);
+    assert_eq!(fs::read_to_string(&target).unwrap(), "precious\n");
+    assert!(bench.report().contains("was not made by this logger; it is now "));
+    assert_eq!(fs::read_link(current.join("test.log.moved")).unwrap(), target);
+    assert_eq!(bench.troubles.list()[0].kind, "log-foreign-file");
+}
+
+#[test]
+fn a_file_removed_before_its_rotation_stops_no_later_one() {
+    let bench = Bench::new(|options| options.rotation_interval = Duration::from_secs(1));
+    let file = bench.folder.path().join("logs/current/logger-1/test.log");
+    bench.write(&count(1));
+    bench.wait_for("test.log", 9);
+    // It may have been rotated already.
+    let _ = fs::remove_file(&file);
+    while bench.logger.counters().files_taken_away + bench.logger.counters().archived_files == 0 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let before = bench.logger.counters().archived_files;
+    bench.write(&count(2));
+    while bench.logger.counters().archived_files == before {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let archived = bench.archived();
+    assert!(archived.values().any(|text| text.contains("\n2\n#close")), "{archived:?}");
+}
+
+/// A thread that dies must not leave a logger that takes batches and writes none.
+#[tokio::test]
+async fn the_end_of_a_thread_is_known() {
+    let bench = Bench::new(|options| options.report = Some(Arc::new(|_, _| panic!("as this test wants it"))));
+    bench.payload(b"nonsense".to_vec());
+    assert_eq!(bench.logger.died().await, "logger");
+    while bench.logger.write_batch(Bytes::new(), Bytes::new()).is_ok() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    bench.logger.close();
 }
 
 #[test]
@@ -376,13 +513,33 @@ fn a_full_disk_keeps_what_was_not_written() {
     }
     let report = bench.report();
     assert!(report.starts_with("cannot write ") && report.contains("No space left on device"), "{report}");
+    let mut watch = bench.troubles.watch();
+    bench.until_troubles(&mut watch, |troubles| {
+        troubles.iter().any(|trouble| trouble.kind == "log-stalled" && trouble.text.contains("No space left on device"))
+    });
     fs::remove_file(filler).unwrap();
     assert!(bench.report().starts_with("writing "));
+    bench.until_troubles(&mut watch, <[_]>::is_empty);
     let archived = bench.archived();
     let lines: Vec<&str> =
         archived.values().flat_map(|text| text.lines()).filter(|line| line.len() == 100_000).collect();
     let firsts: Vec<u8> = lines.iter().map(|line| line.as_bytes()[0] - b'a').collect();
     assert_eq!(firsts, (0..15).collect::<Vec<u8>>());
+}
+
+#[test]
+fn a_disk_that_becomes_read_only_keeps_what_was_not_written() {
+    let Some(disk) = SmallDisk::new("4m") else { return };
+    let current = disk.path().join("current");
+    let bench = Bench::new(|options| options.current_dir = current.clone());
+    disk.remount("ro,size=4m");
+    bench.write(&LogBatch { path: b"late".to_vec(), stream: b"Late::LOG".to_vec(), ..count(2) });
+    let report = bench.report();
+    assert!(report.contains("late.log: Read-only file system"), "{report}");
+    disk.remount("rw,size=4m");
+    assert!(bench.report().starts_with("writing "));
+    let archived = bench.archived();
+    assert!(archived.iter().any(|(name, text)| name.starts_with("late.") && text.contains("\n2\n")), "{archived:?}");
 }
 
 #[test]
