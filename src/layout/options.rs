@@ -488,7 +488,7 @@ pub static OPTIONS: &[OptionInfo] = &[
         "Cluster::Backend::ZeroMQ::log_rcvhwm",
         Int,
         "1000",
-        "Log batches that may wait at a logger for each sender; 0 without limit.",
+        "Log batches that may wait at a logger for each sender; more than 16 wait at the sender.",
     ),
     option(
         "Cluster::Backend::ZeroMQ::log_sndbuf",

@@ -3,8 +3,7 @@
 //! A batch is counted from the moment it leaves libzmq until its last copy is dropped, wherever it waits meanwhile: in the
 //! inbox, on the way to the writer, in the writer's queue. Policy when used up: PULL is not read.
 //!
-//! Below that, libzmq keeps up to `log_rcvhwm` messages for each connection, of whatever size. [`Share`] turns the number
-//! down where batches are large, so that those octets are bounded too.
+//! Below that, libzmq keeps a few messages for each connection ([`LOG_RCVHWM_MAX`](super::sockets::LOG_RCVHWM_MAX)).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,11 +12,6 @@ use bytes::Bytes;
 
 /// What a batch costs beside its octets: libzmq's four messages, our frame.
 const OVERHEAD: usize = 512;
-/// The fewest batches that a connection may have waiting in libzmq: fewer would stop the flow between two rounds.
-const MIN_HWM: usize = 4;
-/// A new mark is set when it differs from the last one by more than a quarter.
-const TOLERANCE: usize = 4;
-
 /// Octets of batches that are under way in this process.
 pub(super) struct Budget {
     limit: usize,
@@ -59,53 +53,6 @@ impl Budget {
     }
 }
 
-/// The high-water mark that keeps what waits in libzmq, over all connections, below a number of octets.
-pub(super) struct Share {
-    octets: usize,
-    /// `log_rcvhwm`; 0 for no limit.
-    configured: usize,
-    connections: usize,
-    /// Octets of a batch, as a moving average.
-    average: usize,
-    current: usize,
-}
-
-impl Share {
-    pub(super) fn new(octets: usize, log_rcvhwm: i32) -> Share {
-        let configured = usize::try_from(log_rcvhwm).unwrap_or(0);
-        Share { octets, configured, connections: 0, average: 0, current: configured }
-    }
-
-    pub(super) fn connected(&mut self) {
-        self.connections += 1;
-    }
-
-    pub(super) fn disconnected(&mut self) {
-        self.connections = self.connections.saturating_sub(1);
-    }
-
-    /// A batch came.
-    pub(super) fn received(&mut self, octets: usize) {
-        let octets = octets + OVERHEAD;
-        self.average = if self.average == 0 { octets } else { (self.average * 15 + octets) / 16 };
-    }
-
-    /// The mark to set now, if the last one does not do any more.
-    pub(super) fn changed(&mut self) -> Option<i32> {
-        if self.configured == 0 || self.average == 0 {
-            return None;
-        }
-        let fits = self.octets / self.average / self.connections.max(1);
-        let wanted = fits.max(MIN_HWM).min(self.configured);
-        let near = wanted.abs_diff(self.current) <= self.current / TOLERANCE;
-        if wanted == self.current || (near && wanted != self.configured) {
-            return None;
-        }
-        self.current = wanted;
-        i32::try_from(wanted).ok()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,28 +67,5 @@ mod tests {
         assert!(budget.is_used_up(), "a part keeps the whole");
         drop(part);
         assert!(!budget.is_used_up());
-    }
-
-    #[test]
-    fn small_batches_leave_zeeks_mark_and_large_ones_lower_it() {
-        let mut share = Share::new(8 << 20, 1000);
-        share.connected();
-        share.received(1000);
-        assert_eq!(share.changed(), None);
-        (0..100).for_each(|_| share.received(400_000));
-        assert!(share.changed().is_some_and(|mark| (20..=30).contains(&mark)));
-        assert_eq!(share.changed(), None, "set once");
-        (0..63).for_each(|_| share.connected());
-        assert_eq!(share.changed(), Some(4));
-        (0..63).for_each(|_| share.disconnected());
-        (0..200).for_each(|_| share.received(1000));
-        assert_eq!(share.changed(), Some(1000));
-    }
-
-    #[test]
-    fn no_limit_stays_no_limit() {
-        let mut share = Share::new(8 << 20, 0);
-        share.received(400_000);
-        assert_eq!(share.changed(), None);
     }
 }

@@ -6,7 +6,8 @@
 //! Locking: callers and threads share two bounded queues, commands in ([`SendError::Full`](super::SendError::Full) when
 //! full) and the [`Inbox`](super::Inbox) out; no lock is held while a socket is used.
 //! Memory: log batches count by their octets ([`Options::log_queue_bytes`]) until whoever took them from the inbox drops
-//! them; while they use that up, PULL is not read, and libzmq's own queues are kept as small. Events count by their number.
+//! them; while they use that up, PULL is not read, and libzmq keeps at most 16 batches of each sender. Events count by their
+//! number.
 //! Compatibility: frames, options and order are Zeek 8.2.2's, except where `Options` says otherwise.
 //! Performance: parts of 8 KiB and more are handed through without a copy; one wake-up moves everything that is queued.
 //! Failure: connections come back by themselves, also where libzmq gives up on them; what was refused, and why, arrives as

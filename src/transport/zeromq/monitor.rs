@@ -34,8 +34,6 @@ pub(super) struct Event {
 pub(super) enum EventKind {
     /// The TCP connection stands.
     Connected,
-    /// A listening socket took a connection, with that descriptor.
-    Accepted(i32),
     /// The ZMTP handshake is done: messages flow.
     Ready,
     /// The connection, with that descriptor, is gone.
@@ -58,7 +56,6 @@ pub(super) fn next(monitor: &Socket) -> Option<Event> {
     let value = u32::from_ne_bytes(head.get(2..6)?.try_into().ok()?);
     let kind = match number {
         0x0001 => EventKind::Connected,
-        0x0020 => EventKind::Accepted(value.cast_signed()),
         0x1000 => EventKind::Ready,
         0x0200 => EventKind::Disconnected(value.cast_signed()),
         0x0800 => EventKind::FailedSilently(value),
@@ -139,7 +136,7 @@ impl Dialled {
             EventKind::FailedAuth(status) => self.refused(format!(
                 "it refuses this node's CURVE client key (ZAP status {status}): it admits another client key"
             )),
-            EventKind::Accepted(_) | EventKind::Other => Change::Nothing,
+            EventKind::Other => Change::Nothing,
         }
     }
 

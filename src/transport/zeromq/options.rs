@@ -43,11 +43,10 @@ pub struct Options {
     pub log_sndhwm: i32,
     /// `log_sndbuf` in octets; -1 for the kernel's choice.
     pub log_sndbuf: i32,
-    /// `log_rcvhwm`, batches per sender; lowered by itself where batches are so large that more than
-    /// [`log_queue_bytes`](Options::log_queue_bytes) would wait.
+    /// `log_rcvhwm`, batches per sender that wait in libzmq; at most 16 are kept there, and further ones wait at their sender.
     pub log_rcvhwm: i32,
-    /// Octets of batches that a logger holds: once as read and not yet written, once in libzmq. While so many wait, senders
-    /// do. Zeek knows no such bound.
+    /// Octets of batches that a logger has read and not yet written. While so many wait, senders do. Zeek knows no such
+    /// bound.
     pub log_queue_bytes: usize,
     /// `log_rcvbuf` in octets; -1 for the kernel's choice.
     pub log_rcvbuf: i32,

@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
-use super::budget::{Budget, Share};
+use super::budget::Budget;
 use super::counters::Figures;
 use super::curve::Answer;
 use super::hub::refused_client;
-use super::monitor::{self, Change, Dialled, Event, EventKind, Reports, Retry, Security};
+use super::monitor::{self, Change, Dialled, Event, Reports, Retry, Security};
 use super::options::{Options, Tuning};
 use super::queue::{Command, Queue};
-use super::socket::{Copies, Errno, Kind, Opt, Pollable, Socket, poll};
+use super::socket::{Copies, Errno, Kind, Pollable, Socket, poll};
 use super::sockets::{NodeSockets, Watched};
 use crate::transport::frame::Interest;
 use crate::transport::{EventFrame, Inbound, LinkEvent, LogFrame};
@@ -58,7 +58,6 @@ pub(super) struct Runner {
     inbox: mpsc::Sender<Inbound>,
     figures: Arc<Figures>,
     budget: Budget,
-    share: Share,
     /// What the inbox had no room for; while there is something, nothing else that must not be lost is read.
     held: VecDeque<Inbound>,
     subscribed: BTreeSet<Vec<u8>>,
@@ -80,7 +79,6 @@ impl Runner {
         let mut runner = Runner {
             sockets,
             budget: Budget::new(options.log_queue_bytes),
-            share: Share::new(options.log_queue_bytes, options.log_rcvhwm),
             options,
             queue,
             inbox,
@@ -295,26 +293,17 @@ impl Runner {
             match LogFrame::from_parts(message.parts) {
                 Ok(batch) => {
                     self.figures.logs_received.add(1);
-                    self.share.received(batch.payload.len());
                     let payload = self.budget.count(batch.payload);
                     self.hand_on(Inbound::Log(LogFrame { payload, ..batch }));
                 }
                 Err(error) => self.bad_message("log", message.count, &error),
             }
         }
-        self.adapt_log_rcvhwm();
         count
     }
 
     fn takes_no_logs(&self) -> bool {
         self.is_inbox_full() || self.budget.is_used_up()
-    }
-
-    fn adapt_log_rcvhwm(&mut self) {
-        let Some((pull, mark)) = self.sockets.pull.as_ref().zip(self.share.changed()) else { return };
-        if let Err(errno) = pull.socket.set(Opt::Rcvhwm, mark) {
-            tracing::warn!(error = %errno, mark, "the high-water mark of the log socket could not be set");
-        }
     }
 
     fn bad_message(&self, socket: &str, parts: usize, error: &dyn std::fmt::Display) {
@@ -380,11 +369,6 @@ impl Runner {
 
     fn watch_pull(&mut self) {
         while let Some(event) = self.sockets.pull.as_ref().and_then(|pull| monitor::next(&pull.monitor)) {
-            match event.kind {
-                EventKind::Accepted(_) => self.share.connected(),
-                EventKind::Disconnected(_) => self.share.disconnected(),
-                _ => {}
-            }
             if let Some(reason) = monitor::listener_reason(event.kind, self.security()) {
                 self.refuse(event.address, reason.to_owned());
             }

@@ -10,6 +10,20 @@ use super::socket::{Context, ContextOptions, Errno, Kind, Opt, Socket, millis};
 /// refused during the handshake costs the other side work.
 const RECONNECT_MAX_MS: i32 = 1000;
 
+/// The largest part that a node's XPUB and PUSH take: subscriptions and ZMTP's commands. Our own hub passes topics of up to
+/// 1,024 octets on, a real Zeek's any; one that is longer than this costs the connection to the hub, and a shorter one is
+/// within the stack of [`STACK`](super::STACK).
+const MAX_INTEREST: usize = 64 << 10;
+
+/// The most batches that libzmq keeps for one sender, whatever `log_rcvhwm` says. The mark is set once, before the socket is
+/// bound: libzmq 4.3.5 acknowledges what was read at multiples of half the mark only, so a connection whose mark is lowered
+/// while more than that is unacknowledged stands still for ever (`src/pipe.cpp`, `read` and `check_hwm`), and telling the
+/// pipes of closing connections of a new mark uses them after they are freed.
+pub(super) const LOG_RCVHWM_MAX: i32 = 16;
+/// With CURVE libzmq counts a client's credentials as a message that is written and never read, so a mark of 1 stops the
+/// connection before its first batch.
+const LOG_RCVHWM_MIN: i32 = 2;
+
 /// A socket with its monitor.
 pub(super) struct Watched {
     pub(super) socket: Socket,
@@ -36,7 +50,7 @@ impl NodeSockets {
         let context = Context::new(ContextOptions { io_threads: 1, ipv6: options.ipv6 })
             .map_err(|errno| StartError::System { what: "making the node's context", cause: errno.to_string() })?;
         let zap = match (&options.keys, &options.listen_log_endpoint) {
-            (Some(keys), Some(_)) => Some(Zap::bind(&context, keys)?),
+            (Some(keys), Some(_)) => Some(Zap::bind(&context, Some(keys))?),
             _ => None,
         };
         let xsub = xsub(&context, options)?;
@@ -78,6 +92,7 @@ fn xpub(context: &Context, options: &Options) -> Result<Watched, StartError> {
         socket.set(Opt::XpubVerbose, 1)?;
         socket.set(Opt::Sndhwm, options.xpub_sndhwm)?;
         socket.set(Opt::Sndbuf, options.xpub_sndbuf)?;
+        socket.set_max_part(MAX_INTEREST)?;
         hub_connection(socket, options)
     };
     connect(context, Kind::Xpub, std::slice::from_ref(&options.connect_xpub_endpoint), set)
@@ -89,6 +104,7 @@ fn push(context: &Context, options: &Options) -> Result<Watched, StartError> {
         socket.set(Opt::Sndhwm, options.log_sndhwm)?;
         socket.set(Opt::Sndbuf, options.log_sndbuf)?;
         socket.set(Opt::Immediate, options.log_immediate.into())?;
+        socket.set_max_part(MAX_INTEREST)?;
         client(socket, options)
     };
     connect(context, Kind::Push, &options.connect_log_endpoints, set)
@@ -104,7 +120,7 @@ fn pull(context: &Context, endpoint: &str, options: &Options) -> Result<Watched,
     };
     let bind = || {
         let socket = context.socket(Kind::Pull)?;
-        socket.set(Opt::Rcvhwm, options.log_rcvhwm)?;
+        socket.set(Opt::Rcvhwm, log_rcvhwm(options.log_rcvhwm))?;
         socket.set(Opt::Rcvbuf, options.log_rcvbuf)?;
         socket.set_keepalive()?;
         if let Some(secret) = secret {
@@ -119,6 +135,14 @@ fn pull(context: &Context, endpoint: &str, options: &Options) -> Result<Watched,
         endpoint: endpoint.to_owned(),
         cause: errno.to_string(),
     })
+}
+
+/// The mark of the PULL socket; 0, Zeek's "no limit", is none of ours.
+fn log_rcvhwm(configured: i32) -> i32 {
+    match configured {
+        0 => LOG_RCVHWM_MAX,
+        configured => configured.clamp(LOG_RCVHWM_MIN, LOG_RCVHWM_MAX),
+    }
 }
 
 /// Options of the connections to the hub. No heartbeats on log connections: a logger that pushes back does not read PINGs

@@ -3,6 +3,7 @@
 mod conformance;
 mod curve;
 mod hub;
+mod logs;
 mod peer;
 mod relay;
 
