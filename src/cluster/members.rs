@@ -6,6 +6,7 @@
 //! - a known peer that greets again is answered with both hellos, since it has forgotten us (4.8);
 //! - a peer whose nodeid subscription comes back under the same id is up again (4.8);
 //! - a hello from a new instance replaces the old one at once, so hellos in one batch end in `node_up` (4.9);
+//! - a hello counts once the nodeid topic of its id is subscribed, so a forged one neither makes a node up nor displaces it;
 //! - after the hub was away each peer must show a sign of life, or it is taken down (4.9).
 //!
 //! Failure: what is kept for ids that nobody vouches for is bounded ([`Limits::strangers`]).
@@ -250,6 +251,7 @@ impl Members {
         let contact = self.contact(id, now);
         if contact.subscription_due.take().is_some() {
             self.answer(id, now);
+            self.take_earlier_hellos(id, now);
         } else {
             contact.greeting_due = Some(expiry);
         }
@@ -288,12 +290,12 @@ impl Members {
         let recorded = self.node(name).and_then(|node| node.id.clone());
         match recorded {
             Some(old) if old == id => self.answer_known_peer(name, id, now),
-            Some(old) => {
-                self.warn(format!("node '{name}' never said goodbye (old id:{old} new id:{id}"));
-                self.down(name, &old, now);
+            _ => {
+                if self.is_subscribed(id) {
+                    self.displace_earlier_instance(name, id, now);
+                }
                 self.take_handshake(name, id, now);
             }
-            None => self.take_handshake(name, id, now),
         }
         self.refresh();
     }
@@ -304,6 +306,7 @@ impl Members {
             return;
         }
         let known = self.index.contains_key(name);
+        let hello_expiration = self.limits.hello_expiration;
         let contact = self.contact(id, now);
         contact.name = Some(name.to_owned());
         contact.confirmed = true;
@@ -318,15 +321,18 @@ impl Members {
             self.refresh();
             return;
         }
+        // Anyone can write an id into a hello; only a process that is there has its nodeid topic subscribed.
+        if !contact.subscribed {
+            contact.subscription_due = Some(now.elapsed + hello_expiration);
+            self.refresh();
+            return;
+        }
         contact.repeat_at = None;
         // It saw our greeting, but its own was lost: it waits for this answer, and never asks again if it is a Zeek.
         if contact.greeting_due.take().is_some() {
             self.answer(id, now);
         }
-        self.recognise(name, id, now);
-        self.actions.push(Action::GotHello { name: name.to_owned(), id: id.to_owned() });
-        self.actions.push(Action::Log(format!("got hello from {name} ({id})")));
-        self.sign_of_life(id);
+        self.welcome(name, id, now);
         self.refresh();
     }
 
@@ -494,6 +500,37 @@ impl Members {
         }
     }
 
+    /// A subscribed peer of the layout has said `Cluster::hello`.
+    fn welcome(&mut self, name: &str, id: &str, now: Now) {
+        self.recognise(name, id, now);
+        self.actions.push(Action::GotHello { name: name.to_owned(), id: id.to_owned() });
+        self.actions.push(Action::Log(format!("got hello from {name} ({id})")));
+        self.sign_of_life(id);
+    }
+
+    /// Acts on what an id said before its nodeid topic was subscribed.
+    fn take_earlier_hellos(&mut self, id: &str, now: Now) {
+        let contact = self.contact(id, now);
+        let (name, confirmed) = (contact.name.clone(), contact.confirmed);
+        let Some(name) = name.filter(|name| self.index.contains_key(name)) else { return };
+        self.displace_earlier_instance(&name, id, now);
+        if confirmed {
+            self.welcome(&name, id, now);
+        }
+    }
+
+    /// Takes down the instance that a subscribed one of the same name replaces: it was killed or hangs, and its own
+    /// unsubscription is still to come.
+    fn displace_earlier_instance(&mut self, name: &str, id: &str, now: Now) {
+        let Some(old) = self.node(name).and_then(|node| node.id.clone()).filter(|old| old != id) else { return };
+        self.warn(format!("node '{name}' never said goodbye (old id:{old} new id:{id}"));
+        self.down(name, &old, now);
+    }
+
+    fn is_subscribed(&self, id: &str) -> bool {
+        self.contacts.get(id).is_some_and(|contact| contact.subscribed)
+    }
+
     /// A peer of the layout is there under that id.
     fn recognise(&mut self, name: &str, id: &str, now: Now) {
         let recorded = self.node(name).and_then(|node| node.id.clone());
@@ -561,9 +598,14 @@ impl Members {
         }
     }
 
-    /// Somebody else uses our own name or id; Zeek would list itself as a peer (3.9).
+    /// Whether a hello uses our own name or id, where Zeek would list itself as a peer (3.9), or the id of a peer that is up
+    /// under another name.
     fn is_impostor(&mut self, name: &str, id: &str) -> bool {
         if id == self.own_id {
+            return true;
+        }
+        if let Some(known) = self.name_of(id).filter(|known| known != name) {
+            self.error(format!("a hello of '{name}' uses the id of node '{known}' (id:{id})"));
             return true;
         }
         if name != self.own_name {

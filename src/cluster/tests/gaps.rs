@@ -119,12 +119,70 @@ fn hellos_of_a_new_instance_in_one_batch_end_in_node_up() {
 #[test]
 fn a_duplicate_name_replaces_the_old_instance() {
     let mut manager = Alone::new();
+    manager.subscription("old");
     manager.hello("worker-1", "old");
+    manager.subscription("new");
     let words = manager.hello("worker-1", "new");
     let expected = ["Error Got Cluster::hello msg from duplicate node:worker-1", "down worker-1 old"];
     assert_eq!(words[..2], expected);
     assert_eq!(manager.core.nodeid_to_node("new").name, "worker-1");
     assert_eq!(manager.core.get_active_node_count(NodeType::Worker), 1);
+}
+
+/// Zeek's script takes the id of any hello for the node's.
+#[test]
+fn forged_hellos_displace_no_node() {
+    let mut manager = Alone::new();
+    for (name, id) in [("worker-1", "real"), ("worker-2", "other")] {
+        manager.subscription(id);
+        manager.greeting(name, id);
+        manager.hello(name, id);
+    }
+    for id in ["evil", "other"] {
+        for words in [manager.greeting("worker-1", id), manager.hello("worker-1", id)] {
+            assert!(!words.iter().any(|word| word.starts_with("up ") || word.starts_with("down ")), "{words:?}");
+        }
+    }
+    manager.wait(60_000);
+    assert_eq!(manager.core.nodeid_to_node("real").name, "worker-1");
+    assert_eq!(manager.core.nodeid_to_node("other").name, "worker-2");
+    assert_eq!(manager.core.nodeid_to_node("evil").name, "");
+    assert!(manager.unsubscription("real").contains(&"down worker-1 real".to_owned()), "its end is still seen");
+}
+
+#[test]
+fn a_forged_hello_makes_no_node_up() {
+    let mut manager = Alone::new();
+    manager.hello("worker-1", "evil");
+    let words = manager.wait(60_000);
+    assert_eq!(words, ["Warning Expired hello from nodeid evil"]);
+    assert_eq!(manager.core.get_active_node_count(NodeType::Worker), 0);
+}
+
+/// `kill -9` and a restart, the old connection still half open: hellos and subscription of the new instance come in any order.
+#[test]
+fn a_new_instance_displaces_one_that_hangs_as_soon_as_it_is_subscribed() {
+    for subscribed_first in [true, false] {
+        let mut manager = Alone::new();
+        manager.subscription("old");
+        manager.greeting("worker-1", "old");
+        manager.hello("worker-1", "old");
+        let mut words = Vec::new();
+        if subscribed_first {
+            words.extend(manager.subscription("new"));
+        }
+        words.extend(manager.greeting("worker-1", "new"));
+        words.extend(manager.hello("worker-1", "new"));
+        if !subscribed_first {
+            assert!(!words.contains(&"down worker-1 old".to_owned()), "{words:?}");
+            words.extend(manager.subscription("new"));
+        }
+        assert!(words.contains(&"down worker-1 old".to_owned()), "{words:?}");
+        assert!(words.contains(&"up worker-1 new".to_owned()), "{words:?}");
+        manager.wait(60_000);
+        manager.unsubscription("old");
+        assert_eq!(manager.core.nodeid_to_node("new").name, "worker-1");
+    }
 }
 
 #[test]
