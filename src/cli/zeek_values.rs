@@ -2,11 +2,16 @@
 
 use std::net::IpAddr;
 
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 use serde_json::Value;
 
-use super::values;
-use crate::data::{Data, Port, Protocol, Real, Subnet, ns_from_seconds, seconds_from_ns};
+use crate::data::{Data, Port, Protocol, Real, Subnet};
 use crate::node;
+
+/// Nanoseconds of a second.
+const SECOND: i64 = 1_000_000_000;
 
 /// The types that may stand before the colon, with an example each: what a refusal shows.
 const TYPES: [(&str, &str); 15] = [
@@ -36,6 +41,13 @@ pub fn read(text: &str) -> Result<Data, String> {
     {
         return typed(name, value).ok_or_else(|| format!("`{value}` is no {name}; expected such as {example}"));
     }
+    if let Some(number) = integer_beyond_64_bits(text) {
+        return Err(format!(
+            "`{number}` is beyond 64 bits; expected {} to {}, or a number with a point such as {number}.0",
+            i64::MIN,
+            u64::MAX
+        ));
+    }
     match serde_json::from_str(text) {
         Ok(json) => from_json(&json),
         Err(_) => Err(format!(
@@ -60,7 +72,7 @@ fn typed(name: &str, value: &str) -> Option<Data> {
         "addr" => Data::address(value.trim_matches(['[', ']']).parse().ok()?),
         "subnet" => Data::Subnet(subnet(value)?),
         "port" => Data::Port(port(value)?),
-        "time" => Data::Timestamp(ns_from_seconds(time(value)?)),
+        "time" => Data::Timestamp(time(value)?),
         "interval" => Data::Timespan(interval(value)?),
         "enum" => Data::enumerator(value),
         "set" => Data::Set(elements(value)?.into_iter().collect()),
@@ -88,36 +100,123 @@ fn port(text: &str) -> Option<Port> {
     Some(Port { number: number.parse().ok()?, protocol })
 }
 
-/// Seconds since the epoch: as a number, or as a date.
-fn time(text: &str) -> Option<f64> {
-    match text.parse::<f64>() {
-        Ok(seconds) => seconds.is_finite().then_some(seconds),
-        Err(_) => match values::when(text) {
-            Ok(values::When::At(seconds)) => Some(seconds),
-            _ => None,
-        },
+/// Nanoseconds since the epoch, exactly: of a number of seconds (also behind `@`), or of a date, which is local time where it
+/// names no zone.
+fn time(text: &str) -> Option<i64> {
+    if let Some(ns) = scaled(text.strip_prefix('@').unwrap_or(text), SECOND) {
+        return Some(ns);
+    }
+    let at = match text.parse::<Timestamp>() {
+        Ok(at) => at,
+        Err(_) => text.parse::<DateTime>().ok()?.to_zoned(TimeZone::system()).ok()?.timestamp(),
+    };
+    i64::try_from(at.as_nanosecond()).ok()
+}
+
+/// Nanoseconds, exactly: a number of seconds, or numbers with their units; a minus may stand before them.
+fn interval(text: &str) -> Option<i64> {
+    let text = text.replace(' ', "");
+    if let Some(ns) = scaled(&text, SECOND) {
+        return Some(ns);
+    }
+    let (sign, mut rest) = match text.strip_prefix('-') {
+        Some(length) => (-1, length),
+        None => (1, &text[..]),
+    };
+    let mut total: i64 = 0;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let letters = rest[digits..].find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len() - digits);
+        let (number, unit) = (&rest[..digits], &rest[digits..digits + letters]);
+        total = total.checked_add(scaled(number, unit_ns(unit)?)?)?;
+        rest = &rest[digits + letters..];
+    }
+    (text.len() > 1).then_some(sign * total)
+}
+
+/// Nanoseconds of a unit.
+fn unit_ns(name: &str) -> Option<i64> {
+    Some(match name {
+        "us" | "usec" | "usecs" => 1_000,
+        "ms" | "msec" | "msecs" => 1_000_000,
+        "s" | "sec" | "secs" => SECOND,
+        "m" | "min" | "mins" => 60 * SECOND,
+        "h" | "hr" | "hrs" => 3_600 * SECOND,
+        "d" | "day" | "days" => 86_400 * SECOND,
+        _ => return None,
+    })
+}
+
+/// A decimal number times a unit; none unless that is a whole number of 64 bits.
+fn scaled(text: &str, unit: i64) -> Option<i64> {
+    let (negative, digits) = match text.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, text),
+    };
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let all_digits = whole.bytes().chain(fraction.bytes()).all(|octet| octet.is_ascii_digit());
+    // Twenty digits behind the point are more than any unit has nanoseconds for.
+    if whole.is_empty() || !all_digits || whole.len() > 19 || fraction.len() > 18 {
+        return None;
+    }
+    let scale = 10_i128.pow(u32::try_from(fraction.len()).ok()?);
+    let mantissa: i128 = format!("{whole}{fraction}").parse().ok()?;
+    let scaled = mantissa.checked_mul(i128::from(unit))?;
+    let value = (scaled % scale == 0).then_some(scaled / scale)?;
+    i64::try_from(if negative { -value } else { value }).ok()
+}
+
+/// The first integer in a JSON text that neither a count nor an int can hold; a JSON parser would make a real of it.
+fn integer_beyond_64_bits(json: &str) -> Option<&str> {
+    let mut rest = json;
+    while let Some(at) = rest.find(|c: char| c == '"' || c == '-' || c.is_ascii_digit()) {
+        rest = &rest[at..];
+        if let Some(text) = rest.strip_prefix('"') {
+            rest = &text[end_of_text(text)..];
+            continue;
+        }
+        let end = rest.find(|c: char| !c.is_ascii_digit() && !"+-.eE".contains(c)).unwrap_or(rest.len());
+        let number = &rest[..end];
+        let is_integer = !number.contains(['.', 'e', 'E']);
+        if is_integer && number.parse::<u64>().is_err() && number.parse::<i64>().is_err() {
+            return Some(number);
+        }
+        rest = &rest[end..];
+    }
+    None
+}
+
+/// Where a JSON string ends, behind its closing quote.
+fn end_of_text(text: &str) -> usize {
+    let mut escaped = false;
+    for (at, octet) in text.bytes().enumerate() {
+        match octet {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => return at + 1,
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+/// JSON without integers that it cannot hold.
+fn parsed(json: &str) -> Option<Value> {
+    match integer_beyond_64_bits(json) {
+        Some(_) => None,
+        None => serde_json::from_str(json).ok(),
     }
 }
 
-/// Nanoseconds; a minus may stand before it.
-fn interval(text: &str) -> Option<i64> {
-    let (sign, length) = match text.strip_prefix('-') {
-        Some(length) => (-1, length),
-        None => (1, text),
-    };
-    let length = values::duration(&length.replace(' ', "")).ok()?;
-    i64::try_from(length.as_nanos()).ok().map(|ns| sign * ns)
-}
-
 fn elements(json: &str) -> Option<Vec<Data>> {
-    let Value::Array(elements) = serde_json::from_str(json).ok()? else { return None };
+    let Value::Array(elements) = parsed(json)? else { return None };
     elements.iter().map(|element| from_json(element).ok()).collect()
 }
 
 /// An object, whose keys are strings, or a list of pairs.
 fn table(json: &str) -> Option<Data> {
     let pair = |key: Data, value: &Value| Some((key, from_json(value).ok()?));
-    let pairs: Option<_> = match serde_json::from_str(json).ok()? {
+    let pairs: Option<_> = match parsed(json)? {
         Value::Object(members) => members.iter().map(|(key, value)| pair(Data::string(key), value)).collect(),
         Value::Array(pairs) => pairs
             .iter()
@@ -157,8 +256,8 @@ pub fn show(value: &Data) -> String {
     match value {
         Data::None => "-".to_owned(),
         Data::String(octets) => format!("\"{}\"", escaped(octets)),
-        Data::Timestamp(ns) => format!("{:.6}", seconds_from_ns(*ns)),
-        Data::Timespan(ns) => format!("{:?}sec", seconds_from_ns(*ns)),
+        Data::Timestamp(ns) => seconds(*ns, 6),
+        Data::Timespan(ns) => format!("{}sec", seconds(*ns, 1)),
         Data::Set(elements) => format!("{{{}}}", list(elements)),
         Data::Vector(elements) => format!("[{}]", list(elements)),
         Data::Table(pairs) => {
@@ -169,6 +268,15 @@ pub fn show(value: &Data) -> String {
         Data::Enum(name) => escaped(name),
         plain => plain.to_string(),
     }
+}
+
+/// Nanoseconds as seconds, exactly, with at least so many digits behind the point.
+fn seconds(ns: i64, digits: usize) -> String {
+    let sign = if ns < 0 { "-" } else { "" };
+    let (whole, fraction) = (ns.unsigned_abs() / SECOND as u64, ns.unsigned_abs() % SECOND as u64);
+    let fraction = format!("{fraction:09}");
+    let kept = fraction.trim_end_matches('0').len().max(digits);
+    format!("{sign}{whole}.{}", &fraction[..kept])
 }
 
 /// Values, with commas between them.
@@ -247,6 +355,39 @@ mod tests {
         for text in ["count:-1", "bool:x", "addr:1.2.3", "port:80", "time:nan", "interval:x", "set:1", "table:[[1]]"] {
             assert!(read(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn times_are_exact_to_the_nanosecond_and_never_wrap() {
+        assert_eq!(read("time:2024-01-01T12:00:00.123Z"), Ok(Data::Timestamp(1_704_110_400_123_000_000)));
+        assert_eq!(read("time:1704110400.001"), Ok(Data::Timestamp(1_704_110_400_001_000_000)));
+        assert_eq!(read("time:1704110400.123456789"), Ok(Data::Timestamp(1_704_110_400_123_456_789)));
+        assert_eq!(read("time:@1.5"), Ok(Data::Timestamp(1_500_000_000)));
+        assert_eq!(read("time:-1.5"), Ok(Data::Timestamp(-1_500_000_000)));
+        assert_eq!(read("interval:1usec"), Ok(Data::Timespan(1_000)));
+        assert_eq!(read("interval:-1hr 1msec"), Ok(Data::Timespan(-3_600_001_000_000)));
+        assert_eq!(read("interval:0.1"), Ok(Data::Timespan(100_000_000)));
+        for text in ["time:99999999999", "time:1e400", "time:0.0000000001", "time:9999-12-31T23:59:59Z", "time:"] {
+            assert!(read(text).is_err(), "{text}");
+        }
+        for text in ["interval:300000days", "interval:9223372037", "interval:-", "interval:", "interval:1x"] {
+            assert!(read(text).is_err(), "{text}");
+        }
+        check("time:1704110400.123456789", "timestamp 1704110400.123456789");
+        check("interval:1usec", "timespan 0.000001sec");
+    }
+
+    #[test]
+    fn integers_beyond_64_bits_are_refused() {
+        check("18446744073709551615", "count 18446744073709551615");
+        check("-9223372036854775808", "integer -9223372036854775808");
+        for text in ["18446744073709551616", "[1, -9223372036854775809]", "{\"a\": 99999999999999999999}"] {
+            assert!(read(text).expect_err(text).contains("is beyond 64 bits"), "{text}");
+        }
+        assert!(read("vector:[18446744073709551616]").is_err());
+        check("1e30", "real 1000000000000000019884624838656.000000");
+        check("\"18446744073709551616\"", "string \"18446744073709551616\"");
+        check("[\"a\\\"1\", 2]", "vector [\"a\\\"1\", 2]");
     }
 
     #[test]
