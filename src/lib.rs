@@ -19,6 +19,7 @@ pub mod websocket;
 pub mod agent;
 pub mod cli;
 pub mod deploy;
+pub mod descriptors;
 pub mod faults;
 pub mod fleet;
 pub mod journal;

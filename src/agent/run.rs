@@ -22,6 +22,7 @@ use super::roster::Roster;
 use super::serve::{self, Service};
 use super::supervise::{Timing, bound, read_end};
 use crate::api::paths::ClusterDir;
+use crate::descriptors;
 
 /// How long open connections may take to end after the agent was told to.
 const CLOSING: Duration = Duration::from_secs(2);
@@ -97,6 +98,7 @@ pub fn run(options: AgentOptions) -> Result<(), AgentError> {
 /// [`run`] with other durations, for tests.
 pub(super) fn run_with(options: AgentOptions, timing: Timing) -> Result<(), AgentError> {
     let ready = take_ready_fd();
+    descriptors::raise_limit();
     let AgentOptions { dir } = options;
     let socket = dir.agent_socket();
     if socket.as_os_str().len() > MAX_SOCKET_PATH {

@@ -7,7 +7,6 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sha2::{Digest, Sha256};
 use tokio::sync::{Semaphore, mpsc};
 
@@ -21,6 +20,7 @@ use super::ssh::SshHost;
 use crate::agent::client::{AgentClient, ClientError};
 use crate::api::agent::AgentStatus;
 use crate::api::paths::ClusterDir;
+use crate::descriptors;
 use crate::layout::{Layout, Reach};
 
 /// A machine that runs nodes, and the way to its agent.
@@ -48,7 +48,8 @@ pub trait Host: Send + Sync {
 /// The hosts of a layout, in its order. Raises this process's soft limit of open files to the hard one: each host takes
 /// a few.
 pub fn hosts(layout: &Layout, settings: &Settings) -> Vec<Arc<dyn Host>> {
-    raise_open_files();
+    // Each host takes a socket, a tunnel and its streams; a soft limit of 1024 is met at some hundred hosts.
+    descriptors::raise_limit();
     let settings = Arc::new(settings.clone());
     layout
         .hosts
@@ -233,13 +234,4 @@ pub(super) trait Ground: Send + Sync {
         said: mpsc::Sender<Piece>,
     ) -> BoxFuture<'a, Result<Ended, ReachError>>;
     fn broken(&self) -> Option<ReachError>;
-}
-
-/// Each host takes a socket, a tunnel and its streams; the usual soft limit of 1024 is met at some hundred hosts.
-fn raise_open_files() {
-    let limit = getrlimit(Resource::Nofile);
-    if limit.current != limit.maximum {
-        // Without it some hundred hosts still work, and the one that does not says "too many open files".
-        let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
-    }
 }

@@ -26,6 +26,7 @@ use super::zeek;
 use crate::api::config::NodeConfig;
 use crate::api::paths::ClusterDir;
 use crate::cluster::Hooks;
+use crate::descriptors;
 use crate::logs::LoggerOptions;
 use crate::troubles::Troubles;
 
@@ -47,6 +48,7 @@ pub struct NodeOptions {
 /// Everything that keeps the node from starting or working, told in one line.
 pub fn run(options: NodeOptions) -> Result<(), NodeError> {
     memory::use_one_heap();
+    descriptors::raise_limit();
     run_until(options, |stop| stop_on_signals(stop.clone()).map(|()| stop))
 }
 
