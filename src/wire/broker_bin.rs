@@ -4,8 +4,8 @@
 //! not taken: lengths of more than five octets are refused, and so are values nested deeper than [`MAX_DEPTH`].
 //!
 //! Performance: encoding appends to one buffer; decoding copies strings and nothing else. Containers reserve what they
-//! announce, which [`Cursor::claim`] bounds by the input; the worst message, all sets of one element, takes less than
-//! 256 octets of memory for each of its own.
+//! announce, which [`Cursor::claim`] bounds by the input, and what a message becomes in memory is bounded by
+//! [`memory_limit`]: sets of one element would take 130 octets for each of their own.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv6Addr;
@@ -19,6 +19,20 @@ pub const NAME: &str = "broker-bin-v1";
 
 /// How many containers may enclose each other. Zeek has no limit; it recurses until its stack ends.
 pub const MAX_DEPTH: usize = 128;
+
+/// The most memory that a message of so many octets may become: forty octets for each of its own, which sets of one count
+/// take; at least 64 KiB, so that nothing small is refused, and at most 64 MiB.
+pub fn memory_limit(octets: usize) -> usize {
+    octets.saturating_mul(40).clamp(64 << 10, 64 << 20)
+}
+
+/// Octets of a value in a container.
+const SLOT: usize = size_of::<Data>();
+/// Overhead of an allocation in octets.
+const ALLOCATION: usize = 16;
+/// Values of a leaf of a B-tree, and how many of them are in use where elements come in their order.
+const LEAF: usize = 11;
+const LEAF_USED: usize = 6;
 
 mod tag {
     pub const NONE: u8 = 0;
@@ -49,8 +63,8 @@ pub fn encode(value: &Data) -> Vec<u8> {
 ///
 /// # Errors
 /// [`Fault`] says which: the input ends too early or announces more than it holds, a type tag or a protocol that there
-/// is not, a length of more than five octets, nesting beyond [`MAX_DEPTH`], an element or a key that occurs twice,
-/// octets after the value.
+/// is not, a length of more than five octets, nesting beyond [`MAX_DEPTH`], memory beyond [`memory_limit`], an element or a
+/// key that occurs twice, octets after the value.
 ///
 /// ```
 /// use zeek_cluster::Data;
@@ -63,7 +77,7 @@ pub fn encode(value: &Data) -> Vec<u8> {
 /// assert_eq!(refused.to_string(), "decode octet 2: a string needs 2 octets, 1 are left");
 /// ```
 pub fn decode(octets: &[u8]) -> Result<Data, DecodeError> {
-    let mut cursor = Cursor::new(octets, MAX_DEPTH);
+    let mut cursor = Cursor::new(octets, MAX_DEPTH).with_memory(memory_limit(octets.len()));
     let value = get(&mut cursor)?;
     cursor.finish()?;
     Ok(value)
@@ -96,6 +110,82 @@ pub fn encode_event(event: &Event) -> Vec<u8> {
 /// made of the vectors, the name and the metadata of an event. The latter two are told at offset 0.
 pub fn decode_event(octets: &[u8]) -> Result<Event, DecodeError> {
     envelope::open(decode(octets)?)
+}
+
+/// The name of the event that `octets` hold. The rest is looked at, and nothing is made of it.
+///
+/// # Errors
+/// As [`decode_event`], but for elements and keys that occur twice, metadata of a wrong type, and memory.
+pub fn event_name(octets: &[u8]) -> Result<&[u8], DecodeError> {
+    let mut cursor = Cursor::new(octets, MAX_DEPTH);
+    let outer = open_vector(&mut cursor, 3, "an event's envelope, a vector")?;
+    for constant in [VERSION, TYPE_EVENT] {
+        match get(&mut cursor)? {
+            Data::Count(found) if found == constant => {}
+            _ => return Err(cursor.error(Fault::Expected("version 1 and type 1 of an event"))),
+        }
+    }
+    let inner = open_vector(&mut cursor, 2, "a vector of name, arguments and metadata")?;
+    if cursor.u8("the event's name")? != tag::STRING {
+        return Err(cursor.error(Fault::Expected("the event's name, a string")));
+    }
+    let length = cursor.varbyte("the event's name")?;
+    let name = cursor.octets(length, "the event's name")?;
+    let arguments = open_vector(&mut cursor, 0, "the event's arguments, a vector")?;
+    for _ in 0..arguments + (inner - 2) + (outer - 3) {
+        skip(&mut cursor)?;
+    }
+    cursor.finish()?;
+    Ok(name)
+}
+
+/// The number of elements of the vector that follows.
+fn open_vector(cursor: &mut Cursor, least: u64, what: &'static str) -> Result<u64, DecodeError> {
+    if cursor.u8(what)? != tag::VECTOR {
+        return Err(cursor.error(Fault::Expected(what)));
+    }
+    let count = cursor.varbyte(what)?;
+    if count < least {
+        return Err(cursor.error(Fault::Expected(what)));
+    }
+    Ok(count)
+}
+
+/// Passes over a value.
+fn skip(cursor: &mut Cursor) -> Result<(), DecodeError> {
+    let start = cursor.offset();
+    let tag = cursor.u8("a value")?;
+    let elements = match tag {
+        tag::SET | tag::VECTOR => cursor.varbyte("a container")?,
+        tag::TABLE => cursor.varbyte("a table")?.saturating_mul(2),
+        _ => return skip_flat(cursor, start, tag),
+    };
+    cursor.descend()?;
+    for _ in 0..elements {
+        skip(cursor)?;
+    }
+    cursor.ascend();
+    Ok(())
+}
+
+fn skip_flat(cursor: &mut Cursor, start: usize, tag: u8) -> Result<(), DecodeError> {
+    let octets = match tag {
+        tag::NONE => 0,
+        tag::BOOLEAN => 1,
+        tag::COUNT | tag::INTEGER | tag::REAL | tag::TIMESTAMP | tag::TIMESPAN => 8,
+        tag::ADDRESS => 16,
+        tag::SUBNET => 17,
+        tag::PORT => {
+            cursor.u16("a port")?;
+            return get_protocol(cursor).map(drop);
+        }
+        tag::STRING | tag::ENUM => cursor.varbyte("a string")?,
+        other => {
+            let fault = Fault::Unknown { expected: "a type tag from 0 to 14", found: u64::from(other) };
+            return Err(DecodeError { offset: start, fault });
+        }
+    };
+    cursor.octets(octets, "a value").map(drop)
 }
 
 fn put(out: &mut Vec<u8>, value: &Data) {
@@ -195,7 +285,9 @@ fn nested(cursor: &mut Cursor, read: fn(&mut Cursor) -> Result<Data, DecodeError
 
 fn get_octets(cursor: &mut Cursor, what: &'static str) -> Result<Vec<u8>, DecodeError> {
     let length = cursor.varbyte(what)?;
-    Ok(cursor.octets(length, what)?.to_vec())
+    let octets = cursor.octets(length, what)?;
+    cursor.charge(octets.len() + ALLOCATION)?;
+    Ok(octets.to_vec())
 }
 
 fn get_protocol(cursor: &mut Cursor) -> Result<Protocol, DecodeError> {
@@ -210,6 +302,7 @@ fn get_protocol(cursor: &mut Cursor) -> Result<Protocol, DecodeError> {
 fn get_set(cursor: &mut Cursor) -> Result<Data, DecodeError> {
     let announced = cursor.varbyte("a set")?;
     let count = cursor.claim(announced, 1, "a set's elements")?;
+    cursor.charge(tree(count, SLOT))?;
     let mut elements = BTreeSet::new();
     for _ in 0..count {
         cursor.redeem(1);
@@ -224,6 +317,7 @@ fn get_set(cursor: &mut Cursor) -> Result<Data, DecodeError> {
 fn get_table(cursor: &mut Cursor) -> Result<Data, DecodeError> {
     let announced = cursor.varbyte("a table")?;
     let count = cursor.claim(announced, 2, "a table's pairs")?;
+    cursor.charge(tree(count, 2 * SLOT))?;
     let mut pairs = BTreeMap::new();
     for _ in 0..count {
         cursor.redeem(1);
@@ -237,9 +331,15 @@ fn get_table(cursor: &mut Cursor) -> Result<Data, DecodeError> {
     Ok(Data::Table(pairs))
 }
 
+/// Octets of a B-tree of so many elements.
+fn tree(count: usize, element: usize) -> usize {
+    count.div_ceil(LEAF_USED).saturating_mul(LEAF * element + ALLOCATION)
+}
+
 fn get_vector(cursor: &mut Cursor) -> Result<Data, DecodeError> {
     let announced = cursor.varbyte("a vector")?;
     let count = cursor.claim(announced, 1, "a vector's elements")?;
+    cursor.charge(count.saturating_mul(SLOT))?;
     let mut elements = Vec::with_capacity(count);
     for _ in 0..count {
         cursor.redeem(1);

@@ -5,7 +5,7 @@
 //! - a length or count is checked against the octets that are left *and not yet promised to an open container*
 //!   ([`Cursor::claim`]), so that all elements that a decoder reserves memory for, at all levels together, never exceed
 //!   the octets of the input;
-//! - nesting has a limit ([`Cursor::descend`]).
+//! - nesting has a limit ([`Cursor::descend`]), and so has the memory of the decoded value ([`Cursor::charge`]).
 
 /// Why bytes were refused, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -55,6 +55,12 @@ pub enum Fault {
         /// The most levels there may be.
         limit: usize,
     },
+    /// The decoded value would take too much memory.
+    #[error("takes more than {limit} octets of memory")]
+    TooLarge {
+        /// The most that it may take.
+        limit: usize,
+    },
     /// A set with an element, or a table with a key, that it already has.
     #[error("{0} occurs twice")]
     Duplicate(&'static str),
@@ -75,12 +81,31 @@ pub struct Cursor<'a> {
     promised: usize,
     depth: usize,
     max_depth: usize,
+    memory: usize,
+    max_memory: usize,
 }
 
 impl<'a> Cursor<'a> {
     /// A cursor at the start of `input` that allows `max_depth` levels of nesting.
     pub fn new(input: &'a [u8], max_depth: usize) -> Cursor<'a> {
-        Cursor { input, at: 0, promised: 0, depth: 0, max_depth }
+        Cursor { input, at: 0, promised: 0, depth: 0, max_depth, memory: 0, max_memory: usize::MAX }
+    }
+
+    /// The same cursor, whose decoder may take so many octets of memory.
+    pub fn with_memory(self, max_memory: usize) -> Cursor<'a> {
+        Cursor { max_memory, ..self }
+    }
+
+    /// Counts memory that is about to be taken.
+    ///
+    /// # Errors
+    /// [`Fault::TooLarge`] when that is more than there may be.
+    pub fn charge(&mut self, octets: usize) -> Result<(), DecodeError> {
+        self.memory = self.memory.saturating_add(octets);
+        if self.memory > self.max_memory {
+            return Err(self.error(Fault::TooLarge { limit: self.max_memory }));
+        }
+        Ok(())
     }
 
     /// Index of the next octet, from the start of the message.

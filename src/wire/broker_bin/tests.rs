@@ -269,3 +269,32 @@ fn what_came_from_the_wire_can_be_sent_on() {
     let sent_on = decode(&hex("0c02 040000000000000001 043ff0000000000000")).expect("two different reals");
     assert_eq!(decode(&encode(&sent_on)), Ok(sent_on));
 }
+
+/// Four megabytes of it took 569 in every subscriber.
+#[test]
+fn what_a_message_becomes_in_memory_is_bounded() {
+    let sets = |count: usize| {
+        let mut octets = vec![14];
+        crate::wire::codec::put_varbyte(&mut octets, count);
+        octets.extend([12, 1, 0].repeat(count));
+        octets
+    };
+    assert!(decode(&sets(100)).is_ok(), "small messages are never refused");
+    let refused = decode(&sets(1 << 20)).expect_err("tiny sets");
+    assert_eq!(refused.fault, Fault::TooLarge { limit: 64 << 20 });
+    let counts = Data::vector((0..20_000_u64).map(|count| Data::set([count])));
+    assert_eq!(decode(&encode(&counts)).as_ref(), Ok(&counts), "sets of one count are in ordinary use");
+}
+
+#[test]
+fn the_name_of_an_event_is_read_without_the_rest() {
+    let event =
+        Event { metadata: vec![(1, Data::Count(7))], ..Event::new("some_event", vec![Data::from("x"), Data::None]) };
+    let octets = encode_event(&event);
+    assert_eq!(event_name(&octets), Ok(&b"some_event"[..]));
+    for end in 0..octets.len() {
+        assert!(event_name(&octets[..end]).is_err(), "{end}");
+    }
+    assert!(event_name(&[&octets[..], &[0]].concat()).is_err(), "an octet too many");
+    assert!(event_name(&encode(&Data::from("x"))).is_err());
+}
