@@ -15,6 +15,8 @@ pub fn hub(counters: &HubCounters, families: &mut Families) {
         backend_messages_sent,
         backend_bytes_sent,
         strays,
+        cut_off,
+        accept_failures,
         stalls,
         withheld,
     } = *counters;
@@ -36,6 +38,16 @@ pub fn hub(counters: &HubCounters, families: &mut Families) {
         "zeek_cluster_zeromq_proxy_strays_total",
         "Number of messages sent against the direction of events, which the hub keeps out; rising means that a peer misbehaves",
         strays,
+    );
+    families.counter(
+        "zeek_cluster_zeromq_proxy_cut_off_total",
+        "Number of connections that the hub ended because they subscribed to too much; rising means that a peer misbehaves",
+        cut_off,
+    );
+    families.counter(
+        "zeek_cluster_zeromq_proxy_accept_failures_total",
+        "Number of connections that the system could not accept for the hub; rising means that file descriptors or memory are used up",
+        accept_failures,
     );
     families.counter(
         "zeek_cluster_zeromq_proxy_stalls_total",

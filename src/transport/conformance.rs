@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::{EventFrame, Inbound, Inbox, LinkEvent, LogFrame, SendError, Transport};
+use super::{EventFrame, Inbound, Inbox, LinkEvent, LogFrame, MAX_PART, MAX_TOPIC, SendError, Transport};
 
 /// Patience with real sockets on a loaded machine.
 pub(super) const DEADLINE: Duration = Duration::from_secs(30);
@@ -372,6 +372,18 @@ pub(super) fn large_events_and_batches_arrive_whole<H: Harness>() {
     });
 }
 
+pub(super) fn what_peers_would_not_take_is_refused_and_counted<H: Harness>() {
+    let mut harness = H::new();
+    let a = harness.join("a");
+    let large = "x".repeat(MAX_PART + 1);
+    assert_eq!(a.transport.publish(event("a", "topic", &large)), Err(SendError::TooLarge));
+    assert_eq!(a.transport.push_log(batch("a", &large)), Err(SendError::TooLarge));
+    assert_eq!(a.transport.subscribe(&large.as_bytes()[..MAX_TOPIC + 1]), Err(SendError::TooLarge));
+    assert_eq!(a.transport.counters().too_large, 3);
+    a.publish("topic", &large[1..]);
+    a.subscribe(&large[..MAX_TOPIC]);
+}
+
 /// `zeromq.md` 2.1 and 2.3, rule 1.
 pub(super) fn other_part_counts_are_counted_and_dropped<H: Harness>() {
     let mut harness = H::new();
@@ -448,6 +460,7 @@ macro_rules! suite {
             a_restarted_hub_is_told_everything_again,
             batches_go_to_the_loggers_in_turn,
             large_events_and_batches_arrive_whole,
+            what_peers_would_not_take_is_refused_and_counted,
             other_part_counts_are_counted_and_dropped,
             a_core_that_does_not_read_loses_counted_events_and_no_subscription,
         );

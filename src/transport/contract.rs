@@ -2,6 +2,13 @@
 
 use bytes::Bytes;
 
+/// The longest topic that is subscribed to, in octets. libzmq keeps topics in a trie with a node for each octet, and walks
+/// it by recursion.
+pub const MAX_TOPIC: usize = 1024;
+
+/// The largest part of a message, in octets: an encoded event or a log batch.
+pub const MAX_PART: usize = 32 << 20;
+
 /// What comes in from the cluster, in the order in which the transport saw it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Inbound {
@@ -74,6 +81,9 @@ pub enum SendError {
     /// The transport has been closed.
     #[error("the transport is closed")]
     Closed,
+    /// A topic of more than [`MAX_TOPIC`] octets or a payload of more than [`MAX_PART`], which peers would refuse; counted.
+    #[error("a topic of more than {MAX_TOPIC} octets, or a message of more than {MAX_PART}, is not carried")]
+    TooLarge,
 }
 
 /// Figures of a transport since its start; all only rise.
@@ -101,6 +111,10 @@ pub struct Counters {
     pub reconnects: u64,
     /// Events and log batches refused with [`SendError::Full`].
     pub queue_drops: u64,
+    /// Subscriptions, events and log batches refused with [`SendError::TooLarge`].
+    pub too_large: u64,
+    /// Connections to the log port that the system refused: no descriptor, no memory.
+    pub accept_failures: u64,
 }
 
 /// A member's connection to its cluster. What comes in arrives on the [`Inbox`] that was made with it.

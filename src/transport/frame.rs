@@ -2,7 +2,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{EventFrame, LogFrame};
+use super::{EventFrame, LogFrame, MAX_PART};
 
 /// Part 0 of every log batch; receivers do not check it. Source: `zeromq.md` 2.3.
 pub(super) const LOG_WRITE: &[u8] = b"log-write";
@@ -56,6 +56,11 @@ impl<'a> Interest<'a> {
 }
 
 impl EventFrame {
+    /// Whether peers take a message of this size.
+    pub(super) fn fits(&self) -> bool {
+        self.topic.len() <= MAX_PART && self.payload.len() <= MAX_PART
+    }
+
     pub(super) fn into_parts(self) -> [Bytes; 4] {
         [self.topic, self.sender, self.format, self.payload]
     }
@@ -67,6 +72,11 @@ impl EventFrame {
 }
 
 impl LogFrame {
+    /// Whether peers take a message of this size.
+    pub(super) fn fits(&self) -> bool {
+        self.payload.len() <= MAX_PART
+    }
+
     pub(super) fn into_parts(self) -> [Bytes; 4] {
         [Bytes::from_static(LOG_WRITE), self.sender, self.format, self.payload]
     }

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use super::frame::{self, Interest};
-use super::{Counters, EventFrame, Inbound, Inbox, LinkEvent, LogFrame, SendError, Transport};
+use super::{Counters, EventFrame, Inbound, Inbox, LinkEvent, LogFrame, MAX_TOPIC, SendError, Transport};
 
 /// `xpub_sndhwm`, `log_sndhwm`: messages that wait for a connection that is down. Source: `zeromq.md` 6.1.
 pub const HWM: usize = 1000;
@@ -190,6 +190,9 @@ impl Network {
 impl Transport for MemoryTransport {
     fn subscribe(&self, topic: &[u8]) -> Result<(), SendError> {
         self.network.call(&self.id, |member| {
+            if topic.len() > MAX_TOPIC {
+                return member.refuse_as_too_large();
+            }
             if member.subscribed.insert(topic.to_vec()) {
                 member.up.push_back(Up::Interest(Interest::Subscribe(topic).encode()));
             }
@@ -207,11 +210,21 @@ impl Transport for MemoryTransport {
     }
 
     fn publish(&self, event: EventFrame) -> Result<(), SendError> {
-        self.network.call(&self.id, |member| member.take(Up::Event(frame::to_wire(&event.into_parts()))))
+        self.network.call(&self.id, |member| {
+            if !event.fits() {
+                return member.refuse_as_too_large();
+            }
+            member.take(Up::Event(frame::to_wire(&event.into_parts())))
+        })
     }
 
     fn push_log(&self, batch: LogFrame) -> Result<(), SendError> {
-        self.network.call(&self.id, |member| member.take(Up::Log(frame::to_wire(&batch.into_parts()))))
+        self.network.call(&self.id, |member| {
+            if !batch.fits() {
+                return member.refuse_as_too_large();
+            }
+            member.take(Up::Log(frame::to_wire(&batch.into_parts())))
+        })
     }
 
     fn counters(&self) -> Counters {
@@ -269,6 +282,12 @@ struct Member {
 }
 
 impl Member {
+    /// Counts and refuses a message that peers would not take.
+    fn refuse_as_too_large(&mut self) -> Result<(), SendError> {
+        self.counters.too_large += 1;
+        Err(SendError::TooLarge)
+    }
+
     fn new(inbox: mpsc::Sender<Inbound>, role: Role) -> Member {
         Member {
             role,

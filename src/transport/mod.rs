@@ -8,4 +8,6 @@ mod frame;
 pub mod memory;
 pub mod zeromq;
 
-pub use contract::{Counters, EventFrame, Inbound, Inbox, LinkEvent, LogFrame, SendError, Transport};
+pub use contract::{
+    Counters, EventFrame, Inbound, Inbox, LinkEvent, LogFrame, MAX_PART, MAX_TOPIC, SendError, Transport,
+};

@@ -44,4 +44,6 @@ figures!(
     log_drops,
     reconnects,
     queue_drops,
+    too_large,
+    accept_failures,
 );

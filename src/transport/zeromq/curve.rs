@@ -37,16 +37,30 @@ pub(super) fn server(socket: &Socket, secret: &str) -> Result<(), Errno> {
     socket.set_key(KeyOption::Secret, secret)
 }
 
-/// Answers libzmq's question, for every client of a context's listening sockets, whether it may come in.
+/// The domain of sockets without keys, whose clients are only numbered.
+const ZAP_DOMAIN: &str = "zeek-cluster";
+
+/// Makes a listening socket without keys ask about its clients too.
+pub(super) fn number_clients(socket: &Socket) -> Result<(), Errno> {
+    socket.set_zap_domain(ZAP_DOMAIN)
+}
+
+/// Answers libzmq's question, for every client of a context's listening sockets, whether it may come in, and numbers those
+/// that may: [`Source`](super::socket::Source).
 pub(super) struct Zap {
     socket: Socket,
-    admitted: [u8; 32],
+    /// The client key; none where there are no keys.
+    admitted: Option<[u8; 32]>,
+    connections: u64,
 }
 
 impl Zap {
     /// Must be there before the first listening socket of the context.
-    pub(super) fn bind(context: &Context, keys: &Keys) -> Result<Zap, StartError> {
-        let admitted = z85_decode(&keys.client_public).ok_or(StartError::Key { key: "client public key" })?;
+    pub(super) fn bind(context: &Context, keys: Option<&Keys>) -> Result<Zap, StartError> {
+        let admitted = match keys {
+            None => None,
+            Some(keys) => Some(z85_decode(&keys.client_public).ok_or(StartError::Key { key: "client public key" })?),
+        };
         let bind = || {
             let socket = context.socket(Kind::Rep)?;
             socket.set(Opt::Linger, 0)?;
@@ -58,7 +72,7 @@ impl Zap {
             endpoint: ZAP_ENDPOINT.to_owned(),
             cause: errno.to_string(),
         })?;
-        Ok(Zap { socket, admitted })
+        Ok(Zap { socket, admitted, connections: 0 })
     }
 
     pub(super) fn socket(&self) -> &Socket {
@@ -66,17 +80,20 @@ impl Zap {
     }
 
     /// Answers one question, if there is one: the address of a client that was refused.
-    pub(super) fn answer(&self) -> Answer {
+    pub(super) fn answer(&mut self) -> Answer {
         let Ok(request) = self.socket.receive(8, &mut Copies::default()) else { return Answer::NothingAsked };
-        let admitted = admits(&request.parts, &self.admitted);
+        let admitted = admits(&request.parts, self.admitted.as_ref());
+        self.connections += u64::from(admitted);
+        let number = self.connections.to_string();
         let id = request.parts.get(1).cloned().unwrap_or_default();
-        let (status, text, user) = if admitted { ("200", "OK", "0") } else { ("400", "Invalid ZAP request", "") };
+        let (status, text, user) =
+            if admitted { ("200", "OK", &number[..]) } else { ("400", "Invalid ZAP request", "") };
         let reply = [
             Bytes::from_static(b"1.0"),
             id,
             Bytes::from_static(status.as_bytes()),
             Bytes::from_static(text.as_bytes()),
-            Bytes::from_static(user.as_bytes()),
+            Bytes::copy_from_slice(user.as_bytes()),
             Bytes::new(),
         ];
         if let Err(errno) = self.socket.send(reply) {
@@ -99,8 +116,14 @@ pub(super) enum Answer {
 }
 
 /// Parts: version, request id, domain, address, identity, mechanism, credentials. Source: RFC 27, `zeromq.md` 5.4.
-fn admits(parts: &[Bytes], admitted: &[u8; 32]) -> bool {
-    parts.len() >= 7 && parts[5] == b"CURVE"[..] && parts[6] == admitted[..]
+fn admits(parts: &[Bytes], admitted: Option<&[u8; 32]>) -> bool {
+    match (admitted, parts) {
+        (Some(key), [_, _, _, _, _, mechanism, credentials, ..]) => {
+            mechanism == &b"CURVE"[..] && credentials == &key[..]
+        }
+        (None, [_, _, _, _, _, mechanism, ..]) => mechanism == &b"NULL"[..],
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -116,12 +139,15 @@ mod tests {
             parts.push(Bytes::copy_from_slice(key));
             parts
         };
-        assert!(admits(&request("CURVE", &key), &key));
-        assert!(!admits(&request("CURVE", &[8; 32]), &key));
-        assert!(!admits(&request("CURVE", &key[..31]), &key));
-        assert!(!admits(&request("PLAIN", &key), &key));
-        assert!(!admits(&request("CURVE", &key)[..6], &key));
-        assert!(!admits(&[], &key));
+        assert!(admits(&request("CURVE", &key), Some(&key)));
+        assert!(!admits(&request("CURVE", &[8; 32]), Some(&key)));
+        assert!(!admits(&request("CURVE", &key[..31]), Some(&key)));
+        assert!(!admits(&request("PLAIN", &key), Some(&key)));
+        assert!(!admits(&request("NULL", &[])[..6], Some(&key)));
+        assert!(!admits(&request("CURVE", &key)[..6], Some(&key)));
+        assert!(!admits(&[], Some(&key)));
+        assert!(admits(&request("NULL", &[])[..6], None));
+        assert!(!admits(&request("PLAIN", &key), None));
     }
 
     #[test]

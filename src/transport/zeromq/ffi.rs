@@ -30,6 +30,7 @@ pub(super) const RCVBUF: c_int = 12;
 pub(super) const LINGER: c_int = 17;
 pub(super) const RECONNECT_IVL: c_int = 18;
 pub(super) const RECONNECT_IVL_MAX: c_int = 21;
+pub(super) const MAXMSGSIZE: c_int = 22;
 pub(super) const SNDHWM: c_int = 23;
 pub(super) const RCVHWM: c_int = 24;
 pub(super) const LAST_ENDPOINT: c_int = 32;
@@ -44,6 +45,8 @@ pub(super) const CURVE_SERVER: c_int = 47;
 pub(super) const CURVE_PUBLICKEY: c_int = 48;
 pub(super) const CURVE_SECRETKEY: c_int = 49;
 pub(super) const CURVE_SERVERKEY: c_int = 50;
+pub(super) const ZAP_DOMAIN: c_int = 55;
+pub(super) const HANDSHAKE_IVL: c_int = 66;
 pub(super) const XPUB_NODROP: c_int = 69;
 pub(super) const HEARTBEAT_IVL: c_int = 75;
 pub(super) const HEARTBEAT_TTL: c_int = 76;
@@ -57,6 +60,8 @@ pub(super) const SNDMORE: c_int = 2;
 pub(super) const EVENT_ALL: c_int = 0xffff;
 /// The descriptor that a message came from, as text; a private property that `ZMQ_SRCFD` reads.
 pub(super) const PROPERTY_FD: &std::ffi::CStr = c"__fd";
+/// The name that the ZAP handler gave the connection of a message.
+pub(super) const PROPERTY_USER: &std::ffi::CStr = c"User-Id";
 
 #[link(name = "zmq", kind = "static")]
 unsafe extern "C" {

@@ -4,23 +4,25 @@
 //! there are (3.7), it lets nothing but subscriptions through in their direction (2.4), and one subscriber that does not
 //! read holds up the others for [`HubOptions::patience`] at most (8.4).
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::STACK;
+use super::alarm::{Alarm, Deaths};
 use super::curve::{self, Answer, Zap};
 use super::monitor::{self, EventKind, Reports, Security};
 use super::options::{HubOptions, StartError};
 use super::queue::Waker;
 use super::run::{Found, ROUNDS};
 use super::socket::{
-    Context, ContextOptions, Errno, Kind, Message, More, Opt, Pollable, Socket, peer_address, poll, unsent,
+    Context, ContextOptions, Errno, Kind, Message, More, Opt, Pollable, Socket, Source, hang_up, poll, unsent,
 };
-use crate::transport::LinkEvent;
+use super::subscribers::{LIMITS, Limits, Subscriber, Subscribers, Verdict};
 use crate::transport::frame::Interest;
+use crate::transport::{LinkEvent, MAX_TOPIC};
 
 /// Messages carried in one direction before the other gets its turn. Source: `proxy_burst_size` in libzmq 4.3.5
 /// `src/config.hpp`.
@@ -39,8 +41,12 @@ const RETRY: Duration = Duration::from_millis(1);
 /// Subscribers named in one report.
 const NAMED: usize = 8;
 
-/// `Cluster::Backend::ZeroMQ::nodeid_topic_prefix`; here only to name a subscriber.
-const NODEID_PREFIX: &[u8] = b"zeek.cluster.nodeid.";
+/// The largest part that the hub's XPUB takes: a subscription with the overhead of CURVE and of ZMTP's commands. libzmq hangs
+/// up on a peer that announces more.
+const MAX_INTEREST: usize = 2048;
+
+/// Subscriptions of one connection that libzmq reads ahead. It puts them into its trie before the hub sees them.
+const INTERESTS_AHEAD: i32 = 16;
 
 /// Told about slow subscribers and refused peers, from the hub's thread.
 pub(super) type Notify = Box<dyn Fn(LinkEvent) + Send>;
@@ -64,8 +70,12 @@ pub struct HubCounters {
     pub backend_messages_sent: u64,
     /// Their octets.
     pub backend_bytes_sent: u64,
-    /// Messages on the way of subscriptions that were none, and were not let through.
+    /// Messages on the way of subscriptions that were none, or whose topic was too long, and were not let through.
     pub strays: u64,
+    /// Connections that were ended because they subscribed to too much.
+    pub cut_off: u64,
+    /// Connections that the system refused to accept: no descriptor, no memory.
+    pub accept_failures: u64,
     /// Times an event had to wait for a full subscriber.
     pub stalls: u64,
     /// Times the patience with a full subscriber ended: the event was withheld from it, and libzmq then skips that
@@ -96,6 +106,8 @@ atomic_counters!(
     backend_messages_sent,
     backend_bytes_sent,
     strays,
+    cut_off,
+    accept_failures,
     stalls,
     withheld,
 );
@@ -110,6 +122,7 @@ struct Shared {
 pub struct Hub {
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    deaths: Deaths,
     xpub_endpoint: String,
     xsub_endpoint: String,
 }
@@ -129,11 +142,13 @@ impl Hub {
         });
         let forwarder = Forwarder::open(&options, Arc::clone(&shared), Box::new(notify))?;
         let (xpub_endpoint, xsub_endpoint) = (forwarder.xpub_endpoint.clone(), forwarder.xsub_endpoint.clone());
+        let (alarm, deaths) = Alarm::new("zmq-hub");
         let thread = std::thread::Builder::new()
             .name("zmq-hub".to_owned())
-            .spawn(move || forwarder.run())
+            .stack_size(STACK)
+            .spawn(move || forwarder.run(alarm))
             .map_err(|error| StartError::System { what: "starting the hub's thread", cause: error.to_string() })?;
-        Ok(Hub { shared, thread: Mutex::new(Some(thread)), xpub_endpoint, xsub_endpoint })
+        Ok(Hub { shared, thread: Mutex::new(Some(thread)), deaths, xpub_endpoint, xsub_endpoint })
     }
 
     /// Where its XPUB listens, with the port that the system chose.
@@ -149,6 +164,11 @@ impl Hub {
     /// Figures so far.
     pub fn counters(&self) -> HubCounters {
         self.shared.counters.snapshot()
+    }
+
+    /// Waits for the death of its thread, which is told by name; for ever when it ends in order. Cancel-safe.
+    pub(super) async fn died(&self) -> &'static str {
+        self.deaths.heard().await
     }
 
     /// Forwards for 100 ms more, so that departures are told, then closes; blocks until done.
@@ -167,27 +187,6 @@ impl Hub {
 impl Drop for Hub {
     fn drop(&mut self) {
         self.stop();
-    }
-}
-
-/// A subscriber's connection, to name it when it does not read.
-struct Subscriber {
-    address: String,
-    topics: BTreeSet<Vec<u8>>,
-}
-
-impl Subscriber {
-    fn wants(&self, topic: &[u8]) -> bool {
-        // Every subscription that matches is a prefix of the topic.
-        (0..=topic.len()).any(|length| self.topics.contains(&topic[..length]))
-    }
-
-    fn name(&self) -> String {
-        let nodeid = self.topics.range(NODEID_PREFIX.to_vec()..).next().and_then(|topic| {
-            let id = topic.strip_prefix(NODEID_PREFIX)?;
-            Some(String::from_utf8_lossy(id.strip_suffix(b".").unwrap_or(id)).into_owned())
-        });
-        nodeid.unwrap_or_else(|| self.address.clone())
     }
 }
 
@@ -217,11 +216,11 @@ struct Forwarder {
     xsub: Socket,
     xpub_monitor: Socket,
     xsub_monitor: Socket,
-    zap: Option<Zap>,
+    zap: Zap,
     xpub_endpoint: String,
     xsub_endpoint: String,
     security: Security,
-    subscribers: BTreeMap<RawFd, Subscriber>,
+    subscribers: Subscribers,
     patience: Duration,
     reports: Reports,
     shared: Arc<Shared>,
@@ -235,7 +234,7 @@ impl Forwarder {
         }
         let context = Context::new(ContextOptions { io_threads: options.io_threads, ipv6: options.ipv6 })
             .map_err(|errno| StartError::System { what: "making the hub's context", cause: errno.to_string() })?;
-        let zap = options.keys.as_ref().map(|keys| Zap::bind(&context, keys)).transpose()?;
+        let zap = Zap::bind(&context, options.keys.as_ref())?;
         let xpub = listen(&context, Kind::Xpub, &options.listen_xpub_endpoint, options)?;
         let xsub = listen(&context, Kind::Xsub, &options.listen_xsub_endpoint, options)?;
         let system = |errno: Errno| StartError::System { what: "watching the hub's sockets", cause: errno.to_string() };
@@ -248,7 +247,7 @@ impl Forwarder {
             xsub,
             zap,
             security: if options.keys.is_some() { Security::Curve } else { Security::Plain },
-            subscribers: BTreeMap::new(),
+            subscribers: Subscribers::new(LIMITS),
             patience: options.patience,
             reports: Reports::default(),
             shared,
@@ -256,7 +255,7 @@ impl Forwarder {
         })
     }
 
-    fn run(mut self) {
+    fn run(mut self, alarm: Alarm) {
         let mut end: Option<Instant> = None;
         loop {
             if end.is_none() && self.shared.stopping.load(Ordering::Acquire) {
@@ -264,7 +263,7 @@ impl Forwarder {
             }
             let timeout = end.map(|end| end.saturating_duration_since(Instant::now()));
             if timeout.is_some_and(|timeout| timeout.is_zero()) {
-                return;
+                return alarm.disarm();
             }
             match self.wait(timeout) {
                 Ok(Found { woken, news }) => {
@@ -291,14 +290,14 @@ impl Forwarder {
     }
 
     fn wait(&self, timeout: Option<Duration>) -> Result<Found, Errno> {
-        let mut items = vec![
+        let items = [
             Pollable::Fd(self.shared.wake.fd()),
             Pollable::Socket(&self.xpub_monitor),
             Pollable::Socket(&self.xsub_monitor),
             Pollable::Socket(&self.xsub),
             Pollable::Socket(&self.xpub),
+            Pollable::Socket(self.zap.socket()),
         ];
-        items.extend(self.zap.iter().map(|zap| Pollable::Socket(zap.socket())));
         let ready = poll(&items, timeout)?;
         Ok(Found { woken: ready.any(0..1), news: ready.any(1..3) })
     }
@@ -310,7 +309,10 @@ impl Forwarder {
             let mut more = part.more();
             count(&self.shared.counters.backend_messages_received, 1);
             count(&self.shared.counters.backend_bytes_received, part.len() as u64);
-            if more == More::No && self.note_interest(&part) {
+            if more == More::No {
+                if !self.note_interest(&part) {
+                    continue;
+                }
                 let octets = part.len() as u64;
                 // The hub's XSUB has no high-water mark, so there is always room.
                 match self.xsub.send_part(&mut part, More::No) {
@@ -330,26 +332,58 @@ impl Forwarder {
         }
     }
 
-    /// Remembers who subscribed to what; false if the message is no (un)subscription.
+    /// Whether the nodes are to hear of it; false too if the message is no (un)subscription.
     fn note_interest(&mut self, part: &Message) -> bool {
-        let Some(interest) = Interest::decode(part.as_ref()) else { return false };
-        // An unsubscription that libzmq makes up for a lost connection has no source.
-        let Some(fd) = part.source() else { return true };
-        match interest {
-            Interest::Subscribe(topic) => {
-                let subscriber = self.subscribers.entry(fd).or_insert_with(|| Subscriber {
-                    address: peer_address(fd).unwrap_or_else(|| "an unknown address".to_owned()),
-                    topics: BTreeSet::new(),
-                });
-                subscriber.topics.insert(topic.to_vec());
-            }
-            Interest::Unsubscribe(topic) => {
-                if let Some(subscriber) = self.subscribers.get_mut(&fd) {
-                    subscriber.topics.remove(topic);
-                }
-            }
+        let Some(interest) = Interest::decode(part.as_ref()) else {
+            count(&self.shared.counters.strays, 1);
+            return false;
+        };
+        let source = part.source();
+        if source.is_some_and(|source| self.subscribers.get(source.connection).is_none()) {
+            // The end of an earlier connection with the same descriptor is told before this one begins.
+            self.watch();
         }
-        true
+        let verdict = match (interest, source) {
+            (Interest::Subscribe(topic), Some(source)) => self.subscribers.subscribe(source, topic),
+            (Interest::Unsubscribe(topic), Some(source)) => self.subscribers.unsubscribe(source, topic),
+            (Interest::Unsubscribe(topic), None) => self.subscribers.ended(topic),
+            // Every connection has a number.
+            (Interest::Subscribe(_), None) => Verdict::Swallow,
+        };
+        if let Interest::Subscribe(topic) = interest
+            && verdict != Verdict::Pass
+            && topic.len() > MAX_TOPIC
+        {
+            count(&self.shared.counters.strays, 1);
+            self.report_subscriber(source, format!("topics of more than {MAX_TOPIC} octets are ignored"));
+        }
+        if let Verdict::CutOff(connection) = verdict {
+            self.cut_off(connection);
+        }
+        while let Some(connection) = self.subscribers.next_to_cut() {
+            self.cut_off(connection);
+        }
+        verdict == Verdict::Pass
+    }
+
+    /// Ends a connection that subscribes to more than one may, so that libzmq forgets its topics.
+    fn cut_off(&mut self, connection: u64) {
+        count(&self.shared.counters.cut_off, 1);
+        let Some(subscriber) = self.subscribers.get(connection) else { return };
+        hang_up(subscriber.fd, &subscriber.address);
+        let Limits { topics, octets, .. } = LIMITS;
+        let source = Some(Source { connection, fd: subscriber.fd });
+        self.report_subscriber(
+            source,
+            format!("was cut off: one connection may have {topics} subscriptions and {octets} octets of topics"),
+        );
+    }
+
+    fn report_subscriber(&mut self, source: Option<Source>, what: String) {
+        let subscriber = source.and_then(|source| self.subscribers.get(source.connection));
+        let name = subscriber.map_or_else(|| "an unknown one".to_owned(), Subscriber::name);
+        let reason = format!("the subscriber {name}: {what}");
+        report(&mut self.reports, &self.notify, &self.xpub_endpoint, reason);
     }
 
     /// From the nodes' XPUB to the nodes' XSUB; says how many there were.
@@ -417,13 +451,9 @@ impl Forwarder {
         sent
     }
 
-    fn wanting(&self, topic: &[u8]) -> impl Iterator<Item = RawFd> {
-        self.subscribers.iter().filter(|(_, subscriber)| subscriber.wants(topic)).map(|(fd, _)| *fd)
-    }
-
     /// Who wants the topic and has not taken everything yet.
     fn suspects(&self, topic: &[u8]) -> Vec<Suspect> {
-        self.wanting(topic).filter_map(Suspect::new).collect()
+        self.subscribers.wanting(topic).filter_map(Suspect::new).collect()
     }
 
     /// Names those who took nothing in the second half of the wait; if there are none, those who never had taken
@@ -434,10 +464,10 @@ impl Forwarder {
         }
         let mut suspects: Vec<RawFd> = suspects.iter().map(|suspect| suspect.fd).collect();
         if suspects.is_empty() {
-            suspects = self.wanting(topic).collect();
+            suspects = self.subscribers.wanting(topic).collect();
         }
         let names: Vec<String> =
-            suspects.iter().filter_map(|fd| self.subscribers.get(fd)).take(NAMED).map(Subscriber::name).collect();
+            suspects.iter().filter_map(|fd| self.subscribers.by_fd(*fd)).take(NAMED).map(Subscriber::name).collect();
         let subscriber = match (suspects.len() - names.len(), &names[..]) {
             (_, []) => "an unknown one".to_owned(),
             (0, names) => names.join(", "),
@@ -451,9 +481,8 @@ impl Forwarder {
     }
 
     fn admit(&mut self) {
-        let Some(zap) = &self.zap else { return };
         loop {
-            match zap.answer() {
+            match self.zap.answer() {
                 Answer::NothingAsked => return,
                 Answer::Admitted => {}
                 Answer::Refused { address } => {
@@ -464,16 +493,22 @@ impl Forwarder {
         }
     }
 
+    fn count_refused(&self, kind: EventKind) {
+        count(&self.shared.counters.accept_failures, u64::from(matches!(kind, EventKind::AcceptFailed(_))));
+    }
+
     fn watch(&mut self) {
         while let Some(event) = monitor::next(&self.xpub_monitor) {
             if let EventKind::Disconnected(fd) = event.kind {
-                self.subscribers.remove(&fd);
+                self.subscribers.disconnected(fd, Instant::now());
             }
+            self.count_refused(event.kind);
             if let Some(reason) = monitor::listener_reason(event.kind, self.security) {
                 report(&mut self.reports, &self.notify, &self.xpub_endpoint, reason.to_owned());
             }
         }
         while let Some(event) = monitor::next(&self.xsub_monitor) {
+            self.count_refused(event.kind);
             if let Some(reason) = monitor::listener_reason(event.kind, self.security) {
                 report(&mut self.reports, &self.notify, &self.xsub_endpoint, reason.to_owned());
             }
@@ -509,14 +544,17 @@ fn listen(context: &Context, kind: Kind, endpoint: &str, options: &HubOptions) -
             socket.set_heartbeat(options.heartbeat_interval, options.heartbeat_timeout)?;
         }
         if kind == Kind::Xpub {
+            socket.set_max_part(MAX_INTEREST)?;
+            socket.set(Opt::Rcvhwm, INTERESTS_AHEAD)?;
             socket.set(Opt::XpubVerboser, 1)?;
             socket.set(Opt::XpubNodrop, options.xpub_nodrop.into())?;
         } else {
             // Subscriptions must never be dropped on their way to the nodes (`zeromq.md` 3.7).
             socket.set(Opt::Sndhwm, 0)?;
         }
-        if let Some(secret) = secret {
-            curve::server(&socket, secret)?;
+        match secret {
+            Some(secret) => curve::server(&socket, secret)?,
+            None => curve::number_clients(&socket)?,
         }
         socket.bind(endpoint)?;
         Ok(socket)
@@ -530,19 +568,4 @@ fn listen(context: &Context, kind: Kind, endpoint: &str, options: &HubOptions) -
 
 fn count(counter: &AtomicU64, by: u64) {
     counter.fetch_add(by, Ordering::Relaxed);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_subscriber_is_named_by_its_nodeid_topic() {
-        let mut subscriber = Subscriber { address: "192.0.2.1:4711".to_owned(), topics: BTreeSet::new() };
-        assert_eq!(subscriber.name(), "192.0.2.1:4711");
-        subscriber.topics.extend([b"zeek.cluster.worker".to_vec(), b"zeek.cluster.nodeid.zeromq_w_h.x_1_N2.".to_vec()]);
-        assert_eq!(subscriber.name(), "zeromq_w_h.x_1_N2");
-        assert!(subscriber.wants(b"zeek.cluster.worker-7"));
-        assert!(!subscriber.wants(b"zeek.cluster.work"));
-    }
 }

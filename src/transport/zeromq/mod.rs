@@ -13,6 +13,7 @@
 //! Failure: connections come back by themselves, also where libzmq gives up on them; what was refused, and why, arrives as
 //! [`LinkEvent::Refused`](super::LinkEvent::Refused), at most once a minute for one cause.
 
+mod alarm;
 mod budget;
 mod counters;
 mod curve;
@@ -24,7 +25,12 @@ mod queue;
 mod run;
 mod socket;
 mod sockets;
+mod subscribers;
 mod transport;
+
+/// Stack of our threads that use sockets: libzmq walks its tries of topics by recursion, some 80 octets for each octet of a
+/// topic.
+const STACK: usize = 16 << 20;
 
 #[cfg(test)]
 mod tests;

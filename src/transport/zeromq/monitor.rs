@@ -34,6 +34,8 @@ pub(super) struct Event {
 pub(super) enum EventKind {
     /// The TCP connection stands.
     Connected,
+    /// A listening socket could not take a connection, for that error number: the peer waits until it can.
+    AcceptFailed(u32),
     /// The ZMTP handshake is done: messages flow.
     Ready,
     /// The connection, with that descriptor, is gone.
@@ -56,6 +58,7 @@ pub(super) fn next(monitor: &Socket) -> Option<Event> {
     let value = u32::from_ne_bytes(head.get(2..6)?.try_into().ok()?);
     let kind = match number {
         0x0001 => EventKind::Connected,
+        0x0040 => EventKind::AcceptFailed(value),
         0x1000 => EventKind::Ready,
         0x0200 => EventKind::Disconnected(value.cast_signed()),
         0x0800 => EventKind::FailedSilently(value),
@@ -136,7 +139,7 @@ impl Dialled {
             EventKind::FailedAuth(status) => self.refused(format!(
                 "it refuses this node's CURVE client key (ZAP status {status}): it admits another client key"
             )),
-            EventKind::Other => Change::Nothing,
+            EventKind::AcceptFailed(_) | EventKind::Other => Change::Nothing,
         }
     }
 
@@ -195,6 +198,7 @@ const WRONG_SOCKET: &str =
 /// What an event of a listening socket means; none if it is not worth a report.
 pub(super) fn listener_reason(kind: EventKind, security: Security) -> Option<&'static str> {
     match (kind, security) {
+        (EventKind::AcceptFailed(errno), _) => Some(accept_failure(errno)),
         (EventKind::FailedProtocol(MECHANISM_MISMATCH), Security::Curve) => {
             Some("a peer without CURVE keys was turned away")
         }
@@ -211,6 +215,18 @@ pub(super) fn listener_reason(kind: EventKind, security: Security) -> Option<&'s
         _ => None,
     }
 }
+
+fn accept_failure(errno: u32) -> &'static str {
+    match errno.cast_signed() {
+        libc::EMFILE => NO_DESCRIPTORS,
+        libc::ENFILE => "connections cannot be accepted: the system has no file descriptor left (sysctl fs.file-max)",
+        libc::ENOMEM | libc::ENOBUFS => "connections cannot be accepted: the system has no memory for them",
+        _ => "a connection ended before it was accepted",
+    }
+}
+
+const NO_DESCRIPTORS: &str = "connections cannot be accepted: this node has no file descriptor left; raise the hard limit of \
+     its agent (`ulimit -Hn`, or LimitNOFILE= of its systemd unit)";
 
 /// Which refusals were reported when, so that a peer that fails nine times a second is reported once.
 #[derive(Debug, Default)]

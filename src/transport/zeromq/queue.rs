@@ -6,9 +6,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::event::{EventfdFlags, eventfd};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::options::Tuning;
-use crate::transport::{EventFrame, LogFrame, SendError};
+use crate::transport::{EventFrame, LogFrame, MAX_TOPIC, SendError};
 
 /// Events and log batches that wait for the transport thread. Source: `zeromq.md` 1.5 (two default high-water marks).
 const LIMIT: usize = 2000;
@@ -21,15 +22,29 @@ pub(super) enum Command {
     Subscribe(Vec<u8>),
     Unsubscribe(Vec<u8>),
     Publish(EventFrame),
+    /// Waits for room in the socket; the credit is given back when there was some.
+    PublishWhenRoom(EventFrame, OwnedSemaphorePermit),
     PushLog(LogFrame),
     Tune(Tuning),
 }
 
 impl Command {
+    /// Whether peers would refuse it.
+    pub(super) fn is_too_large(&self) -> bool {
+        match self {
+            Command::Subscribe(topic) | Command::Unsubscribe(topic) => topic.len() > MAX_TOPIC,
+            Command::Publish(event) | Command::PublishWhenRoom(event, _) => !event.fits(),
+            Command::PushLog(batch) => !batch.fits(),
+            Command::Tune(_) => false,
+        }
+    }
+
     fn limit(&self) -> usize {
         match self {
             Command::Publish(_) | Command::PushLog(_) => LIMIT,
-            Command::Subscribe(_) | Command::Unsubscribe(_) | Command::Tune(_) => HARD_LIMIT,
+            Command::PublishWhenRoom(..) | Command::Subscribe(_) | Command::Unsubscribe(_) | Command::Tune(_) => {
+                HARD_LIMIT
+            }
         }
     }
 }

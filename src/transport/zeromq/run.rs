@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
+use super::alarm::Alarm;
 use super::budget::Budget;
 use super::counters::Figures;
-use super::curve::Answer;
+use super::curve::{Answer, Zap};
 use super::hub::refused_client;
-use super::monitor::{self, Change, Dialled, Event, Reports, Retry, Security};
+use super::monitor::{self, Change, Dialled, Event, EventKind, Reports, Retry, Security};
 use super::options::{Options, Tuning};
 use super::queue::{Command, Queue};
 use super::socket::{Copies, Errno, Kind, Pollable, Socket, poll};
@@ -24,6 +25,9 @@ pub(super) const RESERVE: usize = 4096;
 
 /// How soon a full inbox is tried again; the inbox cannot wake this thread.
 const INBOX_RETRY: Duration = Duration::from_millis(5);
+
+/// Pause before a full XPUB is tried again: room in it cannot be polled for beside input.
+const ROOM_RETRY: Duration = Duration::from_millis(1);
 
 /// First and longest pause before an endpoint is dialled again that libzmq has given up on.
 const REDIAL: Duration = Duration::from_secs(1);
@@ -60,6 +64,8 @@ pub(super) struct Runner {
     budget: Budget,
     /// What the inbox had no room for; while there is something, nothing else that must not be lost is read.
     held: VecDeque<Inbound>,
+    /// Events that wait for room in XPUB, in order.
+    outgoing: VecDeque<(EventFrame, OwnedSemaphorePermit)>,
     subscribed: BTreeSet<Vec<u8>>,
     dialled: BTreeMap<(&'static str, String), Dialled>,
     redials: BTreeMap<(&'static str, String), Redial>,
@@ -84,6 +90,7 @@ impl Runner {
             inbox,
             figures,
             held: VecDeque::new(),
+            outgoing: VecDeque::new(),
             subscribed: BTreeSet::new(),
             dialled: BTreeMap::new(),
             redials: BTreeMap::new(),
@@ -107,8 +114,9 @@ impl Runner {
     }
 
     /// Until the queue is closed and everything in it was handed to the sockets.
-    pub(super) fn run(mut self) {
+    pub(super) fn run(mut self, alarm: Alarm) {
         let mut commands = VecDeque::new();
+        let mut closed_at: Option<Instant> = None;
         loop {
             let found = match self.wait() {
                 Ok(found) => found,
@@ -121,12 +129,13 @@ impl Runner {
                 self.queue.clear();
             }
             self.flush_held();
+            self.flush_outgoing();
             for _ in 0..ROUNDS {
                 let closed = self.queue.take(&mut commands);
                 let sent = commands.len();
                 commands.drain(..).for_each(|command| self.perform(command));
-                if closed {
-                    return;
+                if closed && self.is_drained(*closed_at.get_or_insert_with(Instant::now)) {
+                    return alarm.disarm();
                 }
                 if sent + self.read() == 0 {
                     break;
@@ -138,6 +147,15 @@ impl Runner {
             }
             self.redial();
         }
+    }
+
+    /// Whether nothing waits for room in XPUB any more, or it has waited for as long as closing may take.
+    fn is_drained(&self, closed_at: Instant) -> bool {
+        let late = closed_at.elapsed() >= self.options.linger;
+        if late {
+            self.figures.xpub_drops.add(self.outgoing.len() as u64);
+        }
+        late || self.outgoing.is_empty()
     }
 
     fn wait(&self) -> Result<Found, Errno> {
@@ -171,6 +189,9 @@ impl Runner {
         if !self.held.is_empty() {
             timeout = Some(INBOX_RETRY);
         }
+        if !self.outgoing.is_empty() {
+            timeout = Some(ROOM_RETRY);
+        }
         let ready = poll(&items, timeout)?;
         Ok(Found { woken: ready.any(0..1), news: ready.any(monitors) })
     }
@@ -188,15 +209,16 @@ impl Runner {
                     self.send_interest(Interest::Unsubscribe(&topic));
                 }
             }
+            // There is no room for an event where others wait for some.
+            Command::Publish(_) if !self.outgoing.is_empty() => self.figures.xpub_drops.add(1),
             Command::Publish(event) => match self.sockets.xpub.socket.send(event.into_parts()) {
                 Ok(()) => self.figures.events_sent.add(1),
-                Err(errno) => {
-                    self.figures.xpub_drops.add(1);
-                    if !errno.is_again() {
-                        tracing::error!(error = %errno, "an event could not be published");
-                    }
-                }
+                Err(errno) => self.drop_event(errno),
             },
+            Command::PublishWhenRoom(event, credit) => {
+                self.outgoing.push_back((event, credit));
+                self.flush_outgoing();
+            }
             Command::PushLog(batch) => match self.sockets.push.socket.send(batch.into_parts()) {
                 Ok(()) => self.figures.logs_sent.add(1),
                 Err(errno) => {
@@ -207,6 +229,24 @@ impl Runner {
                 }
             },
             Command::Tune(tuning) => self.tune(tuning),
+        }
+    }
+
+    fn drop_event(&self, errno: Errno) {
+        self.figures.xpub_drops.add(1);
+        if !errno.is_again() {
+            tracing::error!(error = %errno, "an event could not be published");
+        }
+    }
+
+    fn flush_outgoing(&mut self) {
+        while let Some((event, _)) = self.outgoing.front() {
+            match self.sockets.xpub.socket.send(event.clone().into_parts()) {
+                Ok(()) => self.figures.events_sent.add(1),
+                Err(errno) if errno.is_again() => return,
+                Err(errno) => self.drop_event(errno),
+            }
+            self.outgoing.pop_front();
         }
     }
 
@@ -343,7 +383,7 @@ impl Runner {
 
     fn admit(&mut self) {
         while self.held.is_empty() {
-            match self.sockets.zap.as_ref().map_or(Answer::NothingAsked, |zap| zap.answer()) {
+            match self.sockets.zap.as_mut().map_or(Answer::NothingAsked, Zap::answer) {
                 Answer::NothingAsked => return,
                 Answer::Admitted => {}
                 Answer::Refused { address } => {
@@ -369,6 +409,9 @@ impl Runner {
 
     fn watch_pull(&mut self) {
         while let Some(event) = self.sockets.pull.as_ref().and_then(|pull| monitor::next(&pull.monitor)) {
+            if matches!(event.kind, EventKind::AcceptFailed(_)) {
+                self.figures.accept_failures.add(1);
+            }
             if let Some(reason) = monitor::listener_reason(event.kind, self.security()) {
                 self.refuse(event.address, reason.to_owned());
             }

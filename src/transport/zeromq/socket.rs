@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 
 use super::ffi;
+use crate::transport::MAX_PART;
 
 /// Parts up to this size are copied. libzmq receives small messages into shared buffers of 8192 octets, which a
 /// part that is only borrowed would keep alive as a whole. Source: `in_batch_size` in libzmq 4.3.5 `src/config.hpp`.
@@ -24,6 +25,12 @@ const COPY_TOGETHER: usize = 1024;
 
 /// Parts up to this size are copied when sent: cheaper than a reference that has to be counted and freed.
 const COPY_SENT_BELOW: usize = 1024;
+
+/// Time that a peer has for its handshake.
+const HANDSHAKE_MS: i32 = 5000;
+
+/// Octets that CURVE and ZMTP commands add to a part.
+const OVERHEAD: usize = 1024;
 
 /// An error number of libzmq with its words.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -152,7 +159,12 @@ impl Context {
         if socket.is_null() {
             return Err(Errno::last());
         }
-        Ok(Socket { socket, kind, _context: self.clone() })
+        let socket = Socket { socket, kind, _context: self.clone() };
+        if !matches!(kind, Kind::Pair | Kind::Rep) {
+            socket.set(Opt::HandshakeIvl, HANDSHAKE_MS)?;
+            socket.set_max_part(MAX_PART + OVERHEAD)?;
+        }
+        Ok(socket)
     }
 }
 
@@ -193,6 +205,7 @@ pub(super) enum Opt {
     Sndhwm,
     Rcvhwm,
     Immediate,
+    HandshakeIvl,
     XpubVerbose,
     XpubVerboser,
     XpubNodrop,
@@ -210,6 +223,7 @@ impl Opt {
             Opt::Sndhwm => ffi::SNDHWM,
             Opt::Rcvhwm => ffi::RCVHWM,
             Opt::Immediate => ffi::IMMEDIATE,
+            Opt::HandshakeIvl => ffi::HANDSHAKE_IVL,
             Opt::XpubVerbose => ffi::XPUB_VERBOSE,
             Opt::XpubVerboser => ffi::XPUB_VERBOSER,
             Opt::XpubNodrop => ffi::XPUB_NODROP,
@@ -231,6 +245,20 @@ impl Socket {
         let value = ptr::from_ref(&value).cast();
         // SAFETY: `value` points to a C int for the length of the call.
         check(unsafe { ffi::zmq_setsockopt(self.socket, option, value, size_of::<c_int>()) })
+    }
+
+    /// The largest part that a peer may send; libzmq ends the connection of one that announces more.
+    pub(super) fn set_max_part(&self, octets: usize) -> Result<(), Errno> {
+        let octets = i64::try_from(octets).map_err(|_| Errno(libc::EINVAL))?;
+        let value = ptr::from_ref(&octets).cast();
+        // SAFETY: `value` points to the 64-bit integer that this option takes, for the length of the call.
+        check(unsafe { ffi::zmq_setsockopt(self.socket, ffi::MAXMSGSIZE, value, size_of::<i64>()) })
+    }
+
+    /// Has libzmq ask the ZAP handler about each client, also without CURVE.
+    pub(super) fn set_zap_domain(&self, domain: &str) -> Result<(), Errno> {
+        // SAFETY: `domain` has the octets that are named.
+        check(unsafe { ffi::zmq_setsockopt(self.socket, ffi::ZAP_DOMAIN, domain.as_ptr().cast(), domain.len()) })
     }
 
     /// Sets a CURVE key, in Z85.
@@ -385,6 +413,15 @@ pub(super) struct Received {
     pub(super) count: usize,
 }
 
+/// The connection that a message came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Source {
+    /// Its number, which the ZAP handler gave it; never used again.
+    pub(super) connection: u64,
+    /// Its descriptor, which the system uses again when the connection is closed.
+    pub(super) fd: RawFd,
+}
+
 /// Whether further parts follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum More {
@@ -435,17 +472,24 @@ impl Message {
         if unsafe { ffi::zmq_msg_more(&self.0) } == 1 { More::Yes } else { More::No }
     }
 
-    /// The descriptor of the connection that a received message came from.
-    pub(super) fn source(&self) -> Option<RawFd> {
+    /// The connection that a received message came from; none for one that libzmq made up itself.
+    pub(super) fn source(&self) -> Option<Source> {
+        Some(Source {
+            connection: self.property(ffi::PROPERTY_USER)?.parse().ok()?,
+            fd: self.property(ffi::PROPERTY_FD)?.parse().ok()?,
+        })
+    }
+
+    fn property(&self, name: &CStr) -> Option<&str> {
         // SAFETY: the message is initialised; the answer is null or a C string that lives as long as it.
         let text = unsafe {
-            let text = ffi::zmq_msg_gets(&self.0, ffi::PROPERTY_FD.as_ptr());
+            let text = ffi::zmq_msg_gets(&self.0, name.as_ptr());
             if text.is_null() {
                 return None;
             }
             CStr::from_ptr(text)
         };
-        text.to_str().ok()?.parse().ok()
+        text.to_str().ok()
     }
 
     pub(super) fn copied(octets: &[u8]) -> Message {
@@ -540,6 +584,17 @@ pub(super) fn peer_address(fd: RawFd) -> Option<String> {
     let fd = unsafe { BorrowedFd::borrow_raw(fd) };
     let address = rustix::net::getpeername(fd).ok()??;
     std::net::SocketAddr::try_from(address).ok().map(|address| address.to_string())
+}
+
+/// Ends the connection of that descriptor if it still is the one to that address; libzmq notices and cleans up.
+pub(super) fn hang_up(fd: RawFd, address: &str) {
+    if peer_address(fd).as_deref() != Some(address) {
+        return;
+    }
+    // SAFETY: borrowed for one call that fails cleanly should libzmq have closed it meanwhile.
+    let fd = unsafe { BorrowedFd::borrow_raw(fd) };
+    // It may have ended by itself.
+    let _ended = rustix::net::shutdown(fd, rustix::net::Shutdown::Both);
 }
 
 /// The 32 octets of a Z85 key; none unless it is one.

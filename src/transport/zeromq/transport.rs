@@ -3,8 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
+use super::STACK;
+use super::alarm::{Alarm, Deaths};
 use super::counters::Figures;
 use super::hub::{Hub, HubCounters};
 use super::options::{Options, StartError, Tuning};
@@ -21,6 +23,7 @@ pub struct ZeromqTransport {
     queue: Arc<Queue>,
     figures: Arc<Figures>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    deaths: Deaths,
     hub: Option<Hub>,
     log_endpoint: Option<String>,
 }
@@ -45,11 +48,13 @@ pub fn start(options: Options) -> Result<(ZeromqTransport, Inbox), StartError> {
     let sockets = NodeSockets::open(&options)?;
     let log_endpoint = sockets.log_endpoint.clone();
     let runner = Runner::new(sockets, options, Arc::clone(&queue), sender, Arc::clone(&figures));
+    let (alarm, deaths) = Alarm::new("zmq-io");
     let thread = std::thread::Builder::new()
         .name("zmq-io".to_owned())
-        .spawn(move || runner.run())
+        .stack_size(STACK)
+        .spawn(move || runner.run(alarm))
         .map_err(|error| StartError::System { what: "starting the transport thread", cause: error.to_string() })?;
-    Ok((ZeromqTransport { queue, figures, thread: Mutex::new(Some(thread)), hub, log_endpoint }, inbox))
+    Ok((ZeromqTransport { queue, figures, thread: Mutex::new(Some(thread)), deaths, hub, log_endpoint }, inbox))
 }
 
 impl ZeromqTransport {
@@ -68,12 +73,40 @@ impl ZeromqTransport {
         self.hub.as_ref().map(Hub::counters)
     }
 
+    /// Waits until one of its threads dies, and names it; for ever while they work and when they end in order. Cancel-safe.
+    pub async fn died(&self) -> &'static str {
+        let hub = async {
+            match &self.hub {
+                Some(hub) => hub.died().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            thread = self.deaths.heard() => thread,
+            thread = hub => thread,
+        }
+    }
+
     /// Takes over what can change while the sockets are open; a transport that closes has no use for it.
     pub fn tune(&self, tuning: Tuning) {
         let _closing = self.queue(Command::Tune(tuning));
     }
 
+    /// Publishes an event that must not be lost while this transport is open: it waits for room in the socket, however long
+    /// that takes, and `credit` is dropped when it has got it. The number of credits bounds how many
+    /// wait; at most a hundred thousand do.
+    ///
+    /// # Errors
+    /// As [`Transport::publish`].
+    pub fn publish_when_room(&self, frame: EventFrame, credit: OwnedSemaphorePermit) -> Result<(), SendError> {
+        self.queue(Command::PublishWhenRoom(frame, credit))
+    }
+
     fn queue(&self, command: Command) -> Result<(), SendError> {
+        if command.is_too_large() {
+            self.figures.too_large.add(1);
+            return Err(SendError::TooLarge);
+        }
         let queued = self.queue.push(command);
         if queued == Err(SendError::Full) {
             self.figures.queue_drops.add(1);

@@ -6,6 +6,7 @@ mod hub;
 mod logs;
 mod peer;
 mod relay;
+mod strangers;
 
 use std::time::{Duration, Instant};
 
