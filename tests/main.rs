@@ -3,6 +3,7 @@
 
 mod support;
 
+mod attacks;
 mod doctor;
 mod examples;
 mod exec;

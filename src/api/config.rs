@@ -79,6 +79,12 @@ pub struct WebSocketConfig {
     /// `ping_interval` in milliseconds; none: `Cluster::default_websocket_ping_interval`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ping_interval_ms: Option<u64>,
+    /// `max_backlog_mib` of the layout; none: 64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_backlog_mib: Option<u32>,
+    /// `origins` of the layout.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub origins: Vec<String>,
     /// `tls_options`; none: plain text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls_options: Option<WebSocketTlsConfig>,

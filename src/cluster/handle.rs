@@ -1,15 +1,16 @@
 //! The mailbox of a running core: what other rooms and library users ask of it, and what they hear.
 //!
 //! Whoever drives a [`Core`] (the room `node`) owns the [`Mailbox`]; everybody else holds a [`Handle`], which is cheap to
-//! clone. Nothing here opens, waits for a time or spawns. **Bounds**: requests wait for room in the mailbox; what a
-//! [`Listening`] does not take is dropped and counted, so that a slow listener never holds up the core or another one.
+//! clone. Nothing here opens, waits for a time or spawns. **Bounds**: requests wait for room in the mailbox; events that are
+//! published wait for [`CREDIT`] octets of room, which they give back when the sockets have taken them; what a [`Listening`]
+//! does not take is dropped and counted, so that a slow listener never holds up the core or another one.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::event::{ClusterEvent, Command};
 use super::hrw::Key;
@@ -19,6 +20,12 @@ use crate::data::Event;
 
 /// Requests that wait for the core; whoever asks waits for room.
 const MAILBOX: usize = 256;
+
+/// Octets of events that may be on their way from their publishers to the sockets, in all.
+const CREDIT: usize = 16 << 20;
+
+/// The unit of that room, in octets; no event takes less.
+const CREDIT_UNIT: usize = 1024;
 
 /// Tells listeners apart, in all cores of this process.
 static NEXT_LISTENER: AtomicU64 = AtomicU64::new(0);
@@ -30,8 +37,10 @@ pub struct Ended;
 
 /// What is asked of a core.
 pub enum Request {
-    /// Performed in order; nobody hears of it.
+    /// Performed in order, without an answer. An event that finds no room in the sockets is dropped.
     Command(Command),
+    /// As [`Request::Command`]; an event waits for room in the sockets, and its publisher for the credit.
+    Lasting(Command, Credit),
     /// Somebody listens from now on.
     Listen(Listener),
     /// A listener wants one topic more.
@@ -53,6 +62,8 @@ pub enum Request {
         event: Event,
         /// Told whether it was handed over.
         done: oneshot::Sender<bool>,
+        /// Given back when the sockets have taken it.
+        credit: Credit,
     },
     /// Told to all who listen for it; nothing of the core's.
     Raise(ClusterEvent),
@@ -61,6 +72,9 @@ pub enum Request {
     /// A listener may have gone.
     Sweep,
 }
+
+/// Room for an event on its way to the sockets; given back when dropped.
+pub type Credit = OwnedSemaphorePermit;
 
 /// Which member of a pool an event is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,6 +130,8 @@ pub struct Wish {
     pub membership: bool,
     /// How many things may wait for it; at least one.
     pub capacity: usize,
+    /// Most octets of events that wait for it, roughly; a single event always fits. 0: only the capacity counts.
+    pub octets: usize,
 }
 
 /// A listener as the core knows it.
@@ -124,8 +140,8 @@ pub struct Listener {
     pub(super) wish: Wish,
     /// Whether it hears what comes on the topics that the framework subscribed to for this node.
     as_node: bool,
-    queue: mpsc::Sender<Heard>,
-    missed: Arc<AtomicU64>,
+    queue: mpsc::Sender<(Heard, usize)>,
+    backlog: Arc<Backlog>,
     /// Answered when every topic of the wish is in effect at the hub.
     pub(super) confirm: Option<oneshot::Sender<()>>,
 }
@@ -133,8 +149,15 @@ pub struct Listener {
 impl Listener {
     /// Hands it something, or counts that it missed it.
     pub(crate) fn tell(&self, heard: Heard) {
-        if let Err(mpsc::error::TrySendError::Full(_)) = self.queue.try_send(heard) {
-            self.missed.fetch_add(1, Ordering::Relaxed);
+        let weight = match &heard {
+            Heard::Event(event) if self.wish.octets > 0 => event.weight(),
+            _ => 0,
+        };
+        let waiting = self.backlog.octets.fetch_add(weight, Ordering::Relaxed);
+        let fits = waiting == 0 || waiting + weight <= self.wish.octets || weight == 0;
+        if !fits || matches!(self.queue.try_send((heard, weight)), Err(mpsc::error::TrySendError::Full(_))) {
+            self.backlog.octets.fetch_sub(weight, Ordering::Relaxed);
+            self.backlog.missed.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -150,12 +173,26 @@ impl Listener {
     }
 }
 
+/// Octets that wait for a listener, and events that did not fit.
+#[derive(Debug, Default)]
+struct Backlog {
+    octets: AtomicUsize,
+    missed: AtomicU64,
+}
+
+impl RemoteEvent {
+    /// Roughly the octets that it takes while it waits.
+    fn weight(&self) -> usize {
+        self.topic.len() + self.sender.len() + self.event.weight()
+    }
+}
+
 /// What somebody hears; its subscriptions end when this is dropped.
 #[derive(Debug)]
 pub struct Listening {
     id: ListenerId,
-    queue: mpsc::Receiver<Heard>,
-    missed: Arc<AtomicU64>,
+    queue: mpsc::Receiver<(Heard, usize)>,
+    backlog: Arc<Backlog>,
     requests: mpsc::Sender<Request>,
     confirmed: Option<oneshot::Receiver<()>>,
 }
@@ -163,12 +200,18 @@ pub struct Listening {
 impl Listening {
     /// The next thing; none when the core has ended. Cancel-safe.
     pub async fn next(&mut self) -> Option<Heard> {
-        self.queue.recv().await
+        let heard = self.queue.recv().await?;
+        Some(self.taken(heard))
     }
 
     /// The next thing, for streams; as [`Listening::next`].
     pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Heard>> {
-        self.queue.poll_recv(context)
+        self.queue.poll_recv(context).map(|heard| heard.map(|heard| self.taken(heard)))
+    }
+
+    fn taken(&self, (heard, weight): (Heard, usize)) -> Heard {
+        self.backlog.octets.fetch_sub(weight, Ordering::Relaxed);
+        heard
     }
 
     /// Changes what is heard here, while somebody else takes it.
@@ -178,12 +221,13 @@ impl Listening {
 
     /// What is there already; none when there is nothing now.
     pub fn try_next(&mut self) -> Option<Heard> {
-        self.queue.try_recv().ok()
+        let heard = self.queue.try_recv().ok()?;
+        Some(self.taken(heard))
     }
 
     /// How many things were dropped because nobody took them in time; only rises.
     pub fn missed(&self) -> u64 {
-        self.missed.load(Ordering::Relaxed)
+        self.backlog.missed.load(Ordering::Relaxed)
     }
 
     /// Waits until every topic is in effect at the hub. Nodes that are there already hear of it a moment later, and send
@@ -242,6 +286,7 @@ impl Tuner {
 #[derive(Clone, Debug)]
 pub struct Handle {
     requests: mpsc::Sender<Request>,
+    credit: Arc<Semaphore>,
     name: Arc<str>,
     id: Bytes,
 }
@@ -251,7 +296,8 @@ impl Handle {
     pub fn new(core: &Core) -> (Handle, Mailbox) {
         let (requests, mailbox) = mpsc::channel(MAILBOX);
         let id = Bytes::copy_from_slice(core.node_id().as_bytes());
-        (Handle { requests, name: core.node().into(), id }, mailbox)
+        let credit = Arc::new(Semaphore::new(CREDIT / CREDIT_UNIT));
+        (Handle { requests, credit, name: core.node().into(), id }, mailbox)
     }
 
     /// `Cluster::node`.
@@ -272,20 +318,39 @@ impl Handle {
         self.send(Request::Command(command)).await
     }
 
-    /// `Cluster::publish` of an event on a topic. Done means handed over, never delivered.
+    /// `Cluster::publish` of an event on a topic. Done means handed over, never delivered. Waits while the sockets take
+    /// nothing: a burst is slowed down and not cut, and without a hub some megabytes may wait.
     ///
     /// # Errors
     /// [`Ended`].
     pub async fn publish(&self, topic: impl Into<Vec<u8>>, event: Event) -> Result<(), Ended> {
+        let credit = self.credit(&event).await?;
+        self.send(Request::Lasting(Command::Publish { topic: topic.into(), event }, credit)).await
+    }
+
+    /// As [`Handle::publish`], for protocols that ask again for what they miss: an event that finds no room in the sockets is
+    /// dropped and counted.
+    ///
+    /// # Errors
+    /// [`Ended`].
+    pub async fn publish_or_drop(&self, topic: impl Into<Vec<u8>>, event: Event) -> Result<(), Ended> {
         self.command(Command::Publish { topic: topic.into(), event }).await
     }
 
-    /// Publishes under the id of another endpoint of this process, which then does not get it back.
+    /// As [`Handle::publish`], under the id of another endpoint of this process, which then does not get it back.
     ///
     /// # Errors
     /// [`Ended`].
     pub async fn publish_as(&self, sender: Bytes, topic: impl Into<Vec<u8>>, event: Event) -> Result<(), Ended> {
-        self.command(Command::PublishAs { sender, topic: topic.into(), event }).await
+        let credit = self.credit(&event).await?;
+        self.send(Request::Lasting(Command::PublishAs { sender, topic: topic.into(), event }, credit)).await
+    }
+
+    /// Waits for room; an event that is larger than all of it takes all.
+    async fn credit(&self, event: &Event) -> Result<Credit, Ended> {
+        let units = (event.weight() / CREDIT_UNIT + 1).min(CREDIT / CREDIT_UNIT);
+        let units = u32::try_from(units).unwrap_or(u32::MAX);
+        Arc::clone(&self.credit).acquire_many_owned(units).await.map_err(|_| Ended)
     }
 
     /// `Cluster::publish_rr` and `Cluster::publish_hrw`: publishes to one member of a pool. False when nobody of it is up.
@@ -294,7 +359,8 @@ impl Handle {
     /// [`Ended`].
     pub async fn publish_to(&self, pool: PoolId, choice: Choice, event: Event) -> Result<bool, Ended> {
         let (done, answer) = oneshot::channel();
-        self.send(Request::PublishTo { pool, choice, event, done }).await?;
+        let credit = self.credit(&event).await?;
+        self.send(Request::PublishTo { pool, choice, event, done, credit }).await?;
         answer.await.map_err(|_| Ended)
     }
 
@@ -333,11 +399,11 @@ impl Handle {
     async fn start_listening(&self, wish: Wish, as_node: bool) -> Result<Listening, Ended> {
         let (queue, heard) = mpsc::channel(wish.capacity.max(1));
         let (confirm, confirmed) = oneshot::channel();
-        let missed = Arc::new(AtomicU64::new(0));
+        let backlog = Arc::new(Backlog::default());
         let id = ListenerId(NEXT_LISTENER.fetch_add(1, Ordering::Relaxed));
-        let listener = Listener { id, wish, as_node, queue, missed: Arc::clone(&missed), confirm: Some(confirm) };
+        let listener = Listener { id, wish, as_node, queue, backlog: Arc::clone(&backlog), confirm: Some(confirm) };
         self.send(Request::Listen(listener)).await?;
-        Ok(Listening { id, queue: heard, missed, requests: self.requests.clone(), confirmed: Some(confirmed) })
+        Ok(Listening { id, queue: heard, backlog, requests: self.requests.clone(), confirmed: Some(confirmed) })
     }
 
     /// Looks at the core's state between two of its inputs; `look` must be quick.

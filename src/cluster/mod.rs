@@ -23,16 +23,18 @@ mod watcher;
 #[cfg(test)]
 mod tests;
 
+pub use crate::transport::MAX_TOPIC;
 pub use event::{ClusterEvent, Command, Effect, Input, Now, Report, Severity};
 pub use handle::{
-    Choice, Ended, Handle, Heard, Listener, ListenerId, Listening, Mailbox, RemoteEvent, Request, Tuner, Tuning, Wish,
+    Choice, Credit, Ended, Handle, Heard, Listener, ListenerId, Listening, Mailbox, RemoteEvent, Request, Tuner,
+    Tuning, Wish,
 };
 pub use hooks::{Hooks, LogRecord, Verdict};
 pub use identity::{Randomness, node_id};
 pub use listeners::{Changes, Listeners};
 pub use members::{Limits, PeerState};
 pub use options::{EventSerializer, Options};
-pub use step::{Core, CoreCounters, Settings};
+pub use step::{Audience, Core, CoreCounters, Settings};
 pub use topics::Topics;
 pub use traffic::{Flow, Kept, Sizes, Traffic};
 pub use types::{EndpointInfo, NO_PORT, NamedNode, NetworkInfo, Node};

@@ -111,6 +111,17 @@ pub struct Core {
     stopping: bool,
     counters: CoreCounters,
     traffic: Traffic,
+    audience: Audience,
+}
+
+/// The recipients of other members' events in this process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Audience {
+    /// Listeners beside the core: every event is decoded and raised.
+    #[default]
+    Listeners,
+    /// The core alone: of events that are no hellos only the name is read and the size counted.
+    Core,
 }
 
 impl Core {
@@ -135,7 +146,13 @@ impl Core {
             refusal: None,
             stopping: false,
             counters: CoreCounters::default(),
+            audience: Audience::default(),
         }
+    }
+
+    /// Changes the recipients of events from now on.
+    pub fn set_audience(&mut self, audience: Audience) {
+        self.audience = audience;
     }
 
     /// Takes what happened and says what is to be done, in order.
@@ -379,6 +396,9 @@ impl Core {
             return;
         }
         self.members.heard(&frame.sender, now);
+        if self.pass_over(&frame) {
+            return;
+        }
         let event = match self.decode(&frame) {
             Ok(event) => event,
             Err(text) => {
@@ -393,6 +413,23 @@ impl Core {
         } else {
             let (topic, sender) = (frame.topic.to_vec(), frame.sender.to_vec());
             effects.push(Effect::Raise(ClusterEvent::Remote { topic, sender, event }));
+        }
+    }
+
+    /// Counts an event that is no hello and has no listeners, without decoding its arguments; false for every other one.
+    fn pass_over(&mut self, frame: &EventFrame) -> bool {
+        let skimmed = self.audience == Audience::Core
+            && self.options.event_serializer == EventSerializer::BrokerBinV1
+            && frame.format == broker_bin::NAME.as_bytes();
+        if !skimmed {
+            return false;
+        }
+        match broker_bin::event_name(&frame.payload) {
+            Ok(name) if name != ZEROMQ_HELLO.as_bytes() && name != CLUSTER_HELLO.as_bytes() => {
+                self.traffic.received(&self.options.topics, &frame.topic, name, frame.payload.len());
+                true
+            }
+            Ok(_) | Err(_) => false,
         }
     }
 
@@ -416,7 +453,8 @@ impl Core {
         let want = self.options.event_serializer.wire_name();
         if frame.format != want.as_bytes() {
             let got = quoted(&frame.format);
-            return Err(format!("ProcessEventMessage: Wrong format: {got} vs {want}"));
+            let from = quoted(&frame.sender);
+            return Err(format!("ProcessEventMessage: Wrong format: {got} vs {want} (from {from})"));
         }
         let decoded = match self.options.event_serializer {
             EventSerializer::BrokerBinV1 => broker_bin::decode_event(&frame.payload),
@@ -580,7 +618,8 @@ fn report(severity: Severity, text: String) -> Effect {
 }
 
 fn unreadable(frame: &EventFrame) -> String {
-    format!("Failed to unserialize message: {}: {}", quoted(&frame.topic), quoted(&frame.payload))
+    let [topic, payload, sender] = [&frame.topic, &frame.payload, &frame.sender].map(|octets| quoted(octets));
+    format!("Failed to unserialize message: {topic}: {payload} (from {sender})")
 }
 
 /// The beginning of foreign octets, escaped.

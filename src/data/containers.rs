@@ -5,6 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Data, NodeType};
 
 impl Data {
+    /// Roughly the octets that a value takes, encoded or in memory.
+    pub(crate) fn weight(&self) -> usize {
+        match self {
+            Data::String(octets) | Data::Enum(octets) => 8 + octets.len(),
+            Data::Set(elements) => 8 + elements.iter().map(Data::weight).sum::<usize>(),
+            Data::Table(pairs) => 8 + pairs.iter().map(|(key, value)| key.weight() + value.weight()).sum::<usize>(),
+            Data::Vector(elements) => 8 + elements.iter().map(Data::weight).sum::<usize>(),
+            _ => 16,
+        }
+    }
+
     /// A vector, or a record by its fields in order.
     pub fn vector<T: Into<Data>>(elements: impl IntoIterator<Item = T>) -> Data {
         Data::Vector(elements.into_iter().map(Into::into).collect())

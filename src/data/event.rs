@@ -26,6 +26,12 @@ pub struct Event {
 }
 
 impl Event {
+    /// Roughly the octets that it takes, encoded or in memory.
+    pub(crate) fn weight(&self) -> usize {
+        let metadata = self.metadata.iter().map(|(_, value)| 16 + value.weight());
+        self.name.len() + self.args.iter().map(Data::weight).sum::<usize>() + metadata.sum::<usize>()
+    }
+
     /// An event without metadata.
     pub fn new(name: &str, args: Vec<Data>) -> Event {
         Event { name: name.as_bytes().to_vec(), args, metadata: Vec::new() }

@@ -194,6 +194,11 @@ pub struct WebSocket {
     pub max_event_queue_size: Option<u32>,
     /// `ping_interval`; none: what `Cluster::default_websocket_ping_interval` says.
     pub ping_interval: Option<Duration>,
+    /// `max_backlog_mib`: mebibytes of events that may wait for one client; none: 64. Not in the reference.
+    pub max_backlog_mib: Option<u32>,
+    /// `origins`: web pages of other sites that may connect, such as `https://console.example`; `*` for any. Not in the
+    /// reference.
+    pub origins: Vec<String>,
     /// `tls_options`; none: plain text.
     pub tls_options: Option<WebSocketTlsConfig>,
 }

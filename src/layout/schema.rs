@@ -272,6 +272,18 @@ const WEBSOCKET: Kind = Kind::Keys(&[
         "5s",
         "Clients that do not answer a ping within it are dropped; below one second nobody is pinged.",
     ),
+    key(
+        "max_backlog_mib",
+        &Kind::Int { min: 1, max: 4096 },
+        "64",
+        "Mebibytes of events that may wait for one client; a client that falls further behind is closed.",
+    ),
+    key(
+        "origins",
+        &Kind::OneOrMany(&Kind::Text),
+        "",
+        "Web sites whose pages may connect from a browser, such as `https://console.example`; `*` for all of them.",
+    ),
     key("tls_options", &WEBSOCKET_TLS, "plain text", "TLS; paths are those of the node's host."),
 ]);
 

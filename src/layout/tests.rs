@@ -371,6 +371,8 @@ fn a_websocket_server_has_all_options_of_the_reference() {
       listen_port: 443
       max_event_queue_size: 64
       ping_interval: 1.5s
+      max_backlog_mib: 16
+      origins: [https://console.example]
       tls_options:
         cert_file: /etc/ssl/ws.pem
         key_file: /etc/ssl/ws.key
@@ -383,6 +385,10 @@ fn a_websocket_server_has_all_options_of_the_reference() {
     assert_eq!((websocket.listen_addr.to_string().as_str(), websocket.listen_port), ("::", 443));
     assert_eq!(websocket.max_event_queue_size, Some(64));
     assert_eq!(websocket.ping_interval, Some(std::time::Duration::from_millis(1500)));
+    assert_eq!(
+        (websocket.max_backlog_mib, &websocket.origins[..]),
+        (Some(16), &["https://console.example".to_owned()][..])
+    );
     let tls = websocket.tls_options.expect("TLS");
     assert_eq!(tls.cert_file.as_deref(), Some("/etc/ssl/ws.pem"));
     assert!(tls.enable_peer_verification && tls.ca_file == "/etc/ssl/clients.pem" && tls.ciphers == "HIGH");

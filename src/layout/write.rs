@@ -168,6 +168,10 @@ fn websocket_value(websocket: &WebSocket) -> Value {
     if let Some(interval) = websocket.ping_interval {
         put(&mut map, "ping_interval", text(interval));
     }
+    if let Some(size) = websocket.max_backlog_mib {
+        put(&mut map, "max_backlog_mib", size);
+    }
+    put_some(&mut map, "origins", list(&websocket.origins));
     if let Some(tls) = &websocket.tls_options {
         put(&mut map, "tls_options", tls_value(tls));
     }

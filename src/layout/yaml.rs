@@ -169,6 +169,8 @@ fn websocket(tree: &Rc<Tree>) -> WebSocket {
             schema::int(s).and_then(|size| u32::try_from(size).ok())
         }),
         ping_interval: plain(tree, "ping_interval", duration::parse),
+        max_backlog_mib: plain(tree, "max_backlog_mib", |s| schema::int(s).and_then(|size| u32::try_from(size).ok())),
+        origins: texts(tree, "origins").unwrap_or_default(),
         tls_options: tree.get("tls_options").map(tls_options),
     }
 }

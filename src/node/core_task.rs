@@ -16,7 +16,8 @@ use crate::api::config::NodeEntry;
 use crate::api::node::{NodeView, ProgramView};
 use crate::cluster::pools::Pools;
 use crate::cluster::{
-    self, Changes, Choice, ClusterEvent, Command, Core, Effect, Handle, Input, Listeners, Mailbox, Now, RemoteEvent,
+    self, Audience, Changes, Choice, ClusterEvent, Command, Core, Credit, Effect, Handle, Input, Listeners, Mailbox,
+    Now, RemoteEvent,
 };
 use crate::transport::zeromq::{self, ZeromqTransport};
 use crate::transport::{Inbound, Inbox, SendError, Transport};
@@ -64,6 +65,8 @@ pub(super) struct CoreTask {
     began: Instant,
     /// Subscriptions that found the queue full, in order; nothing may overtake them.
     unsent: VecDeque<Effect>,
+    /// Room for the event of the request that is being performed.
+    credit: Option<Credit>,
     publishes_lost: u64,
     /// Lines of cluster.log.
     records_logged: u64,
@@ -120,6 +123,7 @@ impl CoreTask {
             reports: Reports::new(),
             began: Instant::now(),
             unsent: VecDeque::new(),
+            credit: None,
             publishes_lost: 0,
             records_logged: 0,
             shown: None,
@@ -131,6 +135,7 @@ impl CoreTask {
     /// Works until told to stop; then hands over what is left and closes the sockets.
     pub(super) async fn run(mut self, stop: CancellationToken) -> Result<(), NodeError> {
         self.input(Input::Start);
+        self.follow_listeners();
         let mut batch = Vec::with_capacity(BATCH);
         while !stop.is_cancelled() {
             let room = self.logs.room().min(BATCH);
@@ -146,6 +151,10 @@ impl CoreTask {
                 () = self.logs.has_room(), if room == 0 => {}
                 Some(request) = self.requests.recv() => self.answer(request),
                 Some(request) = self.mailbox.recv() => self.asked(request),
+                thread = self.transport.died() => return Err(NodeError::TaskDied {
+                    task: thread,
+                    reason: "it cannot work with its sockets any more".to_owned(),
+                }),
                 () = wait_until(deadline) => self.timer(),
                 () = changed(&mut self.program) => self.generation += 1,
                 () = self.troubles.changed() => self.generation += 1,
@@ -191,6 +200,12 @@ impl CoreTask {
                 self.tell_own(&command);
                 self.input(Input::Command(command));
             }
+            cluster::Request::Lasting(command, credit) => {
+                self.tell_own(&command);
+                self.credit = Some(credit);
+                self.input(Input::Command(command));
+                self.credit = None;
+            }
             cluster::Request::Listen(listener) => {
                 let changes = self.listeners.add(listener);
                 self.listen(changes);
@@ -203,7 +218,7 @@ impl CoreTask {
                 Some(command) => self.input(Input::Command(command)),
                 None => self.core.unsubscribe_in_vain(&topic),
             },
-            cluster::Request::PublishTo { pool, choice, event, done } => {
+            cluster::Request::PublishTo { pool, choice, event, done, credit } => {
                 let topic = match choice {
                     Choice::RoundRobin(key) => self.core.rr_topic(pool, &key),
                     Choice::Hrw(key) => self.core.hrw_topic(pool, key),
@@ -211,7 +226,8 @@ impl CoreTask {
                 // Whoever asked may have gone meanwhile.
                 let _gone = done.send(topic.is_some());
                 if let Some(topic) = topic {
-                    self.asked(cluster::Request::Command(Command::Publish { topic: topic.into_bytes(), event }));
+                    let command = Command::Publish { topic: topic.into_bytes(), event };
+                    self.asked(cluster::Request::Lasting(command, credit));
                 }
             }
             cluster::Request::Raise(event) => self.raised(event),
@@ -230,6 +246,12 @@ impl CoreTask {
         }
     }
 
+    /// Tells the core whether there are listeners; without them it does not decode events.
+    fn follow_listeners(&mut self) {
+        let audience = if self.listeners.is_empty() { Audience::Core } else { Audience::Listeners };
+        self.core.set_audience(audience);
+    }
+
     fn sweep(&mut self) {
         let changes = self.listeners.sweep();
         self.listen(changes);
@@ -237,6 +259,7 @@ impl CoreTask {
 
     /// Follows with the subscriptions after what is listened to changed.
     fn listen(&mut self, changes: Changes) {
+        self.follow_listeners();
         let Changes { commands, probes, ended_probes } = changes;
         commands.into_iter().for_each(|command| self.input(Input::Command(command)));
         probes.into_iter().for_each(|topic| self.interest(Effect::Subscribe(topic)));
@@ -277,7 +300,11 @@ impl CoreTask {
         match effect {
             Effect::Subscribe(_) | Effect::Unsubscribe(_) => self.interest(effect),
             Effect::Publish(frame) => {
-                if self.transport.publish(frame).is_err() {
+                let published = match self.credit.take() {
+                    Some(credit) => self.transport.publish_when_room(frame, credit),
+                    None => self.transport.publish(frame),
+                };
+                if published.is_err() {
                     self.publishes_lost += 1;
                 }
             }
@@ -373,6 +400,8 @@ impl CoreTask {
             ("log_drops", socket.log_drops + self.logs.dropped()),
             ("log_batches_waiting", self.logs.waiting()),
             ("queue_drops", socket.queue_drops),
+            ("too_large", socket.too_large),
+            ("accept_failures", socket.accept_failures),
             ("publishes_lost", self.publishes_lost),
             ("reconnects", socket.reconnects),
             ("bad_events", core.bad_events),

@@ -229,6 +229,10 @@ impl Redefs {
             Some(interval) => options.ping_interval = Duration::from_millis(interval),
             None => self.ping_interval(&mut options.ping_interval)?,
         }
+        if let Some(size) = config.max_backlog_mib {
+            options.max_backlog = (size as usize) << 20;
+        }
+        options.origins.clone_from(&config.origins);
         if let Some(tls) = config.tls_options.clone() {
             let WebSocketTlsConfig { cert_file, key_file, enable_peer_verification, ca_file, ciphers } = tls;
             options.tls_options =
@@ -386,6 +390,8 @@ mod tests {
             listen_port: 27759,
             max_event_queue_size: None,
             ping_interval_ms: None,
+            max_backlog_mib: None,
+            origins: Vec::new(),
             tls_options: None,
         };
         let plain = redefs(&[]).websocket(&config).unwrap();
@@ -396,8 +402,11 @@ mod tests {
         assert_eq!((options.max_event_queue_size, options.ping_interval), (7, Duration::ZERO));
         config.max_event_queue_size = Some(9);
         config.ping_interval_ms = Some(2500);
+        config.max_backlog_mib = Some(2);
+        config.origins = vec!["https://console.example".to_owned()];
         let options = redefs.websocket(&config).unwrap();
         assert_eq!((options.max_event_queue_size, options.ping_interval), (9, Duration::from_millis(2500)));
+        assert_eq!((options.max_backlog, &options.origins), (2 << 20, &config.origins));
     }
 
     #[test]

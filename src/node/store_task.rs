@@ -132,7 +132,7 @@ impl Running {
         // A topic of a node id is text: ids are printable.
         let text = |to: &To| String::from_utf8(topic(&self.info.name, to)).unwrap_or_default();
         let topics = vec![text(&own), text(&To::Clones)];
-        let wish = Wish { id: handle.id().clone(), topics, membership: false, capacity: MESSAGES };
+        let wish = Wish { id: handle.id().clone(), topics, capacity: MESSAGES, ..Wish::default() };
         let kind = if self.info.master { "master" } else { "clone" };
         let listening = handle.listen(wish).await.ok()?;
         handle.log(format!("created {kind} store: {}", self.info.name)).await.ok()?;
@@ -235,7 +235,7 @@ impl Running {
             Effect::Publish(to, message) => {
                 if let Some(handle) = &self.handle {
                     // A core that has ended is noticed where it is listened to.
-                    let _ended = handle.publish(topic(&self.info.name, &to), message.into_event()).await;
+                    let _ended = handle.publish_or_drop(topic(&self.info.name, &to), message.into_event()).await;
                 }
             }
             Effect::Answer(ticket, answer) => {

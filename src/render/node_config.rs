@@ -44,6 +44,8 @@ fn websocket(node: &Node) -> Option<WebSocketConfig> {
         listen_port: websocket.listen_port,
         max_event_queue_size: websocket.max_event_queue_size,
         ping_interval_ms: websocket.ping_interval.map(millis),
+        max_backlog_mib: websocket.max_backlog_mib,
+        origins: websocket.origins.clone(),
         tls_options: websocket.tls_options.clone(),
     })
 }

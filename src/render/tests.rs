@@ -174,7 +174,7 @@ fn shown_layouts_read_back_as_they_were() {
 fn with_websocket(engine: &str) -> String {
     format!(
         "nodes:\n  manager:\n    engine: {engine}\n    websocket:\n      listen_addr: \"::1\"\n      ping_interval: 1.5s\n      \
-         max_event_queue_size: 64\n      tls_options: {{ cert_file: /a.pem, key_file: /a.key, \
+         max_event_queue_size: 64\n      origins: [https://console.example]\n      tls_options: {{ cert_file: /a.pem, key_file: /a.key, \
          enable_peer_verification: true, ca_file: SYSTEM, ciphers: HIGH }}\n"
     )
 }

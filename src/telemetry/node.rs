@@ -40,6 +40,16 @@ const COUNTERS: &[(&str, &str, &str)] = &[
         "Number of events and log batches refused because the queue to the sockets was full; rising means that more is published than the sockets take",
     ),
     (
+        "too_large",
+        "zeek_cluster_zeromq_too_large_total",
+        "Number of subscriptions, events and log batches refused because peers would not take their size; rising means lost events or log lines",
+    ),
+    (
+        "accept_failures",
+        "zeek_cluster_zeromq_log_accept_failures_total",
+        "Number of connections that the system could not accept for the log socket; rising means that file descriptors or memory are used up",
+    ),
+    (
         "publishes_lost",
         "zeek_cluster_core_publish_drops_total",
         "Number of events that the transport did not take; rising means lost events",

@@ -27,6 +27,11 @@ pub fn websocket(figures: &WebSocketFigures, families: &mut Families) {
         "Number of handshakes that failed: TLS, HTTP, name or subscriptions; rising means that a client is set up wrongly",
         servers(|server| server.refused),
     );
+    families.counters(
+        "zeek_cluster_websocket_clients_behind_total",
+        "Number of clients that were closed because they fell too far behind with their events; rising means that a client reads too slowly",
+        servers(|server| server.behind),
+    );
 
     let traffics: Vec<Counted<'_>> =
         figures.apps.iter().map(|(app, figures)| (Some(("app", app.as_str())), &figures.traffic)).collect();

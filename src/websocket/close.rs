@@ -22,6 +22,12 @@ impl Close {
     pub(super) const SEND_TIMEOUT: Close = Close::fixed(1006, "Send timeout");
     pub(super) const BAD_PAYLOAD: Close = Close::fixed(1007, "Invalid frame payload data");
     pub(super) const TOO_BIG: Close = Close::fixed(1009, "Message of more than 16777216 octets");
+    /// The client did not say within ten seconds what it wants to hear.
+    pub(super) const NO_SUBSCRIPTIONS: Close = Close::policy("No subscriptions within 10 seconds");
+    /// The client reads more slowly than its events come.
+    pub(super) const BEHIND: Close = Close::policy("Too far behind: the backlog of events is full");
+    /// All clients together have begun to send more than the server keeps.
+    pub(super) const NO_ROOM: Close = Close::fixed(1013, "No room for a message of this size now");
     pub(super) const PING_TIMEOUT: Close = Close::fixed(1011, "Ping timeout");
     pub(super) const NOT_SUBSCRIBED: Close = Close::fixed(1011, "Could not subscribe. Something bad happened!");
 

@@ -37,6 +37,8 @@ pub struct ServerFigures {
     pub too_many: u64,
     /// Handshakes that failed: TLS, HTTP, name, or subscriptions.
     pub refused: u64,
+    /// Clients that were closed because they fell too far behind with their events.
+    pub behind: u64,
 }
 
 /// Figures of all clients of one name.
@@ -76,6 +78,7 @@ pub(super) struct ServerCounters {
     pub(super) clients: Figure,
     pub(super) too_many: Figure,
     pub(super) refused: Figure,
+    pub(super) behind: Figure,
 }
 
 impl ServerCounters {
@@ -86,6 +89,7 @@ impl ServerCounters {
             clients: self.clients.get(),
             too_many: self.too_many.get(),
             refused: self.refused.get(),
+            behind: self.behind.get(),
         }
     }
 }

@@ -57,6 +57,11 @@ impl Decoder {
         Decoder { buffer: read, begun: None }
     }
 
+    /// Octets that are kept of what has not come to its end.
+    pub(super) fn held(&self) -> usize {
+        self.buffer.len() + self.begun.as_ref().map_or(0, |(message, _)| message.len())
+    }
+
     /// Where what is read goes.
     pub(super) fn buffer(&mut self) -> &mut BytesMut {
         &mut self.buffer

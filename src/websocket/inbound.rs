@@ -17,6 +17,7 @@ use super::dispatch::{self, Item};
 use super::frame::{Decoder, Incoming};
 use super::messages::{self, Refusal};
 use super::outbound::Told;
+use super::quota::{self, Quota};
 use super::session::{Client, End};
 use crate::cluster::{Listening, Wish};
 use crate::wire::broker_json;
@@ -27,8 +28,12 @@ const READ: usize = 16 << 10;
 const EARLY: usize = 32;
 /// Octets of these messages.
 const EARLY_OCTETS: usize = 4 << 20;
-/// Events that may wait for a client to take them; further ones are dropped and counted.
-const EVENTS: usize = 8192;
+/// Events that may wait for a client to take them, beside their octets ([`WebSocketServerOptions::max_backlog`]).
+///
+/// [`WebSocketServerOptions::max_backlog`]: super::options::WebSocketServerOptions::max_backlog
+const EVENTS: usize = 1_000_000;
+/// Time that a client has for its first message.
+const SUBSCRIBE_WITHIN: Duration = Duration::from_secs(10);
 
 /// Whether a client is alive, as far as its reading side knows.
 #[derive(Debug, Default)]
@@ -70,6 +75,8 @@ pub(super) struct Inbound<'a, S> {
     client: &'a Client,
     pulse: &'a Pulse,
     tell: mpsc::Sender<Told>,
+    begun: Quota,
+    subscribed: Quota,
     /// Whether `websocket_client_added` was raised.
     pub(super) added: bool,
 }
@@ -83,7 +90,9 @@ impl<'a, S: AsyncRead + Unpin> Inbound<'a, S> {
         pulse: &'a Pulse,
         tell: mpsc::Sender<Told>,
     ) -> Self {
-        Inbound { socket, decoder: Decoder::new(read), client, pulse, tell, added: false }
+        let begun = Quota::new(&client.server.begun, quota::BEGUN);
+        let subscribed = Quota::new(&client.server.subscribed, quota::SUBSCRIPTIONS);
+        Inbound { socket, decoder: Decoder::new(read), client, pulse, tell, begun, subscribed, added: false }
     }
 
     /// Works until the connection has a reason to end.
@@ -96,11 +105,21 @@ impl<'a, S: AsyncRead + Unpin> Inbound<'a, S> {
 
     async fn work(&mut self) -> Result<Infallible, End> {
         self.check_name().await?;
-        let first = self.message().await?;
+        let first = match timeout(SUBSCRIBE_WITHIN, self.message()).await {
+            Ok(first) => first?,
+            Err(_) => {
+                self.client.server.counters.refused.add(1);
+                return Err(End::ours(Close::NO_SUBSCRIPTIONS));
+            }
+        };
         let topics = match messages::subscriptions(&first) {
             Ok(topics) => topics,
             Err(refusal) => return Err(self.refuse(refusal).await),
         };
+        let octets: usize = topics.iter().map(String::len).sum();
+        if !self.subscribed.hold(octets + topics.len() * quota::SUBSCRIPTION) {
+            return Err(self.refuse(Refusal::TOO_MANY_IN_ALL).await);
+        }
         let early = self.subscribe(topics).await?;
         for message in early {
             self.event(&message).await?;
@@ -132,7 +151,8 @@ impl<'a, S: AsyncRead + Unpin> Inbound<'a, S> {
         let mut subscriptions = topics.clone();
         subscriptions.sort_unstable();
         subscriptions.dedup();
-        let wish = Wish { id: self.client.id.clone(), topics, capacity: EVENTS, ..Wish::default() };
+        let octets = self.client.server.options.max_backlog;
+        let wish = Wish { id: self.client.id.clone(), topics, capacity: EVENTS, octets, ..Wish::default() };
         let listening = self.pulse.busy(self.client.server.handle.listen(wish)).await;
         let mut listening = listening.map_err(|_| End::ours(Close::NOT_SUBSCRIBED))?;
         let early = self.confirmed(&mut listening).await?;
@@ -195,7 +215,11 @@ impl<'a, S: AsyncRead + Unpin> Inbound<'a, S> {
     async fn buffered(&mut self) -> Result<Option<Bytes>, End> {
         while let Some(incoming) = self.decoder.next().map_err(End::ours)? {
             match incoming {
-                Incoming::Message(message) => return Ok(Some(message)),
+                Incoming::Message(message) => {
+                    // It has come to its end; less than before always has room.
+                    let _room = self.begun.hold(self.decoder.held().saturating_sub(quota::BEGUN_FREE));
+                    return Ok(Some(message));
+                }
                 Incoming::Ping(payload) => self.tell(Told::Pong(payload)).await?,
                 Incoming::Pong => self.pulse.ponged.store(true, Ordering::Relaxed),
                 Incoming::Close(close) => return Err(End::theirs(close)),
@@ -209,9 +233,11 @@ impl<'a, S: AsyncRead + Unpin> Inbound<'a, S> {
         let buffer = self.decoder.buffer();
         buffer.reserve(READ);
         match self.socket.read_buf(buffer).await {
-            Ok(1..) => Ok(()),
-            Ok(_) | Err(_) => Err(End::silent(Close::ABNORMAL)),
+            Ok(1..) => {}
+            Ok(_) | Err(_) => return Err(End::silent(Close::ABNORMAL)),
         }
+        let begun = self.decoder.held().saturating_sub(quota::BEGUN_FREE);
+        if self.begun.hold(begun) { Ok(()) } else { Err(End::ours(Close::NO_ROOM)) }
     }
 
     /// Waits for the client's Close after ours; whatever else comes is thrown away.

@@ -2,12 +2,16 @@
 
 use serde_json::value::RawValue;
 
+use crate::cluster::MAX_TOPIC;
 use crate::wire::broker_json::quote;
 
 /// The Zeek whose WebSocket API this is: `version` of the acknowledgement.
 pub(super) const VERSION: &str = "8.2.2";
 /// Most topic prefixes of one client.
 pub(super) const MAX_SUBSCRIPTIONS: usize = 4096;
+
+/// Most octets of these, which all nodes remember.
+pub(super) const MAX_SUBSCRIPTION_OCTETS: usize = 256 << 10;
 
 /// What is wrong with a message; the connection goes on, unless it is the first one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,9 +26,12 @@ impl Refusal {
     pub(super) const NOT_JSON: Refusal = Refusal::message("failed to decode JSON object");
     pub(super) const NO_TOPIC: Refusal = Refusal::message("no topic in top-level JSON object");
     pub(super) const NO_EVENT: Refusal = Refusal::message("failed to create Zeek event");
+    pub(super) const TOO_MANY_IN_ALL: Refusal = Refusal::message("too many subscriptions of all clients");
     const NO_ARRAY: Refusal = Refusal::message("subscriptions not an array");
     const NO_STRING: Refusal = Refusal::message("individual subscription not a string");
     const TOO_MANY: Refusal = Refusal::message("more than 4096 subscriptions");
+    const TOO_LONG: Refusal = Refusal::message("a subscription of more than 1024 octets");
+    const TOO_LARGE: Refusal = Refusal::message("more than 262144 octets of subscriptions");
 
     const fn message(context: &'static str) -> Refusal {
         Refusal { code: "deserialization_failed", context }
@@ -46,7 +53,14 @@ pub(super) fn subscriptions(text: &[u8]) -> Result<Vec<String>, Refusal> {
         let topic: String = serde_json::from_str(element.get()).map_err(|_| Refusal::NO_STRING)?;
         Ok(topic.split('\0').next().unwrap_or_default().to_owned())
     };
-    elements.iter().map(topic).collect()
+    let topics: Vec<String> = elements.iter().map(topic).collect::<Result<_, _>>()?;
+    if topics.iter().any(|topic| topic.len() > MAX_TOPIC) {
+        return Err(Refusal::TOO_LONG);
+    }
+    if topics.iter().map(String::len).sum::<usize>() > MAX_SUBSCRIPTION_OCTETS {
+        return Err(Refusal::TOO_LARGE);
+    }
+    Ok(topics)
 }
 
 /// The answer to subscriptions that are in effect.
@@ -77,6 +91,13 @@ mod tests {
         let many = format!("[{}\"\"]", "\"\",".repeat(MAX_SUBSCRIPTIONS));
         assert_eq!(subscriptions(many.as_bytes()), Err(Refusal::TOO_MANY));
         assert!(Refusal::TOO_MANY.context.contains(&MAX_SUBSCRIPTIONS.to_string()));
+        let one = |length: usize| format!("[\"{}\"]", "t".repeat(length));
+        assert_eq!(subscriptions(one(MAX_TOPIC + 1).as_bytes()), Err(Refusal::TOO_LONG));
+        assert!(subscriptions(one(MAX_TOPIC).as_bytes()).is_ok());
+        assert!(Refusal::TOO_LONG.context.contains(&MAX_TOPIC.to_string()));
+        let large = format!("[{}\"\"]", format!("\"{}\",", "t".repeat(MAX_TOPIC)).repeat(257));
+        assert_eq!(subscriptions(large.as_bytes()), Err(Refusal::TOO_LARGE));
+        assert!(Refusal::TOO_LARGE.context.contains(&MAX_SUBSCRIPTION_OCTETS.to_string()));
         assert!(subscriptions("[".repeat(1_000_000).as_bytes()).is_err());
         assert!(subscriptions(format!("[{}]", "9".repeat(1_000_000)).as_bytes()).is_err());
     }

@@ -23,6 +23,7 @@ pub mod invariants;
 mod messages;
 mod options;
 mod outbound;
+mod quota;
 mod server;
 mod servers;
 mod session;

@@ -9,6 +9,8 @@ use super::error::ListenError;
 const DEFAULT_MAX_EVENT_QUEUE_SIZE: usize = 32;
 /// `Cluster::default_websocket_ping_interval`.
 const DEFAULT_PING_INTERVAL: Duration = Duration::from_secs(5);
+/// Enough for a client that reads in bursts.
+const DEFAULT_MAX_BACKLOG: usize = 64 << 20;
 /// What `max_event_queue_size` 0 stands for, and the most that it can be: nothing here is unlimited.
 const MAX_EVENT_QUEUE_SIZE: usize = 65_536;
 
@@ -25,6 +27,12 @@ pub struct WebSocketServerOptions {
     /// `ping_interval`: after so long without a pong a client is dropped, default 5 s; truncated to whole seconds, below
     /// one second nobody is pinged.
     pub ping_interval: Duration,
+    /// `max_backlog`: octets of events that may wait for one client, about; a client that falls further behind is closed with
+    /// code 1008. Zeek knows no bound.
+    pub max_backlog: usize,
+    /// `origins`: what the header `Origin` of a browser may say beside this server's own address; `*` is anything. Zeek does not
+    /// look at it.
+    pub origins: Vec<String>,
     /// `tls_options`; without a certificate there is no TLS.
     pub tls_options: WebSocketTLSOptions,
 }
@@ -53,6 +61,8 @@ impl WebSocketServerOptions {
             listen_port,
             max_event_queue_size: DEFAULT_MAX_EVENT_QUEUE_SIZE,
             ping_interval: DEFAULT_PING_INTERVAL,
+            max_backlog: DEFAULT_MAX_BACKLOG,
+            origins: Vec::new(),
             tls_options: WebSocketTLSOptions::default(),
         }
     }

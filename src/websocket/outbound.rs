@@ -77,6 +77,10 @@ impl<'a, S: AsyncWrite + Unpin> Outbound<'a, S> {
     pub(super) async fn run(&mut self) -> End {
         loop {
             self.gather();
+            if self.missed > 0 {
+                self.client.server.counters.behind.add(1);
+                return End::ours(Close::BEHIND);
+            }
             if let Err(end) = self.write().await {
                 return end;
             }
@@ -148,7 +152,7 @@ impl<'a, S: AsyncWrite + Unpin> Outbound<'a, S> {
         let missed = self.listening.as_ref().map_or(self.missed, Listening::missed);
         if missed > self.missed {
             if self.missed == 0 {
-                tracing::warn!(client = %self.client.endpoint.id, "WebSocket client does not keep up: events for it are dropped");
+                tracing::warn!(client = %self.client.endpoint.id, "WebSocket client does not keep up: its connection is closed");
             }
             self.client.app.missed_events.add(missed - self.missed);
             self.missed = missed;

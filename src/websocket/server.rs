@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -47,6 +47,9 @@ pub(super) struct Shared {
     pub(super) next: Arc<AtomicU64>,
     /// The ping interval as it is now; none: nobody is pinged.
     pub(super) pings: watch::Sender<Option<Duration>>,
+    /// Octets that all clients have begun to send, and their subscriptions; bounded by [`super::quota`].
+    pub(super) begun: Arc<AtomicUsize>,
+    pub(super) subscribed: Arc<AtomicUsize>,
     complaints: Mutex<Complaints>,
 }
 
@@ -72,8 +75,8 @@ impl Shared {
         next: Arc<AtomicU64>,
     ) -> Arc<Shared> {
         let (counters, encoder, complaints) = (ServerCounters::default(), Encoder::default(), Mutex::default());
-        let pings = watch::channel(options.pings()).0;
-        Arc::new(Shared { handle, options, counters, apps, encoder, next, pings, complaints })
+        let (pings, begun, subscribed) = (watch::channel(options.pings()).0, Arc::default(), Arc::default());
+        Arc::new(Shared { handle, options, counters, apps, encoder, next, pings, begun, subscribed, complaints })
     }
 
     /// Tells the operator what a stranger did, now and then.
@@ -203,6 +206,11 @@ impl Arrival {
             }
             Some(Ok(request)) => request,
         };
+        if let Some(refused) = request.foreign_origin(&self.shared.options.origins) {
+            self.shared.counters.refused.add(1);
+            self.shared.complain(self.peer, &refused.text);
+            return refuse(stream, &refused.answer()).await;
+        }
         let accepted = timeout_at(deadline, write(&mut stream, &request.accept())).await;
         if !matches!(accepted, Ok(Ok(()))) {
             return;

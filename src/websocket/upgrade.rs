@@ -25,6 +25,8 @@ pub(super) struct Request {
     key: Vec<u8>,
     /// `X-Application-Name` as it came, white space around it stripped.
     pub(super) application_name: Option<Vec<u8>>,
+    host: Option<Vec<u8>>,
+    origin: Option<Vec<u8>>,
 }
 
 /// Why a request is not upgraded.
@@ -74,6 +76,8 @@ struct Headers {
     upgrade: Option<Vec<u8>>,
     version: Option<Vec<u8>>,
     application_name: Option<Vec<u8>>,
+    host: Option<Vec<u8>>,
+    origin: Option<Vec<u8>>,
 }
 
 impl Reader {
@@ -128,6 +132,8 @@ impl Headers {
             b"sec-websocket-key" => self.key = Some(value),
             b"upgrade" => self.upgrade = Some(value),
             b"sec-websocket-version" => self.version = Some(value),
+            b"host" => self.host = Some(value),
+            b"origin" => self.origin = Some(value),
             b"x-application-name" => self.application_name = Some(value),
             _ => {}
         }
@@ -148,11 +154,27 @@ impl Headers {
         if target != PATH.as_bytes() {
             return Err(Refused { status: 404, text: format!("Invalid URI - use {PATH}") });
         }
-        Ok(Request { key, application_name: self.application_name.take() })
+        let (application_name, host, origin) = (self.application_name.take(), self.host.take(), self.origin.take());
+        Ok(Request { key, application_name, host, origin })
     }
 }
 
 impl Request {
+    /// Why a page of another site must not connect. Only browsers send `Origin`, and always do: without this check any page in a
+    /// browser near the manager could read all events and send any. Source: RFC 6455, 10.2.
+    pub(super) fn foreign_origin(&self, allowed: &[String]) -> Option<Refused> {
+        let origin = self.origin.as_deref()?;
+        let own = origin.splitn(2, |octet| *octet == b'/').nth(1).and_then(|rest| rest.strip_prefix(b"/"));
+        let is_own = own.zip(self.host.as_deref()).is_some_and(|(own, host)| own.eq_ignore_ascii_case(host));
+        let is_allowed = |each: &String| each == "*" || origin.eq_ignore_ascii_case(each.as_bytes());
+        if is_own || allowed.iter().any(is_allowed) {
+            return None;
+        }
+        let text =
+            format!("Origin {} is not allowed (`origins` of this node's `websocket` in the layout)", shown(origin));
+        Some(Refused { status: 403, text })
+    }
+
     /// The answer that turns the connection into one of frames.
     pub(super) fn accept(&self) -> String {
         let accept = STANDARD.encode(Sha1::new().chain_update(&self.key).chain_update(GUID).finalize());
@@ -167,7 +189,11 @@ impl Refused {
     /// The answer; the connection ends with it.
     pub(super) fn answer(&self) -> String {
         let Refused { status, text } = self;
-        let reason = if *status == 404 { "Not Found" } else { text };
+        let reason = match status {
+            403 => "Forbidden",
+            404 => "Not Found",
+            _ => text,
+        };
         let length = text.len() + 1;
         format!(
             "HTTP/1.1 {status} {reason}\r\nServer: {SERVER}\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\n\
@@ -245,6 +271,25 @@ mod tests {
         assert_eq!(refused(&header), "400 Error parsing HTTP headers");
         let many = SAMPLE.replace("host: x\r\n", &"a: b\r\n".repeat(MAX_LINES));
         assert_eq!(refused(&many), "400 Error parsing HTTP headers");
+    }
+
+    #[test]
+    fn a_page_of_another_site_is_kept_out() {
+        let refused = |host: &str, origin: &str, allowed: &[&str]| {
+            let text = SAMPLE.replace("host: x", &format!("Host: {host}\r\nOrigin: {origin}"));
+            let allowed: Vec<String> = allowed.iter().map(|each| (*each).to_owned()).collect();
+            let request = feed(text.as_bytes()).expect("a request").expect("whole");
+            request.foreign_origin(&allowed).map(|refused| refused.status)
+        };
+        assert_eq!(refused("h:27759", "https://evil.example", &[]), Some(403));
+        assert_eq!(refused("h:27759", "null", &[]), Some(403));
+        assert_eq!(refused("h:27759", "http://h", &[]), Some(403), "another port is another site");
+        assert_eq!(refused("h:27759", "http://H:27759", &[]), None);
+        assert_eq!(refused("h:27759", "https://console.example", &["https://console.example"]), None);
+        assert_eq!(refused("h:27759", "https://evil.example", &["https://console.example"]), Some(403));
+        assert_eq!(refused("h:27759", "https://any.example", &["*"]), None);
+        let without = feed(SAMPLE.as_bytes()).expect("a request").expect("whole");
+        assert_eq!(without.foreign_origin(&[]), None, "no browser");
     }
 
     #[test]

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 
 use super::backend::{Backend, BackendError, Entries, Entry, MAX_WRITERS, Scan, Writer};
-use super::operation::weight;
 
 /// A store's data in memory: a master's, or a clone's copy.
 #[derive(Debug, Default)]
@@ -96,7 +95,7 @@ impl Backend for Memory {
         let mut found = Vec::new();
         let mut octets = 0;
         for (key, entry) in self.entries.range::<[u8], _>((lower, Bound::Unbounded)) {
-            octets += key.len() + weight(&entry.value);
+            octets += key.len() + entry.value.weight();
             found.push((key.clone(), entry.clone()));
             if found.len() >= page.entries || octets >= page.octets {
                 break;

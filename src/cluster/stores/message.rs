@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use super::backend::{Entries, Entry};
 use super::error::Refusal;
-use super::operation::{Answer, Kind, Operation, weight};
+use super::operation::{Answer, Kind, Operation};
 use crate::data::{Data, Event};
 use crate::wire::broker_bin;
 
@@ -68,8 +68,8 @@ pub enum Update {
 impl Update {
     pub(super) fn weight(&self) -> usize {
         match self {
-            Update::Put { key, value, .. } => weight(key) + weight(value),
-            Update::Erase { key } | Update::Expire { key } => weight(key),
+            Update::Put { key, value, .. } => key.weight() + value.weight(),
+            Update::Erase { key } | Update::Expire { key } => key.weight(),
             Update::Clear => 8,
         }
     }

@@ -109,13 +109,13 @@ impl Operation {
 
     /// Roughly the octets that it takes on the wire and in memory.
     pub(super) fn weight(&self) -> usize {
-        let key = self.key().map_or(0, weight);
+        let key = self.key().map_or(0, Data::weight);
         match self {
             Operation::Clear | Operation::Erase { .. } => key,
             Operation::Put { value, .. }
             | Operation::PutUnique { value, .. }
             | Operation::Add { value, .. }
-            | Operation::Subtract { value, .. } => key + weight(value),
+            | Operation::Subtract { value, .. } => key + value.weight(),
         }
     }
 
@@ -232,17 +232,6 @@ fn subtract(current: Data, value: &Data) -> Result<Data, Refusal> {
 fn cannot(verb: &str, value: &Data, where_to: &str, current: &Data) -> Refusal {
     let (value, current) = (value.type_name(), current.type_name());
     Refusal::TypeClash { reason: format!("cannot {verb} a value of type {value} {where_to} one of type {current}") }
-}
-
-/// Roughly the octets that a value takes, encoded or in memory.
-pub(super) fn weight(value: &Data) -> usize {
-    match value {
-        Data::String(octets) | Data::Enum(octets) => 8 + octets.len(),
-        Data::Set(elements) => 8 + elements.iter().map(weight).sum::<usize>(),
-        Data::Table(pairs) => 8 + pairs.iter().map(|(key, value)| weight(key) + weight(value)).sum::<usize>(),
-        Data::Vector(elements) => 8 + elements.iter().map(weight).sum::<usize>(),
-        _ => 16,
-    }
 }
 
 #[cfg(test)]

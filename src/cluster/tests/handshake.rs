@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::world::{World, entry};
-use crate::cluster::{ClusterEvent, Command, Core, Effect, Hooks, Input, Now, Settings};
+use crate::cluster::{Audience, ClusterEvent, Command, Core, Effect, Hooks, Input, Now, Settings};
 use crate::data::{Data, Event, NodeType};
 use crate::transport::{EventFrame, Inbound, LinkEvent};
 use crate::wire::broker_bin;
@@ -219,7 +219,7 @@ fn unreadable_events_are_counted_and_reported() {
     let mut other = frame("x", Vec::new());
     other.format = Bytes::from_static(b"broker-json-v1");
     let words = manager.step(Input::Inbound(Inbound::Event(other)));
-    assert_eq!(words, ["Error ProcessEventMessage: Wrong format: broker-json-v1 vs broker-bin-v1"]);
+    assert_eq!(words, ["Error ProcessEventMessage: Wrong format: broker-json-v1 vs broker-bin-v1 (from x)"]);
     let hello = Event::new("Cluster::hello", vec![Data::Count(1)]);
     let words = manager.step(Input::Inbound(Inbound::Event(frame("x", broker_bin::encode_event(&hello)))));
     assert!(words[0].starts_with("Error Failed to unserialize message"), "{words:?}");
@@ -253,4 +253,16 @@ fn a_node_of_a_layout_that_grows_is_taken_in_without_a_restart() {
     let shrunk = ["manager", "worker-1"].map(entry).to_vec();
     world.input("manager", Input::Layout(shrunk));
     assert_eq!(world.processes["manager"].downs("worker-2"), 1);
+}
+
+#[test]
+fn events_without_listeners_are_counted_and_not_decoded() {
+    let mut manager = Alone::new();
+    manager.core.set_audience(Audience::Core);
+    assert!(manager.foreign_event("x").is_empty());
+    let words = manager.step(Input::Inbound(Inbound::Event(frame("x", vec![0xff, 0x00]))));
+    assert!(words[0].ends_with("(from x) (decode octet 0: expected a type tag from 0 to 14, found 255)"), "{words:?}");
+    manager.subscription(PEER);
+    manager.greeting("worker-1", PEER);
+    assert!(manager.hello("worker-1", PEER).contains(&format!("up worker-1 {PEER}")), "hellos are still read");
 }

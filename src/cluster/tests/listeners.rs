@@ -8,7 +8,7 @@ use crate::cluster::{
     Changes, ClusterEvent, Command, Core, Ended, Handle, Heard, Hooks, Listeners, Mailbox, RemoteEvent, Request,
 };
 use crate::cluster::{Settings, Wish};
-use crate::data::Event;
+use crate::data::{Data, Event};
 
 /// A handle, its mailbox, and the listeners that the mailbox fills.
 struct Desk {
@@ -32,7 +32,7 @@ impl Desk {
     fn work(&mut self) {
         while let Ok(request) = self.mailbox.try_recv() {
             match request {
-                Request::Command(command) => self.commands.push(command),
+                Request::Command(command) | Request::Lasting(command, _) => self.commands.push(command),
                 Request::Listen(listener) => {
                     let changes = self.listeners.add(listener);
                     self.take(changes);
@@ -66,7 +66,7 @@ impl Desk {
 
 fn wish(id: &'static str, topics: &[&str], capacity: usize) -> Wish {
     let topics = topics.iter().map(|topic| (*topic).to_owned()).collect();
-    Wish { id: Bytes::from_static(id.as_bytes()), topics, membership: false, capacity }
+    Wish { id: Bytes::from_static(id.as_bytes()), topics, capacity, ..Wish::default() }
 }
 
 fn run(test: impl Future<Output = ()>) {
@@ -222,4 +222,47 @@ fn membership_reaches_those_who_want_it() {
         assert_eq!(wants.try_next(), Some(Heard::Cluster(up)));
         assert_eq!(does_not.try_next(), None);
     });
+}
+
+#[tokio::test]
+async fn what_waits_for_a_listener_is_bounded_in_octets() {
+    let mut desk = Desk::new();
+    let octets = 3 * 1000;
+    let mut listening = desk.handle.listen(Wish { octets, ..wish("one", &["t"], 1000) }).await.unwrap();
+    desk.work();
+    let event = || RemoteEvent {
+        topic: b"t".to_vec(),
+        sender: b"x".to_vec(),
+        event: Event::new("big", vec![Data::string(&"x".repeat(900))]),
+    };
+    for _ in 0..5 {
+        desk.listeners.event(event(), false);
+    }
+    assert_eq!(listening.missed(), 2);
+    assert!(listening.try_next().is_some(), "it makes room");
+    desk.listeners.event(event(), false);
+    assert_eq!(listening.missed(), 2);
+    assert_eq!(std::iter::from_fn(|| listening.try_next()).count(), 3);
+}
+
+#[tokio::test]
+async fn publishers_wait_for_room_and_the_rest_does_not() {
+    let mut desk = Desk::new();
+    let mut credits = Vec::new();
+    let large = || Event::new("large", vec![Data::string(&"x".repeat(4 << 20))]);
+    for _ in 0..3 {
+        desk.handle.publish("t", large()).await.unwrap();
+    }
+    let publish = desk.handle.publish("t", large());
+    tokio::pin!(publish);
+    assert!(publish.as_mut().now_or_never().is_none(), "16 MiB are on their way, about");
+    desk.handle.publish_or_drop("t", large()).await.unwrap();
+    while let Ok(request) = desk.mailbox.try_recv() {
+        if let Request::Lasting(_, credit) = request {
+            credits.push(credit);
+        }
+    }
+    assert_eq!(credits.len(), 3);
+    credits.pop();
+    publish.await.unwrap();
 }

@@ -186,7 +186,7 @@ impl ClusterBuilder {
         let topics = redefs.cluster()?.topics;
         // The mailbox has room for this, and the core reads it first.
         let id = wired.doors.handle.id().clone();
-        let wish = Wish { id, topics: Vec::new(), membership: true, capacity: events };
+        let wish = Wish { id, membership: true, capacity: events, ..Wish::default() };
         let ended = |_| NodeError::TaskDied { task: "cluster core", reason: "it ended at its start".to_owned() };
         let mut heard = wired.doors.handle.listen_as_node(wish).await.map_err(ended)?;
         let stores = match config.name.is_empty() {

@@ -51,7 +51,7 @@ impl Served {
     /// Somebody who hears of clients that come and go.
     pub(super) async fn listen(&self) -> Listening {
         let id = self.host.handle.id().clone();
-        let wish = Wish { id, topics: Vec::new(), membership: true, capacity: 1000 };
+        let wish = Wish { id, membership: true, capacity: 1000, ..Wish::default() };
         self.host.handle.listen(wish).await.unwrap()
     }
 

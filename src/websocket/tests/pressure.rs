@@ -107,6 +107,33 @@ async fn a_busy_node_makes_clients_wait_and_loses_nothing_and_nobody() {
     served.end().await;
 }
 
+/// It reads all the time, and less than comes: it is told why it is closed, and the others go on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_falls_too_far_behind_is_closed_with_a_reason() {
+    let served = Served::with(|options| options.max_backlog = 1 << 20);
+    let mut slow = Raw::upgraded(served.address).await;
+    slow.send(b"\x81\x05[\"t\"]").await;
+    while slow.frame().await.0 != 0x81 {}
+    let mut events = served.listen().await;
+    let handle = served.host.handle.clone();
+    let publishing = tokio::spawn(async move {
+        for number in 0..4000 {
+            let args = vec![Data::Count(number), Data::String(vec![b'x'; 8000])];
+            handle.publish("t", Event::new("load", args)).await.unwrap();
+        }
+    });
+    loop {
+        if let Heard::Cluster(ClusterEvent::WebsocketClientLost { code, reason, .. }) = next(&mut events).await {
+            assert_eq!((code, reason.as_str()), (1008, "Too far behind: the backlog of events is full"));
+            break;
+        }
+    }
+    within(publishing).await.unwrap();
+    assert_eq!(served.servers.figures().servers[0].behind, 1);
+    drop(slow);
+    served.end().await;
+}
+
 #[tokio::test]
 async fn without_pings_nobody_is_pinged() {
     let served = Served::with(|options| options.ping_interval = Duration::from_millis(999));
