@@ -142,3 +142,38 @@ fn no_secret_key_is_seen_anywhere_but_in_its_files() {
     }
     assert!(holders >= 2, "the two key files are on the host");
 }
+
+#[test]
+fn an_export_in_a_safe_brings_the_keys_back() {
+    let sandbox = Sandbox::with_layout(LAYOUT);
+    sandbox.expect(0, &["keys", "generate"]);
+    let keys = Keys::read(&folder(&sandbox));
+    fs::write(sandbox.path().join("phrase"), "correct horse\n").expect("written");
+    sandbox.expect(0, &["keys", "export", "plain"]);
+    sandbox.expect(0, &["keys", "export", "sealed", "--passphrase-file", "phrase"]);
+    for name in ["plain", "sealed"] {
+        assert_eq!(mode(&sandbox.path().join(name)), 0o600);
+    }
+    let sealed = fs::read_to_string(sandbox.path().join("sealed")).expect("there");
+    assert!(!sealed.contains(&keys.client_secret) && !sealed.contains(&keys.server_secret));
+    let again = sandbox.expect(3, &["keys", "export", "plain"]);
+    assert!(again.stderr.contains("File exists"), "{again:#?}");
+
+    fs::remove_dir_all(folder(&sandbox)).expect("removed");
+    let closed = sandbox.expect(3, &["keys", "import", "sealed"]);
+    assert!(closed.stderr.contains("--passphrase-file"), "{closed:#?}");
+    assert!(!folder(&sandbox).exists());
+    sandbox.expect(0, &["keys", "import", "sealed", "--passphrase-file", "phrase"]);
+    assert_eq!(Keys::read(&folder(&sandbox)), keys);
+    let same = sandbox.expect(0, &["keys", "import", "plain"]);
+    assert!(same.stderr.contains("unchanged"), "{same:#?}");
+
+    fs::remove_dir_all(folder(&sandbox)).expect("removed");
+    sandbox.expect(0, &["keys", "generate"]);
+    let other = Keys::read(&folder(&sandbox));
+    let refused = sandbox.expect(2, &["keys", "import", "plain"]);
+    assert!(refused.stderr.contains("--yes"), "{refused:#?}");
+    assert_eq!(Keys::read(&folder(&sandbox)), other);
+    sandbox.expect(0, &["keys", "import", "plain", "--yes"]);
+    assert_eq!(Keys::read(&folder(&sandbox)), keys);
+}

@@ -17,6 +17,7 @@ mod metrics;
 mod mistakes;
 mod mixed;
 mod observe;
+mod operators;
 mod pipes;
 mod plan;
 mod program;

@@ -20,6 +20,7 @@ use crate::api::agent::{
     AgentStatus, DiskUsage, HistoryEntry, Holder, HostUsage, LockEvent, LogLine, Manifest, NodesRequest, ReleasesView,
     Renewal, RunEnd,
 };
+use crate::api::keys::CurveKeys;
 use crate::api::node::{NodeView, OptionView};
 use crate::api::outcome::{ErrorInfo, Outcome};
 use crate::api::store::{StoreChange, StoreRequest, StoreView};
@@ -374,6 +375,15 @@ impl AgentClient {
     /// with 403 when the file holds a key.
     pub async fn release_file(&self, id: &str, path: &Path) -> Result<Bytes, ClientError> {
         self.get(format!("/v1/releases/{id}/files/{}", path.display())).whole(self.deadline).await
+    }
+
+    /// `GET /v1/keys`: the cluster's keys, as the current release of the host holds them.
+    ///
+    /// # Errors
+    /// As for every request ([`AgentClient`]). [`ClientError::Refused`] with 404 on a host that has none or not all of
+    /// them.
+    pub async fn keys(&self) -> Result<CurveKeys, ClientError> {
+        self.get("/v1/keys").json(self.deadline).await
     }
 
     /// `POST /v1/nodes/apply`: brings the nodes to what the current release says.

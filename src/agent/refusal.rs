@@ -43,6 +43,8 @@ impl From<ReleaseError> for Refusal {
             | ReleaseError::NoBinary { .. }
             | ReleaseError::DamagedBinary { .. } => (StatusCode::CONFLICT, Some("deploy again")),
             ReleaseError::Unknown { .. } | ReleaseError::NoFile { .. } => (StatusCode::NOT_FOUND, None),
+            ReleaseError::NoKeys => (StatusCode::NOT_FOUND, None),
+            ReleaseError::DamagedKeys(_) => (StatusCode::CONFLICT, Some("deploy again")),
             ReleaseError::Secret { .. } => (StatusCode::FORBIDDEN, None),
             ReleaseError::Io { .. } if full => {
                 (StatusCode::INSUFFICIENT_STORAGE, Some("make room on that disk, then deploy again"))

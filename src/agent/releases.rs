@@ -21,6 +21,7 @@ use tempfile::NamedTempFile;
 use super::durable::{copy_hashing, hash_file, hex, is_hash, sync_dir};
 use super::manifest::{self, MANIFEST_FILE, ManifestError};
 use crate::api::agent::{FileEntry, Manifest};
+use crate::api::keys::{CurveKeys, KEY_FILES, KEY_FOLDER, KeyError, is_key_file};
 use crate::api::paths::ClusterDir;
 use crate::faults;
 
@@ -108,6 +109,12 @@ pub enum ReleaseError {
         /// The file of the release.
         path: PathBuf,
     },
+    /// The current release has no keys, or not all of them.
+    #[error("the current release on this host does not hold all of the cluster's keys")]
+    NoKeys,
+    /// A key file of the current release holds no key.
+    #[error("the keys of the current release are damaged: {0}")]
+    DamagedKeys(#[from] KeyError),
     /// The disk refused.
     #[error("cannot write {}: {source}", path.display())]
     Io {
@@ -189,9 +196,14 @@ impl Releases {
     }
 
     /// Computes the hashes of a release again, and of the executable of its nodes; damaged files are mended from their blobs.
+    /// Keys that were deleted because others are in force now count as whole: no release goes back to them.
     pub fn verify(&mut self, id: &str) -> Result<Manifest, ReleaseError> {
         let manifest = self.manifest(id)?;
-        self.stage(&manifest, id)?;
+        if keys_of(&manifest).all(|file| self.dir.blob(&file.hash).is_file()) {
+            self.stage(&manifest, id)?;
+        } else {
+            self.verify_without_keys(&manifest)?;
+        }
         let path = self.dir.binary(&manifest.binary);
         if manifest.nodes.iter().any(|node| node.command.is_none())
             && hash_file(&path).map_err(at(&path))? != manifest.binary
@@ -199,6 +211,20 @@ impl Releases {
             return Err(ReleaseError::DamagedBinary { path });
         }
         Ok(manifest)
+    }
+
+    fn verify_without_keys(&self, manifest: &Manifest) -> Result<(), ReleaseError> {
+        manifest::check(manifest, &manifest.id, &self.dir)?;
+        self.check_binary(manifest)?;
+        let folder = self.dir.release(&manifest.id);
+        let files = manifest.files.iter().filter(|file| !is_key_file(&file.path));
+        for file in files.filter(|file| !is_whole(&folder, file)) {
+            let path = folder.join(&file.path);
+            remove_if_there(&path).map_err(at(&path))?;
+            self.check_blob(file)?;
+            self.copy_blob(file, &path)?;
+        }
+        Ok(())
     }
 
     /// Points `current` to a release and removes what is no longer kept; `also_kept` are current on other hosts. Returns
@@ -211,17 +237,55 @@ impl Releases {
         running_binary: &str,
     ) -> Result<Manifest, ReleaseError> {
         let manifest = self.manifest(id)?;
+        let folder = self.dir.release(id);
+        if let Some(key) = keys_of(&manifest).find(|file| !folder.join(&file.path).is_file()) {
+            return Err(ReleaseError::Missing { count: 1, path: key.path.clone(), hash: key.hash.clone() });
+        }
         if let Some(before) = self.current().filter(|before| before.id != id) {
             self.point(&self.dir.previous(), &before.id)?;
         }
         faults::point("agent-before-switch");
         self.point(&self.dir.current(), id)?;
         faults::point("agent-after-switch");
+        if let Err(error) = self.forget_old_keys(&manifest) {
+            tracing::error!(%error, "keys that are no longer in force cannot be deleted");
+        }
         if let Err(error) = self.remove_surplus(also_kept, now, running_binary) {
             // The release is active; what could not be removed now is tried again at the next activation.
             tracing::warn!(%error, "old releases cannot be removed");
         }
         Ok(manifest)
+    }
+
+    /// Deletes every key file of the other releases, and its blob, that is not one of the keys in force. Going back to such a
+    /// release brings the keys in force with it.
+    fn forget_old_keys(&self, now: &Manifest) -> io::Result<()> {
+        let in_force: BTreeSet<&str> = keys_of(now).map(|file| file.hash.as_str()).collect();
+        if in_force.is_empty() {
+            return Ok(());
+        }
+        for manifest in self.list() {
+            for file in keys_of(&manifest).filter(|file| !in_force.contains(file.hash.as_str())) {
+                remove_if_there(&self.dir.release(&manifest.id).join(&file.path))?;
+                remove_if_there(&self.dir.blob(&file.hash))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The cluster's keys as the current release holds them.
+    pub fn keys(&self) -> Result<CurveKeys, ReleaseError> {
+        let current = self.current().ok_or(ReleaseError::NoKeys)?;
+        let folder = self.dir.release(&current.id).join(KEY_FOLDER);
+        let mut texts = [const { String::new() }; 4];
+        for (text, name) in texts.iter_mut().zip(KEY_FILES) {
+            let path = folder.join(name);
+            *text = match fs::read_to_string(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(ReleaseError::NoKeys),
+                read => read.map_err(at(&path))?,
+            };
+        }
+        Ok(CurveKeys::parse(texts.each_ref().map(String::as_str))?)
     }
 
     /// Replaces a link to a release in one step.
@@ -313,6 +377,13 @@ impl Releases {
                 hash: first.hash.clone(),
             }),
             None => Ok(()),
+        }
+    }
+
+    fn check_blob(&self, file: &FileEntry) -> Result<(), ReleaseError> {
+        match self.dir.blob(&file.hash).is_file() {
+            true => Ok(()),
+            false => Err(ReleaseError::Missing { count: 1, path: file.path.clone(), hash: file.hash.clone() }),
         }
     }
 
@@ -408,6 +479,17 @@ fn blobs(dir: &ClusterDir) -> PathBuf {
 
 fn bin(dir: &ClusterDir) -> PathBuf {
     dir.path().join("bin")
+}
+
+fn keys_of(manifest: &Manifest) -> impl Iterator<Item = &FileEntry> {
+    manifest.files.iter().filter(|file| is_key_file(&file.path))
+}
+
+fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
 }
 
 fn is_whole(release: &Path, file: &FileEntry) -> bool {

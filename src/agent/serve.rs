@@ -146,6 +146,7 @@ pub fn router(service: Arc<Service>) -> Router {
         .route("/v1/releases/{id}/verify", post(verify))
         .route("/v1/releases/{id}/files/{*path}", get(release_file))
         .route("/v1/releases/{id}/activate", post(activate))
+        .route("/v1/keys", get(cluster_keys))
         .route("/v1/nodes/{verb}", post(operate_nodes))
         .route("/v1/nodes/{name}/output", get(output))
         .route("/v1/nodes/{name}/api/{*path}", get(node_api))
@@ -262,6 +263,10 @@ async fn release_file(State(service): Shared, Path((id, path)): Path<(String, St
     let read = tokio::task::block_in_place(|| file.take(MAX_BLOB).read_to_end(&mut content));
     read.map_err(|error| io_refusal(FsPath::new(&path), &error))?;
     Ok(([(header::CONTENT_TYPE, "application/octet-stream")], content).into_response())
+}
+
+async fn cluster_keys(State(service): Shared) -> Answer<Response> {
+    Ok(json(&service.releases.lock().await.keys()?))
 }
 
 async fn list_releases(State(service): Shared) -> Response {

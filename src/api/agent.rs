@@ -12,6 +12,7 @@
 //! | `PUT /v1/releases/ID` | [`Manifest`] | 204 when every blob is here, its hash was computed again, and the release is complete on disk |
 //! | `GET /v1/releases/ID` (`current` for the current one) | – | [`Manifest`] |
 //! | `GET /v1/releases/ID/files/PATH` | – | a file of the release; 403 for one that only its owner may read: keys stay on the host |
+//! | `GET /v1/keys` | – | [`CurveKeys`](super::keys::CurveKeys) of the current release, for the owner of the socket; 404 on a host that has none or not all of them |
 //! | `GET /v1/releases` | – | [`ReleasesView`] |
 //! | `POST /v1/releases/ID/verify` | – | [`Manifest`]: every file's and the executable's hash was computed again; a damaged file was mended from its blob, else 409 |
 //! | `POST /v1/releases/ID/activate?keep=ID,ID` | – | 204: `current` points to it; no node is touched. Old releases are removed, but those to keep, which are current on other hosts |
@@ -240,7 +241,7 @@ pub struct ManifestNode {
     /// Its configuration file, relative to the release's folder.
     pub config: PathBuf,
     /// SHA-256 over everything whose change needs a restart (its configuration without the node table, executable,
-    /// arguments, environment); equal hash, no restart.
+    /// arguments, environment); equal hash, no restart. With encryption `+` and 16 hex digits of the keys' hash follow.
     pub hash: String,
     /// SHA-256 over what a running process takes over without a restart (the node table, some options); empty for a real Zeek, which
     /// takes nothing over.

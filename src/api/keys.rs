@@ -1,6 +1,9 @@
 //! The four CURVE keys of a cluster, as Z85 text. Source: `Cluster::Backend::ZeroMQ::curve_*`, ZeroMQ RFC 32.
 
 use std::fmt;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
 
 /// Length of a key as Z85 text: 32 bytes.
 pub const Z85_KEY_LEN: usize = 40;
@@ -76,7 +79,10 @@ impl fmt::Debug for Z85Key {
 }
 
 /// One server pair and one client pair, shared by all nodes of a cluster.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// As JSON an object with the names of [`KEY_FILES`]: what an agent hands to control and what an export holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "KeyTexts", into = "KeyTexts")]
 pub struct CurveKeys {
     /// `curve_server_publickey`.
     pub server_public: Z85Key,
@@ -90,6 +96,17 @@ pub struct CurveKeys {
 
 /// File names of the four keys, as zeekctl has them; each file holds one key and a line end.
 pub const KEY_FILES: [&str; 4] = ["server_publickey", "server_secretkey", "client_publickey", "client_secretkey"];
+
+/// The folder of a release that holds them.
+pub const KEY_FOLDER: &str = "keys";
+
+/// The one key that only hosts with a listening node receive: with it a host can pose as the manager or a logger.
+pub const SERVER_SECRET: &str = KEY_FILES[1];
+
+/// Whether a file of a release holds a key.
+pub fn is_key_file(path: &Path) -> bool {
+    path.parent() == Some(Path::new(KEY_FOLDER))
+}
 
 impl CurveKeys {
     /// Reads the four texts, in the order of [`KEY_FILES`].
@@ -114,6 +131,36 @@ impl CurveKeys {
     }
 }
 
+/// The four keys before they are checked.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeyTexts {
+    server_publickey: String,
+    server_secretkey: String,
+    client_publickey: String,
+    client_secretkey: String,
+}
+
+impl TryFrom<KeyTexts> for CurveKeys {
+    type Error = KeyError;
+
+    fn try_from(texts: KeyTexts) -> Result<CurveKeys, KeyError> {
+        let KeyTexts { server_publickey, server_secretkey, client_publickey, client_secretkey } = &texts;
+        CurveKeys::parse([server_publickey, server_secretkey, client_publickey, client_secretkey])
+    }
+}
+
+impl From<CurveKeys> for KeyTexts {
+    fn from(keys: CurveKeys) -> KeyTexts {
+        KeyTexts {
+            server_publickey: keys.server_public.0,
+            server_secretkey: keys.server_secret.0,
+            client_publickey: keys.client_public.0,
+            client_secretkey: keys.client_secret.0,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,6 +179,16 @@ mod tests {
         assert_eq!(Z85Key::parse("short"), Err(KeyError::Length { found: 5 }));
         assert_eq!(Z85Key::parse(&KEY.replace('}', "~")), Err(KeyError::Alphabet { position: 7 }));
         assert_eq!(Z85Key::parse(&format!("{}#####", &KEY[5..])), Err(KeyError::Alphabet { position: 36 }));
+    }
+
+    #[test]
+    fn keys_are_the_same_after_json_and_a_damaged_one_is_refused() {
+        let keys = CurveKeys::parse([KEY; 4]).expect("keys");
+        let json = serde_json::to_string(&keys).expect("text");
+        assert_eq!(serde_json::from_str::<CurveKeys>(&json).expect("keys"), keys);
+        let damaged = json.replacen(&KEY[..5], "~~~~~", 1);
+        let refused = serde_json::from_str::<CurveKeys>(&damaged).expect_err("damaged").to_string();
+        assert!(refused.contains("position 1") && !refused.contains(&KEY[5..]), "{refused}");
     }
 
     #[test]

@@ -9,9 +9,7 @@ use super::change::in_progress;
 use super::exit::Status;
 use super::failure::Failure;
 use super::output::{self, Printer, human};
-use crate::api::keys::CurveKeys;
 use crate::api::outcome::Outcome;
-use crate::deploy::keys::{self, KeyStore, KeyStoreError, Made};
 use crate::deploy::{Prompt, Settings, quote};
 use crate::layout::nodeset::{self, LastRun, NodeSetError};
 use crate::layout::{self, Environment, Host, Layout, Node, SshClient};
@@ -112,30 +110,6 @@ impl Context {
         settings.asker = Some(format!("/proc/{}/exe", std::process::id()).into());
         settings.prompt = self.printer.is_interactive().then(|| Prompt::new(output::ask_secret));
         settings
-    }
-
-    /// The keys of an encrypted cluster, made when there are none.
-    pub fn curve_keys(&self, layout: &Layout) -> Result<Option<CurveKeys>, Failure> {
-        if !layout.encrypted {
-            return Ok(None);
-        }
-        let store = KeyStore::of(&layout.name).map_err(Failure::keys)?;
-        let made = store.read_or_make().map_err(Failure::keys)?;
-        if let Made::New(_) = made {
-            self.printer.status(&format!("made the cluster's keys in {}", store.folder().display()));
-        }
-        Ok(Some(made.keys()))
-    }
-
-    /// The keys of an encrypted cluster, for a look only: throw-away ones when there are none yet.
-    pub fn keys_to_check(&self, layout: &Layout) -> Result<Option<CurveKeys>, Failure> {
-        if !layout.encrypted {
-            return Ok(None);
-        }
-        match KeyStore::of(&layout.name).and_then(|store| store.read()) {
-            Err(KeyStoreError::None(_)) => Ok(Some(keys::generate())),
-            read => read.map(Some).map_err(Failure::keys),
-        }
     }
 
     /// The `--layout` that whoever types the next command has to repeat; empty when it is the default or set by the

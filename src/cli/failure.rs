@@ -5,6 +5,7 @@ use std::io;
 use super::change::locked_by;
 use super::exit::Status;
 use crate::api::outcome::ErrorInfo;
+use crate::deploy::key_export::KeyExportError;
 use crate::deploy::keys::KeyStoreError;
 use crate::deploy::{DeployError, LockError, NoRollback};
 use crate::layout::Problem;
@@ -87,6 +88,17 @@ impl Failure {
                 what: chain(&error),
                 hint: Some("nothing was changed; name these hosts too, or none to deploy all".to_owned()),
             },
+            DeployError::Keys(error) => Failure::keys(error),
+            DeployError::KeysUnknown { ref host, .. } => Failure::Unreachable {
+                hint: Some(format!(
+                    "bring {host} up, or `zeek-cluster keys import FILE` if you have an export; `zeek-cluster keys generate` \
+                     makes new keys for a new cluster"
+                )),
+                what: chain(&error),
+            },
+            DeployError::KeysWithheld { error: ErrorInfo { ref hint, .. }, .. } => {
+                Failure::Here { hint: hint.clone(), what: chain(&error) }
+            }
             DeployError::Moved(_) => Failure::Here {
                 what: chain(&error),
                 hint: Some("nothing was changed; `zeek-cluster plan` shows what has to be done now".to_owned()),
@@ -126,6 +138,17 @@ impl Failure {
     /// Keys that cannot be read or made.
     pub fn keys(error: KeyStoreError) -> Failure {
         let hint = matches!(error, KeyStoreError::None(_)).then(|| "zeek-cluster keys generate".to_owned());
+        Failure::File { what: chain(&error), hint }
+    }
+
+    /// Keys that cannot be exported or imported.
+    pub fn key_export(error: KeyExportError) -> Failure {
+        let hint = match error {
+            KeyExportError::Sealed(_) => {
+                Some("--passphrase-file FILE opens it; on a terminal it is asked for".to_owned())
+            }
+            _ => None,
+        };
         Failure::File { what: chain(&error), hint }
     }
 

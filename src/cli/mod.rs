@@ -6,6 +6,7 @@
 
 mod args;
 mod change;
+mod cluster_keys;
 mod commands;
 mod exit;
 

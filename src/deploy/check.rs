@@ -3,12 +3,12 @@
 use futures_util::{StreamExt, stream};
 
 use super::error::DeployError;
+use super::key_source::KeySource;
 use super::ledger::{self, Ledger, Place, Trouble};
 use super::progress::{Event, Progress};
 use super::release::Delivery;
 use super::site::{self, Site};
 use super::steps;
-use crate::api::keys::CurveKeys;
 use crate::api::outcome::Outcome;
 use crate::fleet::{Presence, Settings};
 use crate::layout::Layout;
@@ -22,10 +22,10 @@ use crate::render::HostRelease;
 pub async fn check(
     layout: &Layout,
     settings: &Settings,
-    curve: Option<&CurveKeys>,
+    keys: KeySource<'_>,
     progress: &dyn Progress,
 ) -> Result<Vec<Outcome>, DeployError> {
-    let delivery = Delivery::prepare(layout, settings, curve)?;
+    let delivery = Delivery::prepare(layout, settings, keys.local()?.as_ref())?;
     let names = layout.host_names();
     let mut ledger = Ledger::new(names.iter().map(|name| (*name, *name)));
     let (sites, troubles) = site::open(layout, &names, settings, &Presence::Running, progress).await;

@@ -11,6 +11,7 @@ use super::decide::{self, Found, Question};
 use super::error::DeployError;
 use super::estate::Estate;
 use super::interrupt::Interrupt;
+use super::key_source::{self, KeySource};
 use super::ledger::{self, Ledger, Trouble};
 use super::plan::{Action, HostState, Plan, Step};
 use super::progress::{Event, Progress};
@@ -23,7 +24,6 @@ use super::steps::retire;
 use super::survey::{self, Survey};
 use crate::api::agent::NodeState;
 use crate::api::hosts::HostRecord;
-use crate::api::keys::CurveKeys;
 use crate::api::outcome::{ErrorInfo, Kind, Outcome};
 use crate::fleet::{Presence, Settings};
 use crate::layout::Layout;
@@ -31,8 +31,8 @@ use crate::render;
 
 /// What a deploy needs beside the layout and the ways to its hosts.
 pub struct Options<'a> {
-    /// The cluster's keys; needed when the layout is encrypted.
-    pub curve: Option<&'a CurveKeys>,
+    /// Where the cluster's keys come from.
+    pub keys: KeySource<'a>,
     /// How long the nodes that are started may take to join, all together.
     pub join_within: Duration,
     /// How changed nodes are restarted.
@@ -79,28 +79,64 @@ impl Report {
 ///
 /// # Errors
 /// [`DeployError::Moved`] when a saved plan is no longer what has to be done, [`DeployError::Crosses`] when some hosts cannot
-/// be deployed without others; then nothing was changed.
+/// be deployed without others, [`DeployError::Keys`], [`DeployError::KeysUnknown`] and [`DeployError::KeysWithheld`] when
+/// the cluster's keys cannot be had; then nothing was changed.
 pub async fn deploy(layout: &Layout, settings: &Settings, options: Options<'_>) -> Result<Report, DeployError> {
-    let delivery = Delivery::prepare(layout, settings, options.curve)?;
-    perform(layout, settings, delivery, options).await
+    let look = async |delivery: &Delivery| reach(layout, settings, delivery, &options).await;
+    let settling = async {
+        if options.chosen().is_some() || options.saved.is_some() {
+            // These compare releases before they go on, and the id of a release depends on the keys.
+            key_source::refresh(layout, settings, options.keys, options.progress).await?;
+        }
+        key_source::settle(layout, settings, options.keys, options.progress, look).await
+    };
+    let settled = tokio::select! {
+        settled = settling => Some(settled?),
+        () = options.interrupt.raised() => None,
+    };
+    match settled {
+        Some((delivery, survey)) => perform(layout, settings, delivery, survey, options).await,
+        None => Ok(not_begun(layout, String::new())),
+    }
 }
 
-/// Brings the cluster to what a release says; `layout` has its nodes.
-pub(super) async fn perform(
+/// Asks the hosts about a release that is there already, and brings the cluster to what it says.
+pub(super) async fn perform_known(
     layout: &Layout,
     settings: &Settings,
     delivery: Delivery,
     options: Options<'_>,
 ) -> Result<Report, DeployError> {
-    let allow_partial = options.saved.map_or(options.allow_partial, |saved| saved.allow_partial);
-    let only = match options.saved {
-        None => options.only,
-        Some(saved) => Some(saved.only.as_slice()).filter(|only| !only.is_empty()),
-    };
     let survey = tokio::select! {
-        survey = reach(layout, settings, &delivery, &options, only, allow_partial) => survey?,
-        () = options.interrupt.raised() => return Ok(not_begun(layout, &delivery)),
+        survey = reach(layout, settings, &delivery, &options) => survey?,
+        () = options.interrupt.raised() => return Ok(not_begun(layout, delivery.release.id)),
     };
+    perform(layout, settings, delivery, survey, options).await
+}
+
+impl<'a> Options<'a> {
+    fn allows_partial(&self) -> bool {
+        self.saved.map_or(self.allow_partial, |saved| saved.allow_partial)
+    }
+
+    /// The names of the hosts that it is about; none for all.
+    fn chosen(&self) -> Option<&'a [String]> {
+        match self.saved {
+            None => self.only,
+            Some(saved) => Some(saved.only.as_slice()).filter(|only| !only.is_empty()),
+        }
+    }
+}
+
+/// Brings the cluster to what a release says; `layout` has its nodes.
+async fn perform(
+    layout: &Layout,
+    settings: &Settings,
+    delivery: Delivery,
+    survey: Survey,
+    options: Options<'_>,
+) -> Result<Report, DeployError> {
+    let (allow_partial, only) = (options.allows_partial(), options.chosen());
     let plan = plan_of(layout, &delivery, &survey, allow_partial, only)?;
     if let Some(saved) = options.saved {
         still_holds(saved, &plan)?;
@@ -132,9 +168,8 @@ async fn reach(
     settings: &Settings,
     delivery: &Delivery,
     options: &Options<'_>,
-    only: Option<&[String]>,
-    allow_partial: bool,
 ) -> Result<Survey, DeployError> {
+    let (allow_partial, only) = (options.allows_partial(), options.chosen());
     if options.saved.is_some() || only.is_some() {
         let survey = survey::survey(layout, delivery, settings, &Presence::Started, only, options.progress).await;
         let plan = plan_of(layout, delivery, &survey, allow_partial, only)?;
@@ -148,11 +183,11 @@ async fn reach(
 }
 
 /// Ctrl-C came while the hosts were still being reached.
-fn not_begun(layout: &Layout, delivery: &Delivery) -> Report {
+fn not_begun(layout: &Layout, release: String) -> Report {
     let mut ledger = Ledger::new(layout.nodes.iter().map(|node| (node.name.as_str(), node.host.as_str())));
     ledger.skip_unwritten("interrupt", "Ctrl-C came before it");
     Report {
-        release: delivery.release.id.clone(),
+        release,
         outcomes: ledger.finish(),
         switched: false,
         interrupted: true,
@@ -350,23 +385,25 @@ fn remember(
 pub(super) async fn perform_some(
     layout: &Layout,
     settings: &Settings,
-    delivery: &Delivery,
     options: &Options<'_>,
     wanted: impl Fn(Step) -> bool,
     ledger: &mut Ledger,
-) -> Result<(Survey, Performed), DeployError> {
-    let presence = Presence::Installed(delivery.binary.clone());
-    let survey = survey::survey(layout, delivery, settings, &presence, None, options.progress).await;
-    let plan = plan_of(layout, delivery, &survey, options.allow_partial, None)?;
+) -> Result<(Delivery, Survey, Performed), DeployError> {
+    let look = async |delivery: &Delivery| {
+        let presence = Presence::Installed(delivery.binary.clone());
+        Ok(survey::survey(layout, delivery, settings, &presence, None, options.progress).await)
+    };
+    let (delivery, survey) = key_source::settle(layout, settings, options.keys, options.progress, look).await?;
+    let plan = plan_of(layout, &delivery, &survey, options.allow_partial, None)?;
     for (host, kind, error) in plan.silent() {
         let trouble = Trouble { kind, error: error.clone(), ..Trouble::failed("reach", String::new()) };
         ledger.close_host(host, &trouble);
     }
     let mut performed = Performed::default();
     if refused(&plan, &survey, options.allow_partial, ledger) {
-        performed = rollout(layout, settings, delivery, &plan, &survey, options).perform(wanted, ledger).await;
+        performed = rollout(layout, settings, &delivery, &plan, &survey, options).perform(wanted, ledger).await;
     }
-    Ok((survey, performed))
+    Ok((delivery, survey, performed))
 }
 
 /// Waits for every node whose line in the ledger is still open, as long as the `hub` may come up.

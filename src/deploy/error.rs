@@ -2,7 +2,9 @@
 
 use std::io;
 
+use super::keys::KeyStoreError;
 use super::rollback::NoRollback;
+use crate::api::outcome::ErrorInfo;
 use crate::render::RenderError;
 
 /// Nothing was touched: what is needed before the first host is missing.
@@ -23,6 +25,25 @@ pub enum DeployError {
         /// Why, in sentences; at least one.
         Vec<String>,
     ),
+    /// The keys on this machine cannot be read or written.
+    #[error(transparent)]
+    Keys(#[from] KeyStoreError),
+    /// The cluster may have keys, and the host that would tell gives no answer.
+    #[error("{host} may hold the cluster's keys and gives no answer, so no new ones are made: {why}")]
+    KeysUnknown {
+        /// The host.
+        host: String,
+        /// Why it gives no answer.
+        why: String,
+    },
+    /// A host does not hand out the keys that are in force there.
+    #[error("the cluster's keys cannot be taken from {host}: {}", error.what)]
+    KeysWithheld {
+        /// The host.
+        host: String,
+        /// Why.
+        error: ErrorInfo,
+    },
     /// A saved plan is no longer what has to be done.
     #[error("the plan no longer holds: {}", .0.join("; "))]
     Moved(

@@ -195,6 +195,7 @@ impl Progress for Run<'_> {
                     step.late.retain(|late| late != target);
                 }
             }
+            Event::Note { .. } => {}
         }
         self.drawn.tell(event);
     }

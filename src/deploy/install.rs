@@ -5,12 +5,11 @@ use std::time::Duration;
 use super::deploy::{Options, Report, perform_some};
 use super::error::DeployError;
 use super::interrupt::Interrupt;
+use super::key_source::KeySource;
 use super::ledger::{self, Ledger};
 use super::plan::Step;
 use super::progress::Progress;
-use super::release::Delivery;
 use super::rolling::Rolling;
-use crate::api::keys::CurveKeys;
 use crate::fleet::Settings;
 use crate::layout::Layout;
 
@@ -22,14 +21,13 @@ use crate::layout::Layout;
 pub async fn install(
     layout: &Layout,
     settings: &Settings,
-    curve: Option<&CurveKeys>,
+    keys: KeySource<'_>,
     progress: &dyn Progress,
 ) -> Result<Report, DeployError> {
-    let delivery = Delivery::prepare(layout, settings, curve)?;
     let mut ledger = Ledger::new(layout.hosts.iter().map(|host| (host.name.as_str(), host.name.as_str())));
     let wanted = |step| matches!(step, Step::Stage | Step::CheckScripts | Step::Activate);
     let options = Options {
-        curve,
+        keys,
         join_within: Duration::ZERO,
         rolling: Rolling::default(),
         allow_partial: false,
@@ -38,7 +36,7 @@ pub async fn install(
         progress,
         interrupt: Interrupt::never(),
     };
-    let (survey, performed) = perform_some(layout, settings, &delivery, &options, wanted, &mut ledger).await?;
+    let (delivery, survey, performed) = perform_some(layout, settings, &options, wanted, &mut ledger).await?;
     for site in &survey.sites {
         ledger.enter(ledger::ok(&site.host, &site.host, "activate"));
     }

@@ -14,6 +14,8 @@ mod exec;
 mod history;
 mod install;
 mod interrupt;
+pub mod key_export;
+mod key_source;
 pub mod keys;
 mod ledger;
 mod lock;
@@ -39,6 +41,7 @@ pub use exec::{ExecOptions, ExecRow, Heard, KEPT as EXEC_KEPT, Listen, WITHIN as
 pub use history::{Answer, End, Run, StepName};
 pub use install::install;
 pub use interrupt::{Interrupt, Interrupter};
+pub use key_source::{KeyAnswer, KeySource, keys_in_force};
 pub use lock::{Claim, Lease, LockError, Needs, holder, keeper, unlock};
 pub use mend::{Mend, mend};
 pub use nodes::{hosts_of, restart, start, stop};

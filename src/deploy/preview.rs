@@ -2,11 +2,11 @@
 
 use super::deploy::plan_of;
 use super::error::DeployError;
+use super::key_source::{self, KeySource};
 use super::plan::Plan;
 use super::progress::Progress;
 use super::release::Delivery;
 use super::survey;
-use crate::api::keys::CurveKeys;
 use crate::fleet::{Presence, Settings};
 use crate::layout::Layout;
 
@@ -18,12 +18,14 @@ use crate::layout::Layout;
 pub async fn plan(
     layout: &Layout,
     settings: &Settings,
-    curve: Option<&CurveKeys>,
+    keys: KeySource<'_>,
     allow_partial: bool,
     only: Option<&[String]>,
     progress: &dyn Progress,
 ) -> Result<Plan, DeployError> {
-    let delivery = Delivery::prepare(layout, settings, curve)?;
-    let survey = survey::survey(layout, &delivery, settings, &Presence::Started, only, progress).await;
+    let look = async |delivery: &Delivery| {
+        Ok(survey::survey(layout, delivery, settings, &Presence::Started, only, progress).await)
+    };
+    let (delivery, survey) = key_source::settle(layout, settings, keys, progress, look).await?;
     plan_of(layout, &delivery, &survey, allow_partial, only)
 }

@@ -21,6 +21,11 @@ pub enum Event<'a> {
         /// One of the phase's targets.
         target: &'a str,
     },
+    /// The operator has to know it, however the verb ends.
+    Note {
+        /// A sentence without a full stop.
+        text: &'a str,
+    },
 }
 
 /// Hears and says nothing.

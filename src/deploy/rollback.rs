@@ -8,9 +8,10 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream;
 
-use super::deploy::{Options, Report, perform, plan_of};
+use super::deploy::{Options, Report, perform_known, plan_of};
 use super::diff;
 use super::error::DeployError;
+use super::key_source;
 use super::ledger::{Place, Trouble};
 use super::plan::Plan;
 use super::progress::{Event, Progress};
@@ -19,10 +20,11 @@ use super::site::{self, Site};
 use super::survey;
 use crate::agent::client::ClientError;
 use crate::api::agent::{FileEntry, ReleaseView, ReleasesView};
+use crate::api::keys::is_key_file;
 use crate::faults;
 use crate::fleet::{Binary, Presence, Settings};
 use crate::layout::{self, Layout, Node, nodeset};
-use crate::render::{HostRelease, Release};
+use crate::render::{self, HostRelease, Release};
 
 /// Hashing a release and its executable on a slow disk.
 const VERIFY_WITHIN: Duration = Duration::from_secs(120);
@@ -94,7 +96,7 @@ pub async fn rollback(
     let presence = Presence::Installed(binary.clone());
     let Back { was, delivery } =
         find(layout, settings, id, binary, &presence, Parts::Verified, options.progress).await?;
-    perform(&was, settings, delivery, options).await
+    perform_known(&was, settings, delivery, options).await
 }
 
 /// What the same [`rollback`] would do, if every part of the release is whole: that is verified by the rollback itself.
@@ -156,7 +158,8 @@ async fn find(
     have.extend(empty.into_iter().map(|(host, _)| (host, ReleasesView::default())));
     let id = choose(id, &have)?;
     let holders = holders(layout, &id, &have)?;
-    let parts = every_part(&sites, &id, &holders, parts, settings.parallel, progress).await?;
+    let mut parts = every_part(&sites, &id, &holders, parts, settings.parallel, progress).await?;
+    let id = with_keys_in_force(&sites, id, &mut parts).await?;
     // What a step needs of a host's session it opens anew: these were for looking.
     drop(sites);
     let delivery = Delivery { binary, release: Release { id, hosts: parts }, back: true };
@@ -188,6 +191,24 @@ async fn every_part(
     });
     let asked: Vec<_> = stream::iter(asked).buffered(parallel.max(1)).collect().await;
     asked.into_iter().collect()
+}
+
+/// Exchanges the keys of an old release for those in force, which makes it another release; its id.
+async fn with_keys_in_force(sites: &[Site], id: String, parts: &mut [HostRelease]) -> Result<String, NoRollback> {
+    let mut exchanged = false;
+    for part in parts.iter_mut().filter(|part| part.manifest.files.iter().any(|file| is_key_file(&file.path))) {
+        let Some(site) = sites.iter().find(|site| site.host == part.manifest.host) else { continue };
+        let current = match site.session.agent().release("current").await {
+            Ok(current) => current,
+            Err(ClientError::Refused { .. }) => continue,
+            Err(error) => return Err(NoRollback::Damaged(site.trouble("agent", &error).error.what)),
+        };
+        if let Some(manifest) = key_source::rekeyed(&part.manifest, &current) {
+            part.manifest = manifest;
+            exchanged = true;
+        }
+    }
+    Ok(if exchanged { render::identify(parts) } else { id })
 }
 
 /// A part with its files that differ from those of the host's current release.

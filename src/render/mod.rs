@@ -13,5 +13,5 @@ mod tests;
 pub use cluster_layout::layout_zeek;
 pub use hosts::hosts_file;
 pub use node_config::node_config;
-pub use release::{HostRelease, Release, ReleaseInput, RenderError, layout_hash, release};
+pub use release::{HostRelease, Release, ReleaseInput, RenderError, identify, layout_hash, release};
 pub use show::{layout_json, layout_yaml};

@@ -14,7 +14,8 @@ use super::{cluster_layout, hosts, node_config, zeek};
 use crate::api::agent::{FileEntry, Manifest, ManifestNode};
 use crate::api::config::{Compress, LogFormat, LoggingConfig, NodeConfig};
 use crate::api::hosts::HOSTS_FILE;
-use crate::api::keys::CurveKeys;
+use crate::api::keys::{CurveKeys, KEY_FOLDER, SERVER_SECRET};
+use crate::data::NodeType;
 use crate::layout::{self, Engine, Host, Layout, Node, live};
 
 /// What a release needs beside the layout.
@@ -90,10 +91,9 @@ pub fn release(layout: &Layout, input: &ReleaseInput<'_>) -> Result<Release, Ren
     let shared = shared_files(layout, input)?;
     let hosts = layout.hosts.iter().map(|host| host_release(layout, host, &shared, input));
     let mut hosts = hosts.collect::<Result<Vec<_>, _>>()?;
-    let id = identity(&hosts);
+    let id = identify(&mut hosts);
     let hash = layout_hash(layout);
     for host in &mut hosts {
-        host.manifest.id.clone_from(&id);
         host.manifest.created_at = input.created_at;
         input.created_by.clone_into(&mut host.manifest.created_by);
         host.manifest.layout.clone_from(&hash);
@@ -111,15 +111,43 @@ struct File {
     path: PathBuf,
     content: Vec<u8>,
     mode: u32,
-    /// Only hosts that run a real Zeek receive it.
-    zeek_only: bool,
+    recipients: Recipients,
 }
 
-/// What every host receives.
+/// The hosts that receive a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Recipients {
+    All,
+    /// Those that run a real Zeek.
+    ZeekHosts,
+    /// Those on which a node listens for others: the manager's and the loggers'.
+    ListenerHosts,
+}
+
+impl Recipients {
+    fn include(self, layout: &Layout, host: &Host) -> bool {
+        let mut nodes = layout.nodes.iter().filter(|node| node.host == host.name);
+        match self {
+            Recipients::All => true,
+            Recipients::ZeekHosts => nodes.any(|node| node.engine == Engine::Zeek),
+            Recipients::ListenerHosts => {
+                nodes.any(|node| matches!(node.node_type, NodeType::Manager | NodeType::Logger))
+            }
+        }
+    }
+}
+
+impl File {
+    /// A file without secrets, for all hosts.
+    fn public(path: PathBuf, content: Vec<u8>) -> File {
+        File { path, content, mode: PUBLIC, recipients: Recipients::All }
+    }
+}
+
+/// The files that do not depend on the host.
 fn shared_files(layout: &Layout, input: &ReleaseInput<'_>) -> Result<Vec<File>, RenderError> {
     let zeek = cluster_layout::layout_zeek(layout)?;
-    let mut files =
-        vec![File { path: "cluster-layout.zeek".into(), content: zeek.into_bytes(), mode: PUBLIC, zeek_only: false }];
+    let mut files = vec![File::public("cluster-layout.zeek".into(), zeek.into_bytes())];
     if zeek::wanted(layout) {
         let seed = zeek::hash_seed(&layout.name, input.curve);
         let scripts = [
@@ -127,19 +155,17 @@ fn shared_files(layout: &Layout, input: &ReleaseInput<'_>) -> Result<Vec<File>, 
             ("zeek-cluster-config.zeek", zeek::config_script(layout, &seed)?),
         ];
         files.extend(scripts.map(|(name, text)| File {
-            path: name.into(),
-            content: text.into_bytes(),
-            mode: PUBLIC,
-            zeek_only: true,
+            recipients: Recipients::ZeekHosts,
+            ..File::public(name.into(), text.into_bytes())
         }));
     }
     if layout.encrypted {
         let keys = input.curve.ok_or(RenderError::NoKeys)?;
         files.extend(keys.files().map(|(name, key)| File {
-            path: PathBuf::from("keys").join(name),
+            path: PathBuf::from(KEY_FOLDER).join(name),
             content: format!("{}\n", key.expose()).into_bytes(),
             mode: SECRET,
-            zeek_only: false,
+            recipients: if name == SERVER_SECRET { Recipients::ListenerHosts } else { Recipients::All },
         }));
     }
     Ok(files)
@@ -169,17 +195,16 @@ fn host_release(
     for node in layout.nodes.iter().filter(|node| node.host == host.name) {
         let config = node_config::node_config(layout, node)?;
         let path = PathBuf::from("nodes").join(format!("{}.yaml", node.name));
-        let file = File { path: path.clone(), content: yaml(node, &config)?, mode: PUBLIC, zeek_only: false };
+        let file = File::public(path.clone(), yaml(node, &config)?);
         manifest.files.push(add(&mut blobs, &file));
         manifest.nodes.push(manifest_node(node, path, &config, shared, input));
     }
     if layout.manager().is_some_and(|manager| manager.host == host.name) {
         let content = hosts::public_yaml(layout).into_bytes();
-        let file = File { path: HOSTS_FILE.into(), content, mode: PUBLIC, zeek_only: false };
+        let file = File::public(HOSTS_FILE.into(), content);
         manifest.files.push(add(&mut blobs, &file));
     }
-    let runs_zeek = layout.nodes.iter().any(|node| node.host == host.name && node.engine == Engine::Zeek);
-    let wanted = shared.iter().filter(|file| runs_zeek || !file.zeek_only);
+    let wanted = shared.iter().filter(|file| file.recipients.include(layout, host));
     manifest.files.extend(wanted.map(|file| add(&mut blobs, file)));
     Ok(HostRelease { manifest, blobs })
 }
@@ -208,7 +233,6 @@ struct Restart<'a> {
     command: &'a Option<Vec<String>>,
     env: &'a BTreeMap<String, String>,
     pin_cpus: &'a [u32],
-    keys: Option<String>,
 }
 
 fn manifest_node(
@@ -239,9 +263,12 @@ fn manifest_node(
         command: &entry.command,
         env: &entry.env,
         pin_cpus: &entry.pin_cpus,
-        keys: config.curve_dir.as_ref().and(input.curve).map(fingerprint),
     };
     entry.hash = sha256(&json(&restart));
+    // New keys need a restart, too: sockets take them when they are made. Apart, so that a rollback can exchange them.
+    if let Some(keys) = config.curve_dir.as_ref().and(input.curve) {
+        entry.hash = format!("{}+{}", entry.hash, &fingerprint(keys)[..KEY_DIGITS]);
+    }
     if !is_zeek {
         entry.live = sha256(&json(&effective));
     }
@@ -263,14 +290,30 @@ fn logging_that_matters(node: &Node, config: &NodeConfig) -> LoggingConfig {
     }
 }
 
-/// New keys need a restart: sockets take them when they are made.
+/// Hex digits of the keys' fingerprint behind a node's hash.
+const KEY_DIGITS: usize = 16;
+
+/// SHA-256 over all four keys, lower-case hex.
 pub(super) fn fingerprint(keys: &CurveKeys) -> String {
     sha256(keys.files().map(|(_, key)| key.expose()).concat().as_bytes())
 }
 
+/// Gives parts of a release that were changed the id that [`release`] would give them.
+pub fn identify(hosts: &mut [HostRelease]) -> String {
+    let bare = hosts.iter().map(|host| Manifest {
+        id: String::new(),
+        created_at: 0.0,
+        created_by: String::new(),
+        layout: String::new(),
+        ..host.manifest.clone()
+    });
+    let id = identity(&bare.collect::<Vec<_>>());
+    hosts.iter_mut().for_each(|host| host.manifest.id.clone_from(&id));
+    id
+}
+
 /// First 12 hex digits of the SHA-256 over the manifests, which hold the hashes of all files.
-fn identity(hosts: &[HostRelease]) -> String {
-    let manifests: Vec<&Manifest> = hosts.iter().map(|host| &host.manifest).collect();
+fn identity(manifests: &[Manifest]) -> String {
     let mut id = sha256(&json(&manifests));
     id.truncate(12);
     id

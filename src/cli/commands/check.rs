@@ -4,7 +4,7 @@ use crate::api::outcome::Outcome;
 use crate::cli::context::Context;
 use crate::cli::exit::Status;
 use crate::cli::failure::Failure;
-use crate::deploy;
+use crate::deploy::{self, KeySource};
 use crate::layout::{Engine, Layout, nodeset};
 
 /// Check the layout and every host without changing anything
@@ -19,9 +19,10 @@ impl Check {
     pub fn run(self, cx: &Context) -> Result<Status, Failure> {
         let layout = cx.layout()?;
         let settings = cx.reach();
-        let curve = cx.keys_to_check(&layout)?;
+        let store = cx.key_store(&layout)?;
+        let keys = KeySource::look(store.as_ref());
         let progress = cx.printer.progress();
-        let checked = cx.block_on(deploy::check(&layout, &settings, curve.as_ref(), &progress))?;
+        let checked = cx.block_on(deploy::check(&layout, &settings, keys, &progress))?;
         progress.finish();
         let outcomes = checked.map_err(Failure::deploy)?;
         let unread = unread_scripts(&layout, &outcomes);

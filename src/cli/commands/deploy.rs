@@ -10,7 +10,7 @@ use crate::cli::context::Context;
 use crate::cli::exit::Status;
 use crate::cli::failure::Failure;
 use crate::cli::values;
-use crate::deploy::{self, Needs, OnFailure, Plan, Report, Rolling, SCHEMA, Width};
+use crate::deploy::{self, KeySource, Needs, OnFailure, Plan, Report, Rolling, SCHEMA, Width};
 use crate::layout::{Layout, Node, nodeset};
 use crate::query;
 
@@ -116,7 +116,7 @@ impl Deploy {
             return Ok(Status::Done);
         };
         let saved = self.plan.as_deref().map(read_plan).transpose()?;
-        let curve = cx.curve_keys(&layout)?;
+        let store = cx.key_store(&layout)?;
         let chosen =
             only.as_deref().or(saved.as_ref().map(|plan| plan.only.as_slice()).filter(|only| !only.is_empty()));
         let keeper = deploy::keeper(&layout);
@@ -133,7 +133,7 @@ impl Deploy {
             &layout.host_names(),
             async |settings, progress, interrupt| {
                 let options = deploy::Options {
-                    curve: curve.as_ref(),
+                    keys: KeySource::of(store.as_ref()),
                     join_within,
                     rolling: self.rolling.rolling(),
                     allow_partial: self.allow_partial,

@@ -4,7 +4,7 @@ use crate::cli::args::LockArgs;
 use crate::cli::context::Context;
 use crate::cli::exit::Status;
 use crate::cli::failure::Failure;
-use crate::deploy::{self, Needs};
+use crate::deploy::{self, KeySource, Needs};
 
 /// Install the layout on its hosts without starting anything
 ///
@@ -19,10 +19,10 @@ pub struct Install {
 impl Install {
     pub fn run(self, cx: &Context) -> Result<Status, Failure> {
         let layout = cx.layout()?;
-        let curve = cx.curve_keys(&layout)?;
+        let store = cx.key_store(&layout)?;
         let report =
             cx.change(&layout, &self.lock, Needs::ThisProgram, &layout.host_names(), async |settings, progress| {
-                let installed = deploy::install(&layout, settings, curve.as_ref(), progress).await;
+                let installed = deploy::install(&layout, settings, KeySource::of(store.as_ref()), progress).await;
                 installed.map_err(Failure::deploy)
             })?;
         cx.conclude(&layout, &report.outcomes)

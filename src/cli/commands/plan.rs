@@ -8,7 +8,7 @@ use crate::cli::context::Context;
 use crate::cli::exit::Status;
 use crate::cli::failure::Failure;
 use crate::cli::output::plan;
-use crate::deploy::{self, Plan};
+use crate::deploy::{self, KeySource, Plan};
 use crate::layout::Layout;
 
 /// Show what a deploy would do, and why
@@ -49,9 +49,10 @@ impl PlanCommand {
             return Ok(Status::Done);
         };
         let settings = cx.reach();
-        let curve = cx.keys_to_check(&layout)?;
+        let store = cx.key_store(&layout)?;
+        let keys = KeySource::look(store.as_ref());
         let progress = cx.printer.progress();
-        let planned = deploy::plan(&layout, &settings, curve.as_ref(), self.allow_partial, only.as_deref(), &progress);
+        let planned = deploy::plan(&layout, &settings, keys, self.allow_partial, only.as_deref(), &progress);
         let planned = cx.block_on(planned)?;
         progress.finish();
         show(cx, &layout, &planned.map_err(Failure::deploy)?)

@@ -10,7 +10,7 @@ use crate::cli::complete;
 use crate::cli::context::Context;
 use crate::cli::exit::Status;
 use crate::cli::failure::Failure;
-use crate::deploy::{self, Needs, Rolling};
+use crate::deploy::{self, KeySource, Needs, Rolling};
 
 /// Go back to a release that was deployed before
 ///
@@ -19,8 +19,8 @@ use crate::deploy::{self, Needs, Rolling};
 /// verifies that its part is whole, and nothing is switched when one is not. Without a name it is the release that was
 /// current before, so doing it twice goes forth again.
 ///
-/// The layout file stays as it is, and the next `zeek-cluster deploy` goes by it. Keys go back with the release that was
-/// deployed with them. `zeek-cluster releases` lists what there is, and `--dry-run` (or `plan --to RELEASE`) shows what would
+/// The layout file stays as it is, and the next `zeek-cluster deploy` goes by it. The keys in force stay in force.
+/// `zeek-cluster releases` lists what there is, and `--dry-run` (or `plan --to RELEASE`) shows what would
 /// change: exit status 0 when nothing, 10 when something would.
 #[derive(Debug, clap::Args)]
 pub struct Rollback {
@@ -50,7 +50,7 @@ impl Rollback {
             &layout.host_names(),
             async |settings, progress, interrupt| {
                 let options = deploy::Options {
-                    curve: None,
+                    keys: KeySource::Unencrypted,
                     join_within,
                     rolling: Rolling::default(),
                     allow_partial: false,

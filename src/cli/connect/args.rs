@@ -56,7 +56,7 @@ impl ConnectArgs {
     pub fn target_or_layout(&self, cx: &Context) -> Result<Target, Failure> {
         match self.target()? {
             Some(target) => Ok(target),
-            None => Target::of_layout(cx.layout()?),
+            None => Target::of_layout(cx, cx.layout()?),
         }
     }
 

@@ -10,7 +10,7 @@ use crate::api::config::OptionValue;
 use crate::api::keys::{CurveKeys, Z85Key};
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
-use crate::deploy::keys::KeyStore;
+use crate::deploy::keys::{KeyStore, KeyStoreError};
 use crate::layout::{Backend, Layout};
 use crate::node::{EventSerializer, Keys, NodeError, ObserveOptions, Observer, SeenNode};
 
@@ -32,7 +32,7 @@ pub struct Target {
 
 impl Target {
     /// The cluster of a layout, with the keys of the key store.
-    pub fn of_layout(layout: Layout) -> Result<Target, Failure> {
+    pub fn of_layout(cx: &Context, layout: Layout) -> Result<Target, Failure> {
         let refused = |what: &str| Failure::File { what: format!("cluster `{}`: {what}", layout.name), hint: None };
         if layout.backend == Backend::Broker {
             return Err(refused("an observer needs the ZeroMQ backend, and the layout says Broker"));
@@ -42,7 +42,11 @@ impl Target {
         let keys = match layout.encrypted {
             true => {
                 let store = KeyStore::of(&layout.name).map_err(Failure::keys)?;
-                Some(client_keys(&store.read().map_err(Failure::keys)?))
+                let keys = match store.read() {
+                    Err(KeyStoreError::None(_)) => cx.fetch_keys(&layout, &store)?,
+                    read => read.map_err(Failure::keys)?,
+                };
+                Some(client_keys(&keys))
             }
             false => None,
         };
@@ -97,6 +101,9 @@ impl Target {
         let refused = what.contains("CURVE");
         let hint = match (refused, &self.keys) {
             (true, None) => "if the cluster is encrypted, name the folder of its keys with --keys DIR",
+            (true, Some(_)) if self.layout.is_some() => {
+                "the keys on this machine are not the cluster's: `zeek-cluster keys fetch` takes those in force"
+            }
             (true, Some(_)) => "these keys are not the cluster's: name the folder of its keys with --keys DIR",
             (false, _) => "is the manager running, and are these the ports where its hub listens?",
         };

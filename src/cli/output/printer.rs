@@ -241,15 +241,15 @@ impl Printer {
     /// The progress of a verb: a line on a terminal, one line a phase elsewhere, nothing with `--quiet`.
     pub fn progress(&self) -> Bar {
         match (self.lively, self.quiet) {
-            (true, _) => Bar::shown(),
+            (true, _) => Bar::shown(say_aside),
             (_, true) => Bar::hidden(),
-            (false, false) => Bar::said(|phase| drop(writeln!(io::stderr().lock(), "{phase}"))),
+            (false, false) => Bar::said(say_aside),
         }
     }
 
     /// The same for a verb of one phase: nothing where there is no terminal.
     pub fn brief_progress(&self) -> Bar {
-        if self.lively { Bar::shown() } else { Bar::hidden() }
+        if self.lively { Bar::shown(say_aside) } else { Bar::hidden() }
     }
 
     /// What somebody else says on standard error.
@@ -474,4 +474,9 @@ impl Live<'_> {
             _ => self.printer.records(rows),
         }
     }
+}
+
+/// Writes a line to standard error; a reader that left has no use for an error.
+fn say_aside(text: &str) {
+    drop(writeln!(io::stderr().lock(), "{text}"));
 }

@@ -20,6 +20,8 @@ pub struct Bar {
     bar: ProgressBar,
     /// Says a phase where there is no line.
     say: Option<Box<Say>>,
+    /// Prints a note, with the line out of the way.
+    note: Option<Box<Say>>,
     phase: Arc<Mutex<Phase>>,
 }
 
@@ -55,8 +57,8 @@ impl Phase {
 }
 
 impl Bar {
-    /// A line that is drawn again and again.
-    pub fn shown() -> Bar {
+    /// A line that is drawn again and again; notes go to `note`.
+    pub fn shown(note: impl Fn(&str) + Sync + 'static) -> Bar {
         let (bar, phase) = (ProgressBar::new_spinner(), Arc::<Mutex<Phase>>::default());
         let style =
             ProgressStyle::with_template("{spinner} {line}").unwrap_or_else(|_| ProgressStyle::default_spinner());
@@ -67,17 +69,18 @@ impl Bar {
             let _ = out.write_str(&lock(&drawn).line(Instant::now()));
         }));
         bar.enable_steady_tick(TICK);
-        Bar { bar, say: None, phase }
+        Bar { bar, say: None, note: Some(Box::new(note)), phase }
     }
 
-    /// No line; each phase is handed to `say`.
-    pub fn said(say: impl Fn(&str) + Sync + 'static) -> Bar {
-        Bar { bar: ProgressBar::hidden(), say: Some(Box::new(say)), phase: Arc::default() }
+    /// No line; each phase and each note is handed to `say`.
+    pub fn said(say: impl Fn(&str) + Clone + Sync + 'static) -> Bar {
+        let note = Some(Box::new(say.clone()) as Box<Say>);
+        Bar { bar: ProgressBar::hidden(), say: Some(Box::new(say)), note, phase: Arc::default() }
     }
 
     /// Nothing at all.
     pub fn hidden() -> Bar {
-        Bar { bar: ProgressBar::hidden(), say: None, phase: Arc::default() }
+        Bar { bar: ProgressBar::hidden(), say: None, note: None, phase: Arc::default() }
     }
 
     /// Wipes the line.
@@ -108,6 +111,13 @@ impl Progress for Bar {
             }
             Event::Done { target } => {
                 phase.late.remove(target);
+            }
+            Event::Note { text } => {
+                drop(phase);
+                if let Some(note) = &self.note {
+                    self.bar.suspend(|| note(text));
+                }
+                return;
             }
         }
         drop(phase);
