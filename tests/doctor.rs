@@ -43,13 +43,13 @@ fn doctor(sandbox: &Sandbox, args: &[&str]) -> Value {
     serde_json::from_str(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:#?}"))
 }
 
-/// Kills the agent, which leaves its socket behind.
+/// Kills the agent, which leaves its socket behind, and whatever would start it again.
 fn kill_agent(sandbox: &Sandbox) {
     let pid = sandbox.json(0, &["agent", "status"])[0]["pid"].as_i64().expect("a pid");
-    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).expect("a pid")).expect("a pid");
-    rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("the agent is there");
+    let pid = i32::try_from(pid).expect("a pid");
+    crate::support::kill_agent(pid);
     sandbox.until(std::time::Duration::from_secs(10), "the agent is gone", |_| {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         if stat.is_empty() || stat.contains(") Z ") { Ok(()) } else { Err(stat) }
     });
 }

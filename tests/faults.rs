@@ -219,7 +219,7 @@ fn faulty_agent(trial: &Trial, index: usize, point: &str) -> Background {
         rows.as_array().into_iter().flatten().find(|row| row["host"] == host.as_str()).expect("a row").clone()
     };
     let old = row(&trial.sandbox)["pid"].as_i64().expect("a pid");
-    kill(old);
+    crate::support::kill_agent(i32::try_from(old).expect("a pid"));
     let bin = fs::read_dir(trial.machines.disk(index).join("campus/bin")).expect("bin/");
     let mut programs = bin.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());
     let program = programs.find(|name| name.starts_with("zeek-cluster-")).expect("the program");

@@ -325,7 +325,7 @@ fn the_doctor_mends_machines_over_ssh_and_their_nodes_run_on() {
     let agents = fleet.json(0, &["agent", "status"]);
     let agent = agents.as_array().into_iter().flatten().find(|row| row["host"] == Machines::name(bare).as_str());
     let agent = agent.and_then(|row| row["pid"].as_i64()).expect("its agent");
-    assert!(Command::new("kill").args(["-9", &agent.to_string()]).status().expect("kill runs").success());
+    crate::support::kill_agent(i32::try_from(agent).expect("a pid"));
     fs::remove_dir_all(cluster(bare).join("bin")).expect("its program is taken away");
 
     let mended = fleet.json(0, &["doctor", "--fix"]);

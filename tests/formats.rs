@@ -83,6 +83,7 @@ const COMMANDS: &[&[&str]] = &[
 const NOT_RUN: &[(&str, &str)] = &[
     ("store watch", "goes on until Ctrl-C, one object a line: tests/stores.rs"),
     ("agent run", "is a process of the cluster and has no answer"),
+    ("agent keep", "is a process of the cluster and has no answer"),
     ("agent connect", "is a process of the cluster; its standard output is the agent's"),
     ("node run", "is a process of the cluster and has no answer"),
     ("node archive-log", "is started by Zeek and has no answer"),

@@ -11,6 +11,7 @@ mod faults;
 mod fleet;
 mod formats;
 mod keys;
+mod life;
 mod local;
 mod locks;
 mod metrics;

@@ -30,7 +30,7 @@ pub const READY: &[u8] = b"ready\n";
 pub enum Detached {
     /// It was started.
     Started {
-        /// Its process.
+        /// The process that was started: the agent's keeper.
         pid: u32,
     },
     /// Another one was there already, or was faster.
@@ -74,8 +74,8 @@ pub enum DetachError {
     },
 }
 
-/// Runs `BINARY agent run --dir DIR` in a session of its own, its standard streams in `run/agent.log`, and returns when
-/// it listens. Blocks up to [`START_DEADLINE`].
+/// Runs `BINARY agent keep --dir DIR` in a session of its own, its standard streams in `run/agent.log`, and returns when
+/// the agent that this keeps up listens. Blocks up to [`START_DEADLINE`].
 ///
 /// When two start one at the same time, one of the two agents ends at once, and both starters find the other.
 ///
@@ -118,30 +118,35 @@ fn open_log(dir: &ClusterDir) -> Result<(File, u64), DetachError> {
     Ok((log, from))
 }
 
-/// `tell` lives in the command, so that when the command is gone only the agent holds it.
+/// `tell` lives in the command, so that when the command is gone only the keeper holds it.
 fn command(dir: &ClusterDir, binary: &Path, log: File, tell: OwnedFd) -> io::Result<Command> {
     let mut command = Command::new(binary);
-    command.args(["agent", "run", "--dir"]).arg(dir.path());
+    command.args(["agent", "keep", "--dir"]).arg(dir.path());
     command.current_dir("/").stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-    command.env(READY_FD_VARIABLE, tell.as_raw_fd().to_string());
-    let in_child = move || {
-        rustix::process::setsid()?;
-        rustix::io::fcntl_setfd(&tell, rustix::io::FdFlags::empty())?;
-        Ok(())
-    };
+    announce_to(&mut command, tell);
+    let in_child = || rustix::process::setsid().map(drop).map_err(io::Error::from);
     // SAFETY: between fork and exec the closure only makes system calls; it neither allocates nor takes a lock.
     unsafe { command.pre_exec(in_child) };
     Ok(command)
 }
 
-enum Ready {
+/// Makes a program say on `tell` that it listens. The descriptor lives as long as the command.
+pub(super) fn announce_to(command: &mut Command, tell: OwnedFd) {
+    command.env(READY_FD_VARIABLE, tell.as_raw_fd().to_string());
+    let in_child = move || Ok(rustix::io::fcntl_setfd(&tell, rustix::io::FdFlags::empty())?);
+    // SAFETY: between fork and exec the closure only makes a system call; it neither allocates nor takes a lock.
+    unsafe { command.pre_exec(in_child) };
+}
+
+/// What came of waiting for an agent.
+pub(super) enum Ready {
     Yes,
     Ended,
     NotYet,
 }
 
 /// The pipe is written when the agent listens, and closed by the system when it ends.
-fn wait_until_ready(ready: &OwnedFd, deadline: Duration) -> Ready {
+pub(super) fn wait_until_ready(ready: &OwnedFd, deadline: Duration) -> Ready {
     let end = Instant::now() + deadline;
     loop {
         let left = end.saturating_duration_since(Instant::now());
@@ -169,7 +174,8 @@ fn ended(dir: &ClusterDir, child: &mut Child, log_from: u64) -> Result<Detached,
     Err(DetachError::Ended { last_line: last_log_line(dir, log_from) })
 }
 
-fn is_locked(dir: &ClusterDir) -> bool {
+/// Whether an agent serves the folder, or is about to.
+pub(super) fn is_locked(dir: &ClusterDir) -> bool {
     File::open(dir.agent_lock()).is_ok_and(|file| file.try_lock_shared().is_err())
 }
 

@@ -8,6 +8,7 @@ mod connect;
 mod detach;
 mod durable;
 mod history;
+mod keep;
 mod leftovers;
 mod lines;
 mod lock;
@@ -29,5 +30,6 @@ mod usage;
 
 pub use connect::{CONNECT_MAGIC, ConnectError, connect};
 pub use detach::{DetachError, Detached, START_DEADLINE, start_detached};
+pub use keep::{KeeperEnd, keep};
 pub use lines::{JsonLines, LineError, MAX_LINE_BYTES, TextLines};
 pub use run::{AgentError, AgentOptions, run};

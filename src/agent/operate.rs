@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 
 use super::leftovers;
 use super::roster::Roster;
-use super::supervise::{Answer, Job, JobView, Verb};
+use super::supervise::{Answer, Job, JobView, TaskEnded, Verb};
 use crate::api::agent::NodeState;
 use crate::api::config::NodeConfig;
 use crate::api::outcome::{ErrorInfo, Kind, Outcome};
@@ -158,21 +158,27 @@ fn outcome(name: &str, host: &str, elapsed: Duration, done: Done) -> Outcome {
 /// Asks for a process, and waits until it came up or ended.
 async fn bring_up(job: Job, verb: Verb, end: Instant) -> Done {
     match job.ask(verb).await {
-        Answer::Unchanged => Done::new(Kind::Unchanged, "start"),
-        Answer::Began { exits } => came_up(&job, exits, end).await,
+        Ok(Answer::Unchanged) => Done::new(Kind::Unchanged, "start"),
+        Ok(Answer::Began { exits }) => came_up(&job, exits, end).await,
+        Err(error) => unsupervised("start", error),
     }
+}
+
+fn unsupervised(step: &'static str, error: TaskEnded) -> Done {
+    Done::because(Kind::Failed, step, error.to_string(), Some("ask again: the next agent takes over".into()))
 }
 
 async fn came_up(job: &Job, exits: u64, end: Instant) -> Done {
     let stopped = |view: &JobView| view.status.state == NodeState::Stopped;
     let decided = job.until(|view| view.ready || view.exits > exits || stopped(view));
     match tokio::time::timeout_at(end.into(), decided).await {
-        Ok(view) if view.exits > exits => {
+        Ok(Err(error)) => unsupervised("start", error),
+        Ok(Ok(view)) if view.exits > exits => {
             let what = view.status.error.unwrap_or_else(|| "it ended at once".into());
             Done::because(Kind::Failed, "start", what, None)
         }
-        Ok(view) if view.ready => Done::new(Kind::Ok, "start"),
-        Ok(_) => Done::because(Kind::Failed, "start", "another operator stopped it meanwhile".into(), None),
+        Ok(Ok(view)) if view.ready => Done::new(Kind::Ok, "start"),
+        Ok(Ok(_)) => Done::because(Kind::Failed, "start", "another operator stopped it meanwhile".into(), None),
         Err(_) => {
             let why = job.view().status.error.map(|error| format!(": {error}")).unwrap_or_default();
             let what = format!("it runs and has not answered within the deadline{why}");
@@ -182,15 +188,18 @@ async fn came_up(job: &Job, exits: u64, end: Instant) -> Done {
 }
 
 async fn bring_down(job: Job, end: Instant) -> Done {
-    if job.ask(Verb::Stop).await == Answer::Unchanged {
-        return Done::new(Kind::Unchanged, "stop");
+    match job.ask(Verb::Stop).await {
+        Ok(Answer::Unchanged) => return Done::new(Kind::Unchanged, "stop"),
+        Ok(Answer::Began { .. }) => {}
+        Err(error) => return unsupervised("stop", error),
     }
     let down = job.until(|view| view.status.pid.is_none());
     match tokio::time::timeout_at(end.into(), down).await {
-        Ok(view) if view.status.state != NodeState::Stopped => {
+        Ok(Err(error)) => unsupervised("stop", error),
+        Ok(Ok(view)) if view.status.state != NodeState::Stopped => {
             Done::because(Kind::Failed, "stop", "another operator started it meanwhile".into(), None)
         }
-        Ok(view) => Done::new(Kind::Ok, if view.killed { "kill" } else { "stop" }),
+        Ok(Ok(view)) => Done::new(Kind::Ok, if view.killed { "kill" } else { "stop" }),
         Err(_) => {
             let pid = job.view().status.pid.unwrap_or_default();
             let what = format!("process {pid} has not ended within the deadline");
@@ -201,9 +210,10 @@ async fn bring_down(job: Job, end: Instant) -> Done {
 
 async fn apply_one(dir: &ClusterDir, job: Job, end: Instant) -> Done {
     match job.ask(Verb::Apply).await {
-        Answer::Began { exits } => came_up(&job, exits, end).await,
-        Answer::Unchanged if !has_all(&job.view()) => push_changes(dir, &job).await,
-        Answer::Unchanged => Done::new(Kind::Unchanged, "apply"),
+        Ok(Answer::Began { exits }) => came_up(&job, exits, end).await,
+        Ok(Answer::Unchanged) if !has_all(&job.view()) => push_changes(dir, &job).await,
+        Ok(Answer::Unchanged) => Done::new(Kind::Unchanged, "apply"),
+        Err(error) => unsupervised("apply", error),
     }
 }
 
@@ -226,8 +236,10 @@ async fn push_changes(dir: &ClusterDir, job: &Job) -> Done {
     };
     match pushed {
         Ok(()) => {
-            job.took_over(live_wanted).await;
-            Done::new(Kind::Ok, "update")
+            match job.took_over(live_wanted).await {
+                Ok(()) => Done::new(Kind::Ok, "update"),
+                Err(error) => unsupervised("update", error),
+            }
         }
         Err(why) => {
             let what = format!("it runs on, but has not taken over what changed: {why}");

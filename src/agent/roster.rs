@@ -82,8 +82,10 @@ impl Roster {
         };
         self.forget_retired(before.as_deref(), &manifest);
         for node in &manifest.nodes {
-            if let Some(job) = self.job(&node.name) {
-                job.configure(Spec::of(&manifest, node)).await;
+            if let Some(job) = self.job(&node.name)
+                && let Err(error) = job.configure(Spec::of(&manifest, node)).await
+            {
+                tracing::error!(node = %node.name, %error, "did not hear of the release");
             }
         }
         self.take_nodes(&manifest);

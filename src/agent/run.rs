@@ -81,7 +81,7 @@ fn prepare(path: &Path) -> impl FnOnce(io::Error) -> AgentError + '_ {
     move |source| AgentError::Prepare { path: path.to_owned(), source }
 }
 
-fn system(what: &'static str) -> impl FnOnce(io::Error) -> AgentError {
+pub(super) fn system(what: &'static str) -> impl FnOnce(io::Error) -> AgentError {
     move |source| AgentError::System { what, source }
 }
 
@@ -248,7 +248,7 @@ pub(super) fn last_log_line(dir: &ClusterDir, from: u64) -> String {
 }
 
 /// The pipe on which [`start_detached`](super::start_detached) waits, if this agent was started by it.
-fn take_ready_fd() -> Option<File> {
+pub(super) fn take_ready_fd() -> Option<File> {
     let fd: RawFd = env::var(READY_FD_VARIABLE).ok()?.parse().ok()?;
     if fd <= 2 {
         return None;

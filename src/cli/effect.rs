@@ -67,6 +67,7 @@ const EFFECTS: &[(&str, Effect)] = &[
     ("keys import", Effect::Writes),
     ("keys show-public", Effect::Reads),
     ("agent run", Effect::Process),
+    ("agent keep", Effect::Process),
     ("agent connect", Effect::Process),
     ("agent status", Effect::Reads),
     ("node run", Effect::Process),

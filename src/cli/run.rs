@@ -82,8 +82,11 @@ fn in_words(usage: &clap::Error) -> Failure {
 /// Runs a command to its end, says what went wrong, and tells the exit status.
 pub fn run(args: Args) -> Status {
     // Nobody watches an agent or a node: what happens to them has to be in their files afterwards.
-    let verbose = args.global.verbose.saturating_add(u8::from(args.command.is_lasting()));
-    trace::start(args.global.quiet, verbose);
+    let is_lasting = args.command.is_lasting();
+    trace::start(args.global.quiet, args.global.verbose.saturating_add(u8::from(is_lasting)));
+    if is_lasting {
+        trace::end_with_any_panic();
+    }
     let printer = Printer::new(args.global.output, args.global.quiet);
     let context = Context { global: args.global, printer, words: args.words, writer: Writer::default() };
     let ended = match args.writes && effect::is_read_only() {

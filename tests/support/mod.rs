@@ -8,6 +8,7 @@ mod hosts;
 mod peer;
 mod python;
 mod sandbox;
+mod small_disk;
 
 pub use background::{Background, Line};
 pub use certificates::Authority;
@@ -15,4 +16,5 @@ pub use fleet::{Fleet, GATE, INNER, Taken};
 pub use hosts::{Machines, can_make_machines};
 pub use peer::{Keys, Peer};
 pub use python::python_with;
-pub use sandbox::{Output, Sandbox, finish, free_ports};
+pub use sandbox::{Output, Sandbox, finish, free_ports, kill_agent};
+pub use small_disk::{SmallDisk, pad_to_a_page};

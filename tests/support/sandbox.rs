@@ -208,6 +208,21 @@ fn kill_processes_of(folder: &Path) {
     }
 }
 
+/// Kills an agent, and before it the process that would start it again.
+pub fn kill_agent(pid: i32) {
+    let parent = procfs::process::Process::new(pid).and_then(|agent| agent.stat()).map(|stat| stat.ppid);
+    let keeper = parent.ok().filter(|pid| is_keeper(*pid));
+    for pid in keeper.into_iter().chain([pid]) {
+        let pid = rustix::process::Pid::from_raw(pid).expect("a process id");
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("the process is there");
+    }
+}
+
+fn is_keeper(pid: i32) -> bool {
+    let words = procfs::process::Process::new(pid).and_then(|process| process.cmdline()).unwrap_or_default();
+    words.windows(2).any(|pair| pair == ["agent", "keep"])
+}
+
 /// Runs to the end, reading both streams at once, within the limit.
 pub fn finish(mut command: Command) -> Output {
     let start = Instant::now();

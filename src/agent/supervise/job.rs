@@ -16,6 +16,11 @@ use crate::api::paths::ClusterDir;
 /// Messages that may wait for a task; senders wait when there are more.
 const MAILBOX: usize = 16;
 
+/// The task that supervises a node has ended, which it does only when the agent ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the agent no longer supervises it: the agent is ending")]
+pub struct TaskEnded;
+
 /// What is known of a node at one moment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct JobView {
@@ -62,26 +67,38 @@ impl Job {
     }
 
     /// How to start and stop it from now on; touches nothing that runs.
-    pub async fn configure(&self, spec: Spec) {
-        self.send(Message::Configure(Box::new(spec))).await;
+    ///
+    /// # Errors
+    /// [`TaskEnded`].
+    pub async fn configure(&self, spec: Spec) -> Result<(), TaskEnded> {
+        self.send(Message::Configure(Box::new(spec))).await
     }
 
     /// Notes that the process has taken over what `ManifestNode::live` is the hash of.
-    pub async fn took_over(&self, live: String) {
-        self.send(Message::TookOver(live)).await;
+    ///
+    /// # Errors
+    /// [`TaskEnded`].
+    pub async fn took_over(&self, live: String) -> Result<(), TaskEnded> {
+        self.send(Message::TookOver(live)).await
     }
 
     /// Asks for something; the answer comes at once, what becomes of it is seen with [`Job::until`].
-    pub async fn ask(&self, verb: Verb) -> Answer {
+    ///
+    /// # Errors
+    /// [`TaskEnded`].
+    pub async fn ask(&self, verb: Verb) -> Result<Answer, TaskEnded> {
         let (reply, answer) = oneshot::channel();
-        self.send(Message::Ask(verb, reply)).await;
-        answer.await.expect("the task of a node answers as long as there is a handle")
+        self.send(Message::Ask(verb, reply)).await?;
+        answer.await.map_err(|_| TaskEnded)
     }
 
     /// Waits until the node is as `done` wants it, and returns how it is then.
-    pub async fn until(&self, done: impl FnMut(&JobView) -> bool) -> JobView {
+    ///
+    /// # Errors
+    /// [`TaskEnded`].
+    pub async fn until(&self, done: impl FnMut(&JobView) -> bool) -> Result<JobView, TaskEnded> {
         let mut view = self.view.clone();
-        view.wait_for(done).await.expect("the task of a node lives as long as there is a handle").clone()
+        view.wait_for(done).await.map(|view| view.clone()).map_err(|_| TaskEnded)
     }
 
     /// How the node is now.
@@ -94,7 +111,7 @@ impl Job {
         &self.client
     }
 
-    async fn send(&self, message: Message) {
-        self.mailbox.send(message).await.expect("the task of a node listens as long as there is a handle");
+    async fn send(&self, message: Message) -> Result<(), TaskEnded> {
+        self.mailbox.send(message).await.map_err(|_| TaskEnded)
     }
 }

@@ -13,7 +13,7 @@ mod state;
 mod task;
 
 pub(super) use fatal::fatal_line;
-pub(super) use job::{Job, JobView};
+pub(super) use job::{Job, JobView, TaskEnded};
 pub(super) use messages::{Answer, Verb};
 pub(super) use output::{bound, follow, open as open_output, read_end, tail};
 pub(super) use saved::{Saved, Spec};

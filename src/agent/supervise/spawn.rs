@@ -2,12 +2,12 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
@@ -32,7 +32,27 @@ pub fn record_path(dir: &ClusterDir, node: &str) -> std::path::PathBuf {
 pub struct Running {
     /// Who it is.
     pub process: Process,
-    pidfd: AsyncFd<OwnedFd>,
+    pidfd: Watched,
+}
+
+/// How often a process is looked at whose descriptor the runtime does not take (`fs.epoll.max_user_watches`).
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+#[derive(Debug)]
+enum Watched {
+    /// The runtime tells when it is readable.
+    Woken(AsyncFd<OwnedFd>),
+    /// It is looked at from time to time.
+    Polled(OwnedFd),
+}
+
+impl AsFd for Watched {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Watched::Woken(fd) => fd.as_fd(),
+            Watched::Polled(fd) => fd.as_fd(),
+        }
+    }
 }
 
 /// Starts a node: a session of its own, no standard input, output and error appended to files, nothing else inherited.
@@ -133,15 +153,32 @@ fn spawn_error(command: &Command, spec: &Spec, error: &io::Error) -> String {
 
 impl Running {
     /// Must be called within a runtime.
-    pub fn new(process: Process, pidfd: OwnedFd) -> io::Result<Running> {
+    pub fn new(process: Process, pidfd: OwnedFd) -> Running {
         // SAFETY: an `OwnedFd` stays open and keeps its number as long as it lives, which is as long as the `AsyncFd`.
-        let pidfd = unsafe { AsyncFd::register_with_interest(pidfd, tokio::io::Interest::READABLE)? };
-        Ok(Running { process, pidfd })
+        let registered = unsafe { AsyncFd::register_with_interest(pidfd, tokio::io::Interest::READABLE) };
+        let pidfd = match registered {
+            Ok(fd) => Watched::Woken(fd),
+            Err(refused) => {
+                let (pidfd, error) = refused.into_parts();
+                tracing::warn!(pid = process.pid, %error, "its end cannot be waited for; it is looked at twice a second");
+                Watched::Polled(pidfd)
+            }
+        };
+        Running { process, pidfd }
     }
 
     /// Waits until it ended. Cancel safe.
     pub async fn ended(&self) -> io::Result<()> {
-        self.pidfd.readable().await.map(|mut ready| ready.retain_ready())
+        if let Watched::Woken(fd) = &self.pidfd
+            && let Ok(mut ready) = fd.readable().await
+        {
+            ready.retain_ready();
+            return Ok(());
+        }
+        while !self.has_ended()? {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        Ok(())
     }
 
     /// How it ended, in words; call after [`Running::ended`].

@@ -198,7 +198,7 @@ impl Task {
     fn own(&mut self, process: Process, pidfd: OwnedFd) {
         let pid = (!self.spec.is_foreign()).then_some(process.pid);
         self.link = Some(Link::open(self.client.clone(), pid));
-        self.running = Some(Running::new(process, pidfd).expect("the agent's runtime takes one more descriptor"));
+        self.running = Some(Running::new(process, pidfd));
     }
 
     fn signal(&self, signal: Signal) {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::agent::{self, AgentOptions};
+use crate::agent::{self, AgentOptions, KeeperEnd};
 use crate::api::paths::ClusterDir;
 use crate::cli::context::Context;
 use crate::cli::exit::Status;
@@ -34,6 +34,13 @@ enum Sub {
         #[arg(long)]
         detach: bool,
     },
+    /// Run the agent of a cluster's folder, and run it again whenever it dies (`agent run --detach` runs this)
+    #[command(hide = true)]
+    Keep {
+        /// The cluster's folder on this host, `BASE/CLUSTER`
+        #[arg(long, value_name = "DIR")]
+        dir: PathBuf,
+    },
     /// Join standard input and output to an agent's socket
     ///
     /// For SSH servers that do not forward Unix sockets; operators never need it.
@@ -50,9 +57,9 @@ enum Sub {
 }
 
 impl Agent {
-    /// Whether this runs the agent itself.
+    /// Whether this runs the agent itself, or keeps it up.
     pub fn is_lasting(&self) -> bool {
-        matches!(self.command, Sub::Run { .. })
+        matches!(self.command, Sub::Run { .. } | Sub::Keep { .. })
     }
 
     pub fn run(self, cx: &Context) -> Result<Status, Failure> {
@@ -66,6 +73,11 @@ impl Agent {
                 agent::run(AgentOptions { dir: ClusterDir::new(dir) }).map_err(Failure::here)?;
                 Ok(Status::Done)
             }
+            Sub::Keep { dir } => match agent::keep(&ClusterDir::new(dir)).map_err(Failure::here)? {
+                KeeperEnd::NotNeeded => Ok(Status::Done),
+                // The agent has said why, as the last line of the log: that is what its starter tells.
+                KeeperEnd::NeverListened { status } => Ok(Status::Remote(status)),
+            },
             Sub::Connect { dir } => {
                 agent::connect(&ClusterDir::new(dir)).map_err(Failure::here)?;
                 Ok(Status::Done)

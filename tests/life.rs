@@ -1,0 +1,146 @@
+//! What may happen to the processes of a host without anything staying down.
+
+use std::fs::{self, File};
+use std::os::unix::net::UnixStream;
+use std::process::Stdio;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::support::{Sandbox, SmallDisk, finish, pad_to_a_page};
+
+const LAYOUT: &str = "\
+name: campus
+base_dir: BASE
+port: PORT
+encryption: off
+nodes:
+  manager: { type: manager }
+  logger: { type: logger }
+  worker: { type: worker, count: 2 }
+";
+
+const NODES: [&str; 4] = ["manager", "logger", "worker-1", "worker-2"];
+
+/// Longer than the pauses between the starts of a node add up to.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn pid(row: &Value) -> Pid {
+    let pid = row["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()).expect("a pid");
+    Pid::from_raw(pid).expect("a pid")
+}
+
+fn send(signal: Signal, row: &Value) {
+    kill_process(pid(row), signal).expect("the process is ours");
+}
+
+fn agent(sandbox: &Sandbox) -> Value {
+    sandbox.json(0, &["agent", "status"])[0].clone()
+}
+
+/// Waits until a node runs in another process than before.
+fn is_back(sandbox: &Sandbox, before: &Value) -> Value {
+    let name = before["name"].as_str().expect("a name");
+    sandbox.until(PATIENCE, &format!("{name} runs again"), |s| {
+        let row = s.node(name);
+        let again = row["state"] == "running" && row["pid"] != before["pid"];
+        if again { Ok(row) } else { Err(row.to_string()) }
+    })
+}
+
+#[test]
+fn an_agent_whose_words_nobody_takes_works_on() {
+    let sandbox = Sandbox::new();
+    let dir = sandbox.base().join("campus");
+    let mut command = sandbox.command(&["agent", "run", "--dir"]);
+    command.arg(&dir).stderr(Stdio::from(File::options().write(true).open("/dev/full").expect("/dev/full")));
+    let mut agent = command.spawn().expect("the agent starts");
+    sandbox.until(Duration::from_secs(20), "it listens", |_| {
+        UnixStream::connect(dir.join("run/agent.sock")).map(drop).map_err(|error| error.to_string())
+    });
+    kill_process(Pid::from_child(&agent), Signal::TERM).expect("the process is ours");
+    let ended = agent.wait().expect("the process is ours");
+    assert!(ended.success(), "{ended}");
+}
+
+#[test]
+fn a_full_disk_ends_no_process_and_what_was_killed_meanwhile_comes_back() {
+    let sandbox = Sandbox::with_layout(LAYOUT);
+    let program = fs::metadata(env!("CARGO_BIN_EXE_zeek-cluster")).expect("the program").len();
+    let Some(disk) = SmallDisk::mount(&sandbox.base(), program + (24 << 20)) else { return };
+    sandbox.expect(0, &["deploy"]);
+    let before = NODES.map(|name| sandbox.node(name));
+    let agent_before = agent(&sandbox)["pid"].clone();
+    let run = sandbox.base().join("campus/run");
+    disk.fill();
+    let logs = NODES.map(|name| run.join(name).join("stderr.log")).into_iter().chain([run.join("agent.log")]);
+    logs.for_each(|log| pad_to_a_page(&log));
+    disk.fill();
+
+    send(Signal::KILL, &before[2]);
+    // Each of these writes something somewhere.
+    sandbox.until(Duration::from_secs(20), "the agent noticed", |s| {
+        let row = s.node("worker-1");
+        if row["pid"] == before[2]["pid"] { Err(row.to_string()) } else { Ok(()) }
+    });
+    let asked = sandbox.run(&["start", "worker-1"]);
+    assert!(!asked.stderr.contains("panicked"), "{asked:#?}");
+    disk.make_room();
+
+    is_back(&sandbox, &before[2]);
+    for (name, row) in NODES.iter().zip(&before) {
+        if *name != "worker-1" {
+            assert_eq!(sandbox.node(name)["pid"], row["pid"], "{name} is the process that it was");
+        }
+    }
+    assert_eq!(agent(&sandbox)["pid"], agent_before, "so is the agent");
+    let log = fs::read_to_string(run.join("agent.log")).expect("agent.log");
+    assert!(log.contains("lines could not be written here"), "{log}");
+    sandbox.expect(0, &["status"]);
+    // Its folder goes before the disk.
+    sandbox.expect(0, &["remove", "--all", "--yes"]);
+}
+
+#[test]
+fn a_killed_agent_is_back_within_seconds_and_nodes_that_died_meanwhile_too() {
+    let sandbox = Sandbox::with_layout(LAYOUT);
+    sandbox.expect(0, &["deploy"]);
+    let (before, first) = (NODES.map(|name| sandbox.node(name)), agent(&sandbox));
+    send(Signal::KILL, &first);
+    send(Signal::KILL, &before[3]);
+    // Without a command that would start an agent.
+    let second = sandbox.until(Duration::from_secs(20), "another agent runs", |s| {
+        let rows = s.run(&["agent", "status", "-o", "json"]).stdout;
+        let rows: Value = serde_json::from_str(&rows).map_err(|error| format!("{error}: {rows}"))?;
+        let there = rows[0]["running"] == true && rows[0]["pid"] != first["pid"];
+        if there { Ok(rows[0].clone()) } else { Err(rows.to_string()) }
+    });
+    is_back(&sandbox, &before[3]);
+    for row in &before[..3] {
+        let name = row["name"].as_str().expect("a name");
+        assert_eq!(sandbox.node(name)["pid"], row["pid"], "{name} never noticed");
+    }
+    // Told to end, it ends for good.
+    send(Signal::TERM, &second);
+    let keeper = finish({
+        let mut command = std::process::Command::new("pgrep");
+        command.args(["-f", &format!("agent keep --dir {}", sandbox.base().display())]);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    });
+    let keepers: Vec<i32> = keeper.stdout.lines().filter_map(|line| line.parse().ok()).collect();
+    sandbox.until(Duration::from_secs(20), "no keeper is left", |_| {
+        let left = keepers.iter().filter(|pid| {
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            !stat.is_empty() && !stat.contains(") Z ")
+        });
+        match left.count() {
+            0 => Ok(()),
+            count => Err(format!("{count} keepers")),
+        }
+    });
+    let rows = sandbox.run(&["agent", "status", "-o", "json"]).stdout;
+    let rows: Value = serde_json::from_str(&rows).expect("JSON");
+    assert_eq!(rows[0]["running"], false, "{rows}");
+}
