@@ -235,10 +235,6 @@ fn faulty_agent(trial: &Trial, index: usize, point: &str) -> Background {
     agent
 }
 
-fn kill(pid: i64) {
-    signal(pid, rustix::process::Signal::KILL);
-}
-
 fn signal(pid: i64, signal: rustix::process::Signal) {
     let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw).expect("a process id");
     rustix::process::kill_process(pid, signal).expect("the process is there");

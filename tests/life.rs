@@ -144,3 +144,85 @@ fn a_killed_agent_is_back_within_seconds_and_nodes_that_died_meanwhile_too() {
     let rows: Value = serde_json::from_str(&rows).expect("JSON");
     assert_eq!(rows[0]["running"], false, "{rows}");
 }
+
+/// States by name.
+fn states(sandbox: &Sandbox) -> Vec<(String, String)> {
+    let output = sandbox.run(&["status", "-o", "json"]);
+    let rows: Value = serde_json::from_str(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:#?}"));
+    let text = |row: &Value, key: &str| row[key].as_str().unwrap_or_default().to_owned();
+    rows.as_array().into_iter().flatten().map(|row| (text(row, "name"), text(row, "state"))).collect()
+}
+
+/// Stops a node's process, as a debugger or a host in trouble does; it is `degraded` with its reason within 20 s, by `status`,
+/// `wait` and `count`, and gets another process in the end.
+fn a_hung_node_is_told_of_and_restarted(name: &str) {
+    let sandbox = Sandbox::with_layout(&format!("restart_when_silent: 25s\nstop_grace: 1s\n{LAYOUT}"));
+    sandbox.expect(0, &["deploy"]);
+    sandbox.expect(0, &["wait", "--timeout", "20s"]);
+    let before = sandbox.node(name);
+    send(Signal::STOP, &before);
+    let hung = sandbox.until(Duration::from_secs(20), &format!("{name} is degraded"), |s| {
+        let row = s.node(name);
+        if row["state"] == "degraded" { Ok(row) } else { Err(row.to_string()) }
+    });
+    let why = hung["error"].as_str().unwrap_or_default();
+    assert!(why.starts_with("no sign of life for 1") && why.contains("the process may be hung"), "{hung}");
+    assert!(why.ends_with("; it is restarted after 25 s"), "{hung}");
+    sandbox.expect(1, &["status", name]);
+    let waited = sandbox.run(&["wait", name, "--timeout", "1s"]);
+    assert_eq!(waited.status, 6, "{waited:#?}");
+
+    let after = is_back(&sandbox, &before);
+    assert_eq!(after["restarts"], 1, "{after}");
+    assert!(after["last_restart_at"].as_f64().is_some_and(|at| at > 1.7e9), "{after}");
+    sandbox.expect(0, &["wait", "--timeout", "40s"]);
+    sandbox.until(PATIENCE, "all see each other", |s| {
+        let counted = s.run(&["count", "--active", "--expect", "4"]);
+        if counted.status == 0 { Ok(()) } else { Err(counted.stderr) }
+    });
+    assert!(states(&sandbox).iter().all(|(_, state)| state == "running"), "{:?}", states(&sandbox));
+    // Another deploy, and another agent, still know of it.
+    sandbox.expect(0, &["deploy"]);
+    send(Signal::KILL, &agent(&sandbox));
+    sandbox.expect(0, &["status"]);
+    assert_eq!(sandbox.node(name)["restarts"], 1);
+    let table = sandbox.expect(0, &["status", "-o", "table", name]).stdout;
+    assert!(table.contains("1 (") && table.contains(" ago)"), "{table}");
+}
+
+#[test]
+fn a_hung_worker_is_degraded_and_then_restarted() {
+    a_hung_node_is_told_of_and_restarted("worker-1");
+}
+
+#[test]
+fn a_hung_manager_is_degraded_and_then_restarted() {
+    a_hung_node_is_told_of_and_restarted("manager");
+}
+
+#[test]
+fn a_hung_logger_is_degraded_and_then_restarted() {
+    a_hung_node_is_told_of_and_restarted("logger");
+}
+
+#[test]
+fn a_node_that_may_be_silent_for_ever_is_left_alone() {
+    let layout = LAYOUT.replace("type: worker, count: 2", "type: worker, count: 2, restart_when_silent: 0");
+    let sandbox = Sandbox::with_layout(&layout);
+    sandbox.expect(0, &["deploy"]);
+    let before = sandbox.node("worker-2");
+    send(Signal::STOP, &before);
+    sandbox.until(PATIENCE, "its silence is long", |s| {
+        let row = s.node("worker-2");
+        let why = row["error"].as_str().unwrap_or_default().to_owned();
+        let seconds =
+            why.strip_prefix("no sign of life for ").and_then(|rest| rest.split(' ').next()?.parse::<u64>().ok());
+        if seconds.is_some_and(|seconds| seconds >= 20) { Ok(()) } else { Err(row.to_string()) }
+    });
+    send(Signal::CONT, &before);
+    let after = sandbox.until(Duration::from_secs(20), "it is heard again", |s| {
+        let row = s.node("worker-2");
+        if row["state"] == "running" { Ok(row) } else { Err(row.to_string()) }
+    });
+    assert_eq!(after["pid"], before["pid"]);
+}

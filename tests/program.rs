@@ -40,19 +40,44 @@ fn a_program_runs_under_its_node_writes_to_its_output_and_ends_with_it() {
 #[test]
 fn status_says_what_is_wrong_with_a_program() {
     let sandbox = Sandbox::with_layout(&layout("echo 'no such interface: eth9' >&2; exit 4"));
-    sandbox.expect(0, &["deploy"]);
-    let row = sandbox.until(Duration::from_secs(10), "it ended twice", |s| {
+    let deployed = sandbox.expect(1, &["deploy"]);
+    assert!(deployed.stderr.contains("no such interface: eth9"), "{deployed:#?}");
+    let row = sandbox.until(Duration::from_secs(30), "it ended five times", |s| {
         let row = s.node("worker-2");
-        let twice = row["error"].as_str().is_some_and(|error| error.contains("ended 2 times"));
-        if twice { Ok(row) } else { Err(row.to_string()) }
+        if row["state"] == "failing" { Ok(row) } else { Err(row.to_string()) }
     });
-    assert_eq!(row["state"], "running", "the node itself is there: {row}");
-    assert_eq!(
-        row["error"],
-        "its program ended 2 times; the last time it exited with status 4: no such interface: eth9"
-    );
+    let error = row["error"].as_str().unwrap_or_default();
+    assert!(error.starts_with("its program ended ") && error.contains(" times, and is started again after "), "{row}");
+    assert!(error.ends_with("; the last time it exited with status 4: no such interface: eth9"), "{row}");
+    let table = sandbox.expect(1, &["status", "-o", "table"]).stdout;
+    assert!(table.contains("zeek-cluster restart worker-2"), "{table}");
+    let waited = sandbox.expect(6, &["wait", "--timeout", "1s"]);
+    assert!(waited.stdout.contains("failing") || waited.stderr.contains("failing"), "{waited:#?}");
     let output = sandbox.expect(0, &["output", "worker-2"]).stdout;
     assert!(output.contains("no such interface: eth9"), "{output}");
+}
+
+#[test]
+fn a_program_that_cannot_be_started_fails_the_deploy_and_one_that_is_ill_is_degraded() {
+    let layout = layout("touch well; while :; do sleep 0.1; done");
+    let broken = layout.replace("[/bin/sh, -c, ", "[/no/such/sensor, -c, ");
+    let sandbox = Sandbox::with_layout(&broken);
+    let deployed = sandbox.expect(1, &["deploy"]);
+    assert!(deployed.stderr.contains("could not be started: /no/such/sensor"), "{deployed:#?}");
+    sandbox.expect(1, &["status"]);
+
+    let health = "health: { command: [/usr/bin/test, -e, well], interval: 500ms }";
+    sandbox.write_layout(&layout.replace("    env_vars:", &format!("    {health}\n    env_vars:")));
+    sandbox.expect(0, &["deploy"]);
+    sandbox.expect(0, &["status"]);
+    fs::remove_file(sandbox.base().join("campus/run/worker-1/well")).expect("the program is up");
+    let row = sandbox.until(Duration::from_secs(40), "it is ill", |s| {
+        let row = s.node("worker-1");
+        if row["state"] == "degraded" { Ok(row) } else { Err(row.to_string()) }
+    });
+    assert_eq!(row["error"], "its health command exited with status 1", "{row}");
+    sandbox.expect(1, &["status", "worker-1"]);
+    sandbox.expect(0, &["status", "worker-2"]);
 }
 
 /// Shells and sleepers that run in a node's folder: its program.

@@ -235,12 +235,10 @@ async fn push_changes(dir: &ClusterDir, job: &Job) -> Done {
         Err(why) => Err(why),
     };
     match pushed {
-        Ok(()) => {
-            match job.took_over(live_wanted).await {
-                Ok(()) => Done::new(Kind::Ok, "update"),
-                Err(error) => unsupervised("update", error),
-            }
-        }
+        Ok(()) => match job.took_over(live_wanted).await {
+            Ok(()) => Done::new(Kind::Ok, "update"),
+            Err(error) => unsupervised("update", error),
+        },
         Err(why) => {
             let what = format!("it runs on, but has not taken over what changed: {why}");
             Done::because(Kind::Failed, "apply", what, Some(format!("zeek-cluster restart {name}")))

@@ -9,9 +9,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::watch;
 
 use super::supervise::{Job, Saved, Spec, Timing};
-use crate::api::agent::{AgentStatus, Manifest, NodeState};
+use crate::api::agent::{AgentStatus, Manifest, NodeState, Unseen};
 use crate::api::node::NodeView;
 use crate::api::paths::ClusterDir;
+use crate::data::NodeType;
 
 /// The supervised nodes of one cluster's folder.
 pub struct Roster {
@@ -139,6 +140,7 @@ impl Roster {
         }
         status.releases = releases;
         status.nodes = self.jobs().into_iter().map(|(_, job)| job.view().status).collect();
+        status.unseen = unseen(&self.views());
     }
 
     /// Changes whenever [`Roster::fill`] would give something else.
@@ -155,7 +157,7 @@ impl Roster {
         }
         for (name, job) in self.jobs() {
             let is_named = manifest.nodes.iter().any(|node| node.name == name);
-            let is_down = matches!(job.view().status.state, NodeState::Stopped | NodeState::Failed);
+            let is_down = job.view().status.state == NodeState::Stopped;
             if !is_named
                 && is_down
                 && let Err(error) = self.forget(&name)
@@ -178,6 +180,24 @@ impl Roster {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().expect("nothing panics while it holds the roster")
     }
+}
+
+/// Whom these nodes do not see, each node once.
+fn unseen(views: &[NodeView]) -> Vec<Unseen> {
+    let mut unseen: BTreeMap<&str, Unseen> = BTreeMap::new();
+    for view in views.iter().filter(|view| view.joined) {
+        let by_manager = view.node_type == NodeType::Manager;
+        for peer in view.peers.iter().filter(|peer| !peer.up) {
+            // What it has not seen since it joined it may yet see.
+            let since = peer.since.unwrap_or_default().max(view.joined_since);
+            let said = || Unseen { peer: peer.peer.clone(), by: view.name.clone(), by_manager, since };
+            let known = unseen.entry(&peer.peer).or_insert_with(said);
+            if by_manager && !known.by_manager {
+                *known = said();
+            }
+        }
+    }
+    unseen.into_values().collect()
 }
 
 /// How a manifest wants a node to be run.

@@ -122,6 +122,7 @@ impl Service {
             release: None,
             releases: Vec::new(),
             nodes: Vec::new(),
+            unseen: Vec::new(),
         };
         self.roster.fill(&mut status);
         status

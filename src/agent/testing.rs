@@ -29,6 +29,7 @@ pub fn node(name: &str, command: &[&str]) -> ManifestNode {
         command: Some(command.iter().map(|word| (*word).to_owned()).collect()),
         env: BTreeMap::new(),
         pin_cpus: Vec::new(),
+        restart_when_silent_ms: None,
     }
 }
 

@@ -70,6 +70,23 @@ pub struct AgentStatus {
     pub releases: Vec<String>,
     /// The nodes of the current release, in its order, and nodes that still run though no release names them.
     pub nodes: Vec<NodeStatus>,
+    /// Nodes of the layout, of whatever host, that a node of this host does not see although it has joined itself; one entry
+    /// for each, by the manager where it says so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unseen: Vec<Unseen>,
+}
+
+/// A node that another one does not see.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Unseen {
+    /// The node.
+    pub peer: String,
+    /// The node that does not see it.
+    pub by: String,
+    /// Whether that is the manager.
+    pub by_manager: bool,
+    /// Since when, seconds since the epoch.
+    pub since: f64,
 }
 
 /// One node as its agent sees it.
@@ -85,8 +102,14 @@ pub struct NodeStatus {
     /// The process, while there is one.
     #[serde(default)]
     pub pid: Option<u32>,
-    /// How often the agent had to start it again since it was last started by an operator.
+    /// How often the agent had to start it again since the node was first deployed on this host.
     pub restarts: u64,
+    /// When it did so last, seconds since the epoch.
+    #[serde(default)]
+    pub last_restart_at: Option<f64>,
+    /// When it will start it again, seconds since the epoch; none while it need not.
+    #[serde(default)]
+    pub next_try_at: Option<f64>,
     /// Start of the running process, seconds since the epoch.
     #[serde(default)]
     pub started_at: Option<f64>,
@@ -120,7 +143,7 @@ pub enum NodeState {
     Joining,
     /// It has joined the cluster and works.
     Running,
-    /// It has joined the cluster and cannot do all that it should.
+    /// It has joined the cluster and cannot do all that it should, or gives no sign of life.
     Degraded,
     /// It has not joined within the deadline, or lost the cluster for that long.
     Isolated,
@@ -130,8 +153,9 @@ pub enum NodeState {
     Stopped,
     /// It ended by itself and will be started again.
     Backoff,
-    /// It ended by itself too often and will not be started again without an operator.
-    Failed,
+    /// It ended by itself so often that the pauses between its starts grow up to five minutes; only a stop ends them.
+    #[serde(alias = "failed")]
+    Failing,
     /// Its host gives no answer.
     Unknown,
 }
@@ -148,7 +172,7 @@ impl NodeState {
             NodeState::Stopping => "stopping",
             NodeState::Stopped => "stopped",
             NodeState::Backoff => "backoff",
-            NodeState::Failed => "failed",
+            NodeState::Failing => "failing",
             NodeState::Unknown => "unknown",
         }
     }
@@ -256,6 +280,9 @@ pub struct ManifestNode {
     /// CPUs the process may run on; empty for all.
     #[serde(default)]
     pub pin_cpus: Vec<u32>,
+    /// How long it may give no sign of life before it gets another process, milliseconds; none for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restart_when_silent_ms: Option<u64>,
 }
 
 /// Which nodes to start, stop, restart, or bring to what the current release says (`apply`).

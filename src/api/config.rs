@@ -61,8 +61,25 @@ pub struct ProgramConfig {
     /// `interface` of the layout.
     #[serde(default)]
     pub interface: Option<String>,
+    /// The command that says whether it works; none without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<HealthConfig>,
     /// How long it may take to end after SIGTERM before SIGKILL, milliseconds.
     pub stop_grace_ms: u64,
+}
+
+/// A command that ends with status 0 while a program works.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HealthConfig {
+    /// Program and arguments; at least the program.
+    pub command: Vec<String>,
+    /// From the end of one run to the next, milliseconds.
+    pub interval_ms: u64,
+    /// How long a run may take, milliseconds.
+    pub timeout_ms: u64,
+    /// How long it may fail before the program is restarted, milliseconds; none for ever.
+    pub restart_after_ms: Option<u64>,
 }
 
 /// `Cluster::WebSocketServerOptions` of a node.

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `GET /v1/node` | [`NodeView`] |
 //! | `GET /v1/watch` | one [`NodeView`] a line (JSON), the first at once, then one at each change, until the client leaves |
+//! | `GET /v1/watch?beat=true` | the same, and between them a [`Beat`] a line every 2 s: one [`WatchLine`] a line |
 //! | `GET /v1/metrics` | array of [`MetricFamily`](super::metrics::MetricFamily) |
 //! | `GET /v1/options` | object: option name to [`OptionView`] |
 //! | `POST /v1/config` | body: [`NodeConfig`](super::config::NodeConfig), the node's table left out; takes what needs no restart (`layout::live`), the rest waits for one |
@@ -13,6 +14,7 @@
 //! | `POST /v1/layout` | body: array of [`NodeEntry`](super::config::NodeEntry); takes the new table without a restart |
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -74,6 +76,46 @@ pub struct Trouble {
     pub since: f64,
 }
 
+/// How often a node says that its event loop turns.
+pub const BEAT_EVERY: Duration = Duration::from_secs(2);
+
+/// A line of `/v1/watch?beat=true`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum WatchLine {
+    /// The event loop turns.
+    Beat(Beat),
+    /// Something changed.
+    View(Box<NodeView>),
+}
+
+/// A node's event loop says that it turns. It is made by the loop itself and every [`BEAT_EVERY`], so its absence tells of a
+/// process that hangs, was stopped, or waits for a disk.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Beat {
+    /// Counts from 1 on.
+    pub beat: u64,
+    /// Threads of the node that have not moved for 10 s or longer; the loop looks at them.
+    pub stuck: Vec<StuckPart>,
+}
+
+/// A thread of a node that does not move.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StuckPart {
+    /// Such as `log writer`.
+    pub part: String,
+    /// Seconds.
+    pub for_s: u64,
+}
+
+impl StuckPart {
+    /// What it does, in words.
+    pub fn how(&self) -> String {
+        format!("stands still for {} s", self.for_s)
+    }
+}
+
 /// A program that runs under a node (`command` of the layout).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProgramView {
@@ -87,6 +129,20 @@ pub struct ProgramView {
     /// Why it does not run, or did not until a moment ago, in words; none when all is well.
     #[serde(default)]
     pub trouble: Option<String>,
+    /// Whether it runs for a second or longer; before that it may be one that cannot run at all.
+    #[serde(default = "settled")]
+    pub settled: bool,
+    /// Whether it ended so often that pauses are long; it is started again all the same.
+    #[serde(default)]
+    pub failing: bool,
+    /// Whether it runs and its health command says that it does not work.
+    #[serde(default)]
+    pub unhealthy: bool,
+}
+
+/// Of a node of an older program, which does not say.
+fn settled() -> bool {
+    true
 }
 
 /// What a real Zeek says of the scripts of nodes that would be started alike; `node check` answers with an array of these.

@@ -937,6 +937,7 @@ fn helper_run() {
         release: None,
         releases: Vec::new(),
         nodes: Vec::new(),
+        unseen: Vec::new(),
     };
     let socket = dir.agent_socket();
     let _ = fs::remove_file(&socket);

@@ -22,6 +22,9 @@ use crate::api::config::{Compress, LogFormat, OptionValue};
 use crate::api::store::BackendType;
 use crate::data::NodeType;
 
+/// Default of `restart_when_silent`.
+const RESTART_WHEN_SILENT: Duration = Duration::from_secs(60);
+
 /// First port of a cluster. Source: `zeekctl.md` 7, `ZeekPort`.
 pub(crate) const BASE_PORT: u16 = 27760;
 /// What lies between the base and the port of a manager that is the logger.
@@ -195,6 +198,9 @@ fn place(spec: &LayoutSpec, group: &NodeSpec, host: &Host, process: Process, pro
         0 => None,
         n => group.pin_cpus.get(process.on_host % n).copied(),
     };
+    if let (Some(health), None) = (&group.health, &group.command) {
+        problems.push(Report::new(health.span, "`health` asks about the program of `command`, and there is none"));
+    }
     let node = Node {
         node_type: process.node_type,
         host: host.name.clone(),
@@ -213,6 +219,11 @@ fn place(spec: &LayoutSpec, group: &NodeSpec, host: &Host, process: Process, pro
         lb_method: group.lb_method.clone(),
         pin_cpus: cpu.into_iter().collect(),
         command: group.command.as_ref().map(|command| command.value.clone()).unwrap_or_default(),
+        health: group.health.as_ref().map(|health| health.value.clone()),
+        restart_when_silent: Some(
+            group.restart_when_silent.or(spec.restart_when_silent).unwrap_or(RESTART_WHEN_SILENT),
+        )
+        .filter(|limit| !limit.is_zero()),
         env_vars: group.env_vars.clone(),
         aux_scripts: group.aux_scripts.clone(),
         group: (group.name.value.clone(), process.number),

@@ -166,12 +166,33 @@ pub struct Node {
     pub pin_cpus: Vec<u32>,
     /// `command`: a program that runs under the node, and its arguments; empty for none.
     pub command: Vec<String>,
+    /// `health`: the command that says whether that program works; none without one.
+    pub health: Option<Health>,
+    /// `restart_when_silent`: how long the node may give no sign of life before it gets another process; none for ever.
+    pub restart_when_silent: Option<Duration>,
     /// `env_vars`, as zeekctl's: what the node's process has in its environment.
     pub env_vars: BTreeMap<String, String>,
     /// `aux_scripts`, as zeekctl's: scripts of this node alone, loaded last.
     pub aux_scripts: Vec<String>,
     /// The key under `nodes:` that it was expanded from, and its number there from 0.
     pub group: (String, usize),
+}
+
+/// `health` of a node: a command that ends with status 0 while the node's program works.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// Program and arguments.
+    pub command: Vec<String>,
+    /// Between the end of one run and the next.
+    pub interval: Duration,
+    /// A run that takes longer is ended and counts as a failure.
+    pub timeout: Duration,
+}
+
+impl Default for Health {
+    fn default() -> Health {
+        Health { command: Vec::new(), interval: Duration::from_secs(10), timeout: Duration::from_secs(5) }
+    }
 }
 
 /// What runs as a node.

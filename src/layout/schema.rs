@@ -117,6 +117,12 @@ pub(crate) const LAYOUT: Kind = Kind::Keys(&[
     ),
     key("stop_grace", &Kind::Duration, "10s", "How long a node may take to end after SIGTERM before SIGKILL."),
     key(
+        "restart_when_silent",
+        &Kind::Duration,
+        "60s",
+        "How long a node may give no sign of life before it is restarted, unless the node says otherwise; 0 for never.",
+    ),
+    key(
         "port",
         &Kind::Int { min: 1, max: 65_532 },
         "27760",
@@ -248,8 +254,27 @@ const NODE: Kind = Kind::Keys(&[
         "none",
         "A program that runs under this node, and its arguments, as a list; it finds the cluster by its environment.",
     ),
+    key(
+        "health",
+        &HEALTH,
+        "none",
+        "A command that says whether the program of `command` works: exit status 0. The node is degraded when it has not for \
+         10 seconds, and the program is restarted after `restart_when_silent`.",
+    ),
+    key(
+        "restart_when_silent",
+        &Kind::Duration,
+        "the top-level `restart_when_silent`",
+        "How long the node may give no sign of life before it is restarted; 0 for never.",
+    ),
     key("env_vars", &Kind::Named { names: Names::Variable, value: &Kind::Text }, "", "Environment of the process."),
     key("aux_scripts", &Kind::OneOrMany(&Kind::Text), "", "Further Zeek scripts of this node."),
+]);
+
+const HEALTH: Kind = Kind::Keys(&[
+    key("command", &Kind::OneOrMany(&Kind::Text), "", "The command and its arguments, as a list."),
+    key("interval", &Kind::Duration, "10s", "From the end of one run to the next."),
+    key("timeout", &Kind::Duration, "5s", "How long a run may take; a longer one is ended and counts as a failure."),
 ]);
 
 const WEBSOCKET: Kind = Kind::Keys(&[

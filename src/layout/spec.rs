@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::model::{Backend, Engine, HostKeyChecking, Network, SshClient, WebSocket};
+use super::model::{Backend, Engine, Health, HostKeyChecking, Network, SshClient, WebSocket};
 use super::problem::{Span, Spanned};
 use crate::api::config::{Compress, LogFormat, OptionValue};
 use crate::api::store::{BackendType, SqliteOptions};
@@ -20,6 +20,8 @@ pub(crate) struct LayoutSpec {
     pub(crate) encryption: Encryption,
     pub(crate) base_dir: Option<Spanned<String>>,
     pub(crate) stop_grace: Option<Duration>,
+    /// Zero: never.
+    pub(crate) restart_when_silent: Option<Duration>,
     pub(crate) port: Option<Spanned<u16>>,
     pub(crate) engine: Option<Engine>,
     pub(crate) ssh: SshSpec,
@@ -86,6 +88,9 @@ pub(crate) struct NodeSpec {
     pub(crate) pin_cpus: Vec<u32>,
     pub(crate) pin_cpus_span: Span,
     pub(crate) command: Option<Spanned<Vec<String>>>,
+    pub(crate) health: Option<Spanned<Health>>,
+    /// Zero: never.
+    pub(crate) restart_when_silent: Option<Duration>,
     pub(crate) env_vars: BTreeMap<String, String>,
     pub(crate) aux_scripts: Vec<String>,
 }
@@ -118,6 +123,8 @@ impl NodeSpec {
             lb_method: None,
             pin_cpus: Vec::new(),
             command: None,
+            health: None,
+            restart_when_silent: None,
             env_vars: BTreeMap::new(),
             aux_scripts: Vec::new(),
         }

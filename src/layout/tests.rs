@@ -188,11 +188,11 @@ nodes:
 ",
         &[
             "1:7 [my cluster] `name` cannot be `my cluster`; expected letters, digits, `_` and `-`, not beginning with `-`, at most 64",
-            "2:1 [backnd] unknown key `backnd`; expected `version`, `name`, `backend`, `encryption`, `base_dir`, `stop_grace`, `port`, `engine`, `ssh`, `hosts`, `nodes`, `options`, `stores`, `logging`, `networks` or `zeek`; did you mean `backend`?",
+            "2:1 [backnd] unknown key `backnd`; expected `version`, `name`, `backend`, `encryption`, `base_dir`, `stop_grace`, `restart_when_silent`, `port`, `engine`, `ssh`, `hosts`, `nodes`, `options`, `stores`, `logging`, `networks` or `zeek`; did you mean `backend`?",
             "4:11 [adress] unknown key `adress`; expected `address` or `ssh`; did you mean `address`?",
             "5:3 [head] `head` stands here twice; expected each key once",
             "7:35 [haed] unknown host `haed`; expected one of head; did you mean `head`?",
-            "7:41 [prot] unknown key `prot`; expected `type`, `host`, `count`, `lb_procs`, `ip`, `zone_id`, `port`, `manager`, `metrics_port`, `engine`, `websocket`, `interface`, `lb_method`, `pin_cpus`, `command`, `env_vars` or `aux_scripts`; did you mean `port`?",
+            "7:41 [prot] unknown key `prot`; expected `type`, `host`, `count`, `lb_procs`, `ip`, `zone_id`, `port`, `manager`, `metrics_port`, `engine`, `websocket`, `interface`, `lb_method`, `pin_cpus`, `command`, `health`, `restart_when_silent`, `env_vars` or `aux_scripts`; did you mean `port`?",
             "8:19 [wroker] `type` cannot be `wroker`; expected `manager`, `logger`, `proxy` or `worker`; did you mean `worker`?",
             "8:46 [none] `count` cannot be `none`; expected a whole number from 1 to 10000",
             "9:3 ['wörker'] `wörker` is no name; expected letters, digits, `_` and `-`, not beginning with `-`, at most 64",

@@ -153,8 +153,20 @@ fn node_value(node: &Node) -> Value {
     }
     put_some(&mut map, "pin_cpus", Value::Sequence(node.pin_cpus.iter().map(|cpu| Value::from(*cpu)).collect()));
     put_some(&mut map, "command", list(&node.command));
+    if let Some(health) = &node.health {
+        put(&mut map, "health", health_value(health));
+    }
+    put(&mut map, "restart_when_silent", text(node.restart_when_silent.unwrap_or_default()));
     put_some(&mut map, "env_vars", named(&node.env_vars, |(name, value)| (name, value.as_str().into())));
     put_some(&mut map, "aux_scripts", list(&node.aux_scripts));
+    Value::Mapping(map)
+}
+
+fn health_value(health: &Health) -> Value {
+    let mut map = Mapping::new();
+    put(&mut map, "command", list(&health.command));
+    put(&mut map, "interval", text(health.interval));
+    put(&mut map, "timeout", text(health.timeout));
     Value::Mapping(map)
 }
 

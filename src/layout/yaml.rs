@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::duration;
-use super::model::{Backend, Engine, HostKeyChecking, Network, SshClient, WebSocket};
+use super::model::{Backend, Engine, Health, HostKeyChecking, Network, SshClient, WebSocket};
 use super::problem::{Problems, Report, Spanned};
 use super::schema;
 use super::spec::*;
@@ -52,6 +52,7 @@ fn layout(tree: &Rc<Tree>, problems: &mut Problems) -> LayoutSpec {
         .unwrap_or_default(),
         base_dir: spanned(tree, "base_dir", |s| s.starts_with('/').then(|| s.to_owned())),
         stop_grace: plain(tree, "stop_grace", duration::parse),
+        restart_when_silent: plain(tree, "restart_when_silent", duration::parse),
         port: spanned(tree, "port", port),
         engine: plain(tree, "engine", engine),
         ssh: tree.get("ssh").map(ssh).unwrap_or_default(),
@@ -121,9 +122,20 @@ fn node(entry: &Entry) -> NodeSpec {
         pin_cpus: pin_cpus.iter().filter_map(|cpu| scalar(cpu)?.parse().ok()).collect(),
         pin_cpus_span: tree.get("pin_cpus").map_or(entry.key.span, |cpus| cpus.span),
         command: tree.get("command").map(|command| Spanned::new(words(command), command.span)),
+        health: tree.get("health").map(|tree| Spanned::new(health(tree), tree.span)),
+        restart_when_silent: plain(tree, "restart_when_silent", duration::parse),
         env_vars: env_vars.filter_map(|e| Some((e.key.value.clone(), scalar(&e.value)?.to_owned()))).collect(),
         aux_scripts: texts(tree, "aux_scripts").unwrap_or_default(),
         ..NodeSpec::new(entry.key.clone())
+    }
+}
+
+fn health(tree: &Rc<Tree>) -> Health {
+    let default = Health::default();
+    Health {
+        command: tree.get("command").map(words).unwrap_or_default(),
+        interval: plain(tree, "interval", duration::parse).unwrap_or(default.interval),
+        timeout: plain(tree, "timeout", duration::parse).unwrap_or(default.timeout),
     }
 }
 

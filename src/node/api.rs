@@ -11,12 +11,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::{DefaultBodyLimit, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use futures_util::stream;
+use serde::Deserialize;
 use tokio::net::UnixListener;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -29,7 +30,7 @@ use super::store_api;
 use super::stores::Stores;
 use crate::api::config::{NodeConfig, NodeEntry};
 use crate::api::metrics::MetricFamily;
-use crate::api::node::{NodeView, OptionView};
+use crate::api::node::{Beat, NodeView, OptionView};
 use crate::api::outcome::ErrorInfo;
 use crate::telemetry::Source;
 
@@ -45,6 +46,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 pub(super) struct Api {
     pub(super) core: Requests,
     pub(super) views: watch::Receiver<NodeView>,
+    pub(super) beats: watch::Receiver<Beat>,
     pub(super) live: Arc<Live>,
     pub(super) metrics: Metrics,
     pub(super) stores: Stores,
@@ -171,18 +173,39 @@ async fn layout(State(api): State<Api>, Json(nodes): Json<Vec<NodeEntry>>) -> Re
     ask(&api, |reply| Request::Layout(nodes, reply)).await.map(|()| StatusCode::NO_CONTENT)
 }
 
-/// One view a line: the first at once, then one at each change. A slow client misses views in between, never the last.
-async fn watch_node(State(api): State<Api>) -> Response {
+/// How `/v1/watch` may be asked.
+#[derive(Deserialize)]
+struct WatchQuery {
+    /// Whether beats are wanted between the views.
+    #[serde(default)]
+    beat: bool,
+}
+
+/// One view a line: the first at once, then one at each change. A slow client misses views in between, never the last. With
+/// them, where they are wanted, the beats.
+async fn watch_node(State(api): State<Api>, Query(query): Query<WatchQuery>) -> Response {
     let mut views = api.views.clone();
     views.mark_changed();
-    let lines = stream::unfold((views, api.stop.clone()), |(mut views, stop)| async move {
-        tokio::select! {
+    let beats = query.beat.then(|| api.beats.clone());
+    let lines = stream::unfold((views, beats, api.stop.clone()), |(mut views, mut beats, stop)| async move {
+        let line = tokio::select! {
             () = stop.cancelled() => return None,
-            changed = views.changed() => changed.ok()?,
-        }
-        let mut line = serde_json::to_vec(&*views.borrow_and_update()).ok()?;
+            changed = views.changed() => {
+                changed.ok()?;
+                serde_json::to_vec(&*views.borrow_and_update())
+            }
+            beat = next_beat(&mut beats) => serde_json::to_vec(&beat?),
+        };
+        let mut line = line.ok()?;
         line.push(b'\n');
-        Some((Ok::<Bytes, Infallible>(line.into()), (views, stop)))
+        Some((Ok::<Bytes, Infallible>(line.into()), (views, beats, stop)))
     });
     ([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response()
+}
+
+/// None when the loop has ended; for ever where no beat is wanted.
+async fn next_beat(beats: &mut Option<watch::Receiver<Beat>>) -> Option<Beat> {
+    let Some(beats) = beats else { return std::future::pending().await };
+    beats.changed().await.ok()?;
+    Some(beats.borrow_and_update().clone())
 }

@@ -9,11 +9,12 @@ use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 
 use super::error::NodeError;
+use super::heart::{Heart, Part};
 use super::log_sink::LogSink;
 use super::reports::Reports;
 use super::view::{Viewer, wall_clock};
 use crate::api::config::NodeEntry;
-use crate::api::node::{NodeView, ProgramView};
+use crate::api::node::{Beat, NodeView, ProgramView};
 use crate::cluster::pools::Pools;
 use crate::cluster::{
     self, Audience, Changes, Choice, ClusterEvent, Command, Core, Credit, Effect, Handle, Input, Listeners, Mailbox,
@@ -59,6 +60,8 @@ pub(super) struct CoreTask {
     logs: LogSink,
     program: Option<watch::Receiver<ProgramView>>,
     troubles: TroublesWatch,
+    heart: Heart,
+    beats: watch::Sender<Beat>,
     views: watch::Sender<NodeView>,
     viewer: Viewer,
     reports: Reports,
@@ -85,6 +88,8 @@ pub(super) struct Parts {
     pub(super) program: Option<watch::Receiver<ProgramView>>,
     /// Where the parts of the node raise what they cannot do.
     pub(super) troubles: Troubles,
+    /// Threads that the loop looks after.
+    pub(super) threads: Vec<Part>,
 }
 
 /// The ways to a running [`CoreTask`].
@@ -95,12 +100,14 @@ pub(super) struct Doors {
     pub(super) handle: Handle,
     /// What the node shows of itself.
     pub(super) views: watch::Receiver<NodeView>,
+    /// Its signs of life.
+    pub(super) beats: watch::Receiver<Beat>,
 }
 
 impl CoreTask {
     /// The task, where to ask it, and the view that it keeps up to date.
     pub(super) fn new(parts: Parts) -> (CoreTask, Doors) {
-        let Parts { core, transport, inbox, logs, program, troubles } = parts;
+        let Parts { core, transport, inbox, logs, program, troubles, threads } = parts;
         let (asking, requests) = mpsc::channel(32);
         let (handle, mailbox) = Handle::new(&core);
         let listeners = Listeners::new(core.node_id());
@@ -108,6 +115,7 @@ impl CoreTask {
         let troubles = troubles.watch();
         let first = viewer.view(&core, told(&program), troubles.list(), BTreeMap::new(), wall_clock());
         let (views, watching) = watch::channel(first);
+        let (beats, beating) = watch::channel(Beat::default());
         let task = CoreTask {
             core,
             transport,
@@ -118,6 +126,8 @@ impl CoreTask {
             logs,
             program,
             troubles,
+            heart: Heart::new(threads, Instant::now()),
+            beats,
             views,
             viewer,
             reports: Reports::new(),
@@ -129,7 +139,7 @@ impl CoreTask {
             shown: None,
             generation: 0,
         };
-        (task, Doors { requests: asking, handle, views: watching })
+        (task, Doors { requests: asking, handle, views: watching, beats: beating })
     }
 
     /// Works until told to stop; then hands over what is left and closes the sockets.
@@ -160,6 +170,9 @@ impl CoreTask {
                 () = self.troubles.changed() => self.generation += 1,
             }
             self.show();
+            if let Some(beat) = self.heart.beat(Instant::now()) {
+                self.beats.send_replace(beat);
+            }
         }
         self.finish().await
     }
@@ -168,7 +181,7 @@ impl CoreTask {
     fn deadline(&self) -> Option<Instant> {
         let core = self.core.next_deadline().map(|elapsed| self.began + elapsed);
         let retry = (!self.unsent.is_empty()).then(|| Instant::now() + RETRY);
-        [core, self.logs.due(), retry].into_iter().flatten().min()
+        [core, self.logs.due(), retry, Some(self.heart.due())].into_iter().flatten().min()
     }
 
     fn timer(&mut self) {

@@ -10,6 +10,7 @@ mod config;
 mod core_task;
 pub mod environment;
 mod error;
+mod heart;
 mod identity;
 mod leftovers;
 mod live;

@@ -93,7 +93,7 @@ impl Node {
             None => (None, None),
             Some(wanted) => {
                 let surroundings = Surroundings::new(config, wanted, dir, &id);
-                let (program, told) = Program::new(&config.name, wanted, surroundings, dir.node(&config.name));
+                let (program, told) = Program::new(wanted, surroundings, dir.node(&config.name));
                 (Some(program), Some(told))
             }
         };
@@ -125,6 +125,7 @@ impl Node {
         let api = Api {
             core: doors.requests,
             views: doors.views,
+            beats: doors.beats,
             live: Arc::new(Live::new(config, dir, parts)),
             metrics,
             stores,

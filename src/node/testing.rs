@@ -80,6 +80,7 @@ impl TestHost {
             logs: logs_pushed,
             program: None,
             troubles: Troubles::default(),
+            threads: Vec::new(),
         });
         let stop = CancellationToken::new();
         let core = tokio::spawn(task.run(stop.clone()));

@@ -10,6 +10,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::config;
 use super::core_task::{CoreTask, Doors, Parts};
 use super::error::NodeError;
+use super::heart::Part;
 use super::log_sink::{Feeder, LogSink};
 use super::options::Redefs;
 use crate::api::config::NodeConfig;
@@ -76,8 +77,12 @@ impl Wiring<'_> {
         let (transport, inbox) = zeromq::start(sockets).map_err(|error| NodeError::transport(&error, config))?;
         tracing::info!(node = %config.name, id, "started");
         let transport = Arc::new(transport);
-        let (core, doors) =
-            CoreTask::new(Parts { core, transport: Arc::clone(&transport), inbox, logs, program, troubles });
+        let mut threads = vec![Part::sockets(&transport)];
+        if logger.strong_count() > 0 {
+            threads.push(Part::log_writer(Weak::clone(&logger)));
+        }
+        let parts = Parts { core, transport: Arc::clone(&transport), inbox, logs, program, troubles, threads };
+        let (core, doors) = CoreTask::new(parts);
         Ok(Wired { core, transport, logger, feeder, doors })
     }
 }

@@ -20,6 +20,7 @@ mod peers;
 mod releases;
 mod settings;
 mod skew;
+mod standing;
 mod status;
 mod stores;
 mod top;

@@ -14,7 +14,7 @@ use crate::layout::{Layout, Node};
 pub struct PeersReport {
     /// In the order of the layout.
     pub rows: Vec<PeerRow>,
-    /// Nodes that were asked for and gave no answer although their host did: they do not run.
+    /// Nodes that were asked for and gave no answer although their host did: they do not run, or hang.
     pub not_running: Vec<String>,
     /// Hosts that gave no answer.
     pub silent: Vec<Silent>,

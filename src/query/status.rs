@@ -12,6 +12,7 @@ use super::ask::{self, Silent};
 use super::last::{LastAnswers, LastKnown};
 use super::settings::Settings;
 use super::skew::Versions;
+use super::standing;
 use crate::agent::client::ClientError;
 use crate::api::agent::{AgentStatus, NodeState};
 use crate::data::NodeType;
@@ -43,7 +44,7 @@ pub struct StatusRow {
     pub state: NodeState,
     /// The process, while there is one.
     pub pid: Option<u32>,
-    /// Restarts by the agent since an operator started it; unset when nobody knows.
+    /// Restarts by the agent since it was first deployed on its host; unset when that is not known.
     pub restarts: Option<u64>,
     /// Seconds since the epoch.
     pub started_at: Option<f64>,
@@ -59,6 +60,10 @@ pub struct StatusRow {
     pub release: Option<String>,
     /// What was known of it when its host last answered; set only while that gives no answer.
     pub last_known: Option<LastKnown>,
+    /// When it was restarted last, seconds since the epoch.
+    pub last_restart_at: Option<f64>,
+    /// When its agent will start it again, seconds since the epoch; unset while it need not.
+    pub next_try_at: Option<f64>,
 }
 
 /// Asks the agents for the nodes' states; `arrived` hears each host's rows as soon as it answered or was given up.
@@ -76,6 +81,7 @@ pub async fn status(
     let mut silent = Vec::new();
     let mut last = LastAnswers::of(layout);
     let mut versions = Versions::default();
+    let mut statuses = Vec::new();
     while let Some((host, answer)) = answers.next().await {
         let of_host = rows_of(&host, nodes, &answer, &last);
         if let Ok(status) = &answer {
@@ -84,11 +90,24 @@ pub async fn status(
         }
         arrived(&of_host);
         rows.extend(of_host.into_iter().map(|row| (row.name.clone(), row)));
-        silent.extend(answer.err());
+        match answer {
+            Ok(status) => statuses.push(status),
+            Err(reason) => silent.push(reason),
+        }
     }
-    let rows = nodes.iter().filter_map(|node| rows.remove(&node.name)).collect();
+    let rows = nodes.iter().filter_map(|node| rows.remove(&node.name));
+    let rows = rows.map(|row| seen_by_the_cluster(row, &statuses)).collect();
     last.keep();
     StatusReport { rows, silent, skew: versions.skew() }
+}
+
+/// A node that its agent calls running and that the cluster does not see does not work.
+fn seen_by_the_cluster(row: StatusRow, statuses: &[AgentStatus]) -> StatusRow {
+    let found = statuses.iter().flat_map(|status| &status.nodes).find(|found| found.name == row.name);
+    match found.and_then(|found| standing::unseen(found, statuses.iter())) {
+        Some(why) => StatusRow { state: NodeState::Degraded, error: Some(why), ..row },
+        None => row,
+    }
 }
 
 /// How long nodes that an agent has just adopted may take to be heard.
@@ -148,6 +167,8 @@ fn known(node: &Node, status: &AgentStatus, now: f64) -> StatusRow {
     StatusRow {
         pid: found.pid,
         restarts: Some(found.restarts),
+        last_restart_at: found.last_restart_at,
+        next_try_at: found.next_try_at,
         started_at: found.started_at,
         uptime_s: found.started_at.map(|started| (now - started).max(0.0)),
         error: found.error.clone(),
@@ -174,6 +195,8 @@ fn blank(node: &Node, state: NodeState) -> StatusRow {
         state,
         pid: None,
         restarts: None,
+        last_restart_at: None,
+        next_try_at: None,
         started_at: None,
         uptime_s: None,
         error: None,

@@ -7,6 +7,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::ask::Silent;
 use super::settings::Settings;
+use super::standing;
 use super::watch::follow;
 use crate::api::agent::{AgentStatus, NodeState, NodeStatus};
 use crate::api::outcome::{ErrorInfo, Kind, Outcome};
@@ -81,10 +82,19 @@ fn find<'a>(node: &Node, answers: &'a Answers) -> Option<&'a NodeStatus> {
 /// A node that is not deployed is as stopped as one can be; of a host without an answer nothing is known.
 fn state(node: &Node, answers: &Answers) -> NodeState {
     match answers.get(&node.host) {
-        Some(Ok(_)) => find(node, answers).map_or(NodeState::Stopped, |found| found.state),
+        Some(Ok(_)) => match find(node, answers) {
+            None => NodeState::Stopped,
+            Some(found) if unseen(found, answers).is_some() => NodeState::Degraded,
+            Some(found) => found.state,
+        },
         Some(Err(silent)) if silent.not_deployed => NodeState::Stopped,
         _ => NodeState::Unknown,
     }
+}
+
+/// See [`standing::unseen`].
+fn unseen(found: &NodeStatus, answers: &Answers) -> Option<String> {
+    standing::unseen(found, answers.values().filter_map(|answer| answer.as_ref().ok()))
 }
 
 fn outcome(node: &Node, condition: Condition, answers: &Answers, elapsed_ms: u64) -> Outcome {
@@ -104,7 +114,7 @@ fn outcome(node: &Node, condition: Condition, answers: &Answers, elapsed_ms: u64
 fn why(node: &Node, state: NodeState, answers: &Answers) -> String {
     let reason = match answers.get(&node.host) {
         Some(Err(silent)) => Some(silent.error.what.clone()),
-        _ => find(node, answers).and_then(|found| found.error.clone()),
+        _ => find(node, answers).and_then(|found| unseen(found, answers).or_else(|| found.error.clone())),
     };
     match reason {
         Some(reason) => format!("still {}: {reason}", state.as_str()),

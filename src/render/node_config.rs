@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use super::RenderError;
 use super::zeek;
-use crate::api::config::{LoggingConfig, NodeConfig, NodeEntry, ProgramConfig, WebSocketConfig, ZeromqEndpoints};
+use crate::api::config::{
+    HealthConfig, LoggingConfig, NodeConfig, NodeEntry, ProgramConfig, WebSocketConfig, ZeromqEndpoints,
+};
 use crate::api::store::StoreConfig;
 use crate::data::NodeType;
 use crate::layout::{Engine, Layout, Node, Store, WebSocket, nodeset};
@@ -112,8 +114,18 @@ fn program(layout: &Layout, node: &Node) -> Option<ProgramConfig> {
         command: node.command.clone(),
         websocket_url: server.map(|(node, websocket)| websocket_url(node, websocket)),
         interface: node.interface.clone(),
-        stop_grace_ms: u64::try_from(grace.as_millis()).unwrap_or(u64::MAX),
+        health: node.health.as_ref().map(|health| HealthConfig {
+            command: health.command.clone(),
+            interval_ms: millis(health.interval),
+            timeout_ms: millis(health.timeout),
+            restart_after_ms: node.restart_when_silent.map(millis),
+        }),
+        stop_grace_ms: millis(grace),
     })
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Where a server is found; one that listens on all addresses, at its node's. Source of the path: `websocket.md` 1.

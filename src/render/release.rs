@@ -251,6 +251,9 @@ fn manifest_node(
         command: None,
         env: node.env_vars.clone(),
         pin_cpus: node.pin_cpus.clone(),
+        restart_when_silent_ms: node
+            .restart_when_silent
+            .map(|limit| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX)),
     };
     let is_zeek = config.zeek.is_some();
     let nodes = config.nodes.iter().filter(|entry| is_zeek || entry.name == node.name).cloned().collect();

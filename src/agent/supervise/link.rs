@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 
 use crate::agent::lines::JsonLines;
 use crate::api::config::{NodeConfig, NodeEntry};
-use crate::api::node::NodeView;
+use crate::api::node::{NodeView, StuckPart, WatchLine};
 use crate::api::paths::ClusterDir;
 
 /// A node answers from memory.
@@ -34,9 +34,9 @@ impl NodeClient {
         NodeClient { http }
     }
 
-    /// `GET /v1/watch`.
-    pub async fn watch(&self) -> Result<JsonLines<NodeView>, String> {
-        let response = self.send(Method::GET, "v1/watch", None).await?;
+    /// `GET /v1/watch?beat=true`.
+    pub async fn watch(&self) -> Result<JsonLines<WatchLine>, String> {
+        let response = self.send(Method::GET, "v1/watch?beat=true", None).await?;
         response.error_for_status_ref().map_err(|error| root_cause(&error))?;
         Ok(JsonLines::new(response))
     }
@@ -101,6 +101,8 @@ fn root_cause(error: &dyn std::error::Error) -> String {
 pub enum Seen {
     /// The node says this of itself.
     View(Box<NodeView>),
+    /// Its event loop turns, and these parts of it stand still.
+    Beat(Vec<StuckPart>),
     /// It gives no answer, and why.
     Silence(String),
 }
@@ -161,12 +163,16 @@ async fn watch_once(client: &NodeClient, pid: Option<u32>, tell: &mpsc::Sender<S
     let mut answered = false;
     loop {
         match views.next().await {
-            Some(Ok(view)) if pid.is_some_and(|pid| pid != view.pid) => {
+            Some(Ok(WatchLine::View(view))) if pid.is_some_and(|pid| pid != view.pid) => {
                 return (answered, format!("process {} answers in its place", view.pid));
             }
-            Some(Ok(view)) => {
+            Some(Ok(line)) => {
+                let seen = match line {
+                    WatchLine::View(view) => Seen::View(view),
+                    WatchLine::Beat(beat) => Seen::Beat(beat.stuck),
+                };
                 answered = true;
-                if tell.send(Seen::View(Box::new(view))).await.is_err() {
+                if tell.send(seen).await.is_err() {
                     return (answered, String::new());
                 }
             }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::state::Limits;
 use crate::agent::durable;
 use crate::api::agent::{Manifest, ManifestNode};
 
@@ -28,9 +29,12 @@ impl Spec {
         Spec { node: node.clone(), binary: manifest.binary.clone(), stop_grace_ms: manifest.stop_grace_ms }
     }
 
-    /// Between SIGTERM and SIGKILL.
-    pub fn grace(&self) -> Duration {
-        Duration::from_millis(self.stop_grace_ms)
+    /// What the machine has to know.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            grace: Duration::from_millis(self.stop_grace_ms),
+            restart_when_silent: self.node.restart_when_silent_ms.map(Duration::from_millis),
+        }
     }
 
     /// Whether it is a program of someone else, which has no `node.sock`.
@@ -56,12 +60,19 @@ pub enum Desired {
 pub struct Saved {
     /// What an operator wants.
     pub desired: Desired,
-    /// Whether it ended too often; holds for this boot only, as a reboot may have mended the reason.
-    pub failed: bool,
-    /// The boot that `failed` belongs to.
+    /// See `Timing::crash_limit`; holds for this boot only, as a reboot may have mended the reason.
+    #[serde(default, alias = "failed")]
+    pub failing: bool,
+    /// Exits in a row without a stable run between them; holds for this boot only.
+    #[serde(default)]
+    pub in_a_row: u32,
+    /// The boot that these belong to.
     pub boot_id: String,
     /// See `NodeStatus::restarts`.
     pub restarts: u64,
+    /// See `NodeStatus::last_restart_at`.
+    #[serde(default)]
+    pub last_restart_at: Option<f64>,
     /// The last exit in words.
     pub error: Option<String>,
     /// What was started last.

@@ -34,16 +34,27 @@ pub struct Task {
     running: Option<Running>,
     link: Option<Link>,
     client: NodeClient,
-    killed: bool,
+    told: Told,
     saved: Option<Saved>,
     view: watch::Sender<JobView>,
     changes: watch::Sender<u64>,
     /// The end of the last standard error, between an exit and its crash report.
     last_words: Vec<u8>,
     last_exit: ExitNote,
+    ended_process: Option<Process>,
+}
+
+/// What is told of a node beside what the machine knows.
+#[derive(Default)]
+struct Told {
+    /// Whether SIGKILL was sent to the process.
+    killed: bool,
     /// What the process took over last of what needs no restart.
     live: Option<String>,
-    ended_process: Option<Process>,
+    /// When the agent started it again last, seconds since the epoch.
+    last_restart_at: Option<f64>,
+    /// When it will next, by both clocks; computed once, so that it does not waver.
+    next_try: Option<(Instant, f64)>,
 }
 
 /// What woke the task.
@@ -66,12 +77,17 @@ impl Task {
         changes: watch::Sender<u64>,
     ) -> Task {
         let desired = saved.as_ref().map_or(Desired::New, |saved| saved.desired);
-        let mut machine = Machine::new(timing, desired);
+        let mut machine = Machine::new(timing, spec.limits(), desired);
         if let Some(saved) = &saved {
-            machine.recall(saved.restarts, saved.failed && saved.boot_id == boot_id(), saved.error.clone());
+            let (in_a_row, failing) = match saved.boot_id == boot_id() {
+                true => (saved.in_a_row, saved.failing),
+                false => (0, false),
+            };
+            machine.recall(saved.restarts, in_a_row, failing, saved.error.clone());
         }
+        let last_restart_at = saved.as_ref().and_then(|saved| saved.last_restart_at);
         let live = saved.as_ref().and_then(|saved| saved.live.clone());
-        let (view, _) = watch::channel(view_of(&machine, &spec, None, false, Instant::now()));
+        let (view, _) = watch::channel(view_of(&machine, &spec, &Told::default(), Instant::now()));
         let mut task = Task {
             dir,
             spec,
@@ -79,13 +95,12 @@ impl Task {
             running: None,
             link: None,
             client,
-            killed: false,
+            told: Told { live, last_restart_at, ..Told::default() },
             saved,
             view,
             changes,
             last_words: Vec::new(),
             last_exit: ExitNote::default(),
-            live,
             ended_process: None,
         };
         task.adopt();
@@ -114,6 +129,7 @@ impl Task {
                 Woken::Message(Some(message)) => self.receive(message),
                 Woken::Ended => self.process_ended(),
                 Woken::Seen(Some(Seen::View(view))) => self.feed(Input::Seen(view)),
+                Woken::Seen(Some(Seen::Beat(stuck))) => self.feed(Input::Beat(stuck)),
                 Woken::Seen(Some(Seen::Silence(why))) => self.feed(Input::Unseen(why)),
                 Woken::Seen(None) => self.link = None,
                 Woken::Tick => self.feed(Input::Tick),
@@ -126,15 +142,16 @@ impl Task {
         match message {
             Message::Configure(spec) => {
                 self.spec = *spec;
+                self.machine.set_limits(self.spec.limits());
                 self.publish();
             }
             Message::TookOver(live) => {
-                self.live = Some(live);
+                self.told.live = Some(live);
                 self.save();
                 self.publish();
             }
             Message::Ask(verb, reply) => {
-                let (answer, effects) = self.machine.ask(verb, &self.spec.node.hash, self.spec.grace(), Instant::now());
+                let (answer, effects) = self.machine.ask(verb, &self.spec.node.hash, Instant::now());
                 self.perform(effects);
                 // Published first, so that whoever waits for the outcome does not see what was before it. Whoever asked
                 // may have left; what they asked for is done all the same.
@@ -149,12 +166,15 @@ impl Task {
     }
 
     fn perform(&mut self, effects: Vec<Effect>) {
+        if self.saved.as_ref().is_some_and(|saved| saved.restarts < self.machine.restarts()) {
+            self.told.last_restart_at = Some(seconds_since_epoch());
+        }
         for effect in effects {
             match effect {
                 Effect::Spawn => self.spawn(),
                 Effect::Terminate => self.signal(Signal::TERM),
                 Effect::Kill => {
-                    self.killed = true;
+                    self.told.killed = true;
                     tracing::warn!(node = %self.spec.node.name, "still runs after the grace period, sending SIGKILL");
                     self.signal(Signal::KILL);
                 }
@@ -177,8 +197,8 @@ impl Task {
     }
 
     fn spawn(&mut self) {
-        self.killed = false;
-        self.live = Some(self.spec.node.live.clone());
+        self.told.killed = false;
+        self.told.live = Some(self.spec.node.live.clone());
         let (dir, spec, restarts) = (&self.dir, &self.spec, self.machine.restarts());
         let input = match block_in_place(|| spawn::spawn(dir, spec, restarts)) {
             Ok((process, pidfd)) => {
@@ -226,7 +246,7 @@ impl Task {
 
     fn report_crash(&mut self) {
         let Some(process) = self.ended_process.take() else { return };
-        let status = view_of(&self.machine, &self.spec, None, self.killed, Instant::now()).status;
+        let status = view_of(&self.machine, &self.spec, &self.told, Instant::now()).status;
         let report = crash::Report {
             exit: &self.last_exit.how,
             ended_at: seconds_since_epoch(),
@@ -254,12 +274,14 @@ impl Task {
     fn save(&mut self) {
         let now = Saved {
             desired: self.machine.desired(),
-            failed: self.machine.has_failed(),
+            failing: self.machine.is_failing(),
+            in_a_row: self.machine.in_a_row(),
             boot_id: boot_id().to_owned(),
             restarts: self.machine.restarts(),
+            last_restart_at: self.told.last_restart_at,
             error: self.machine.last_exit().map(str::to_owned),
             spec: self.spec.clone(),
-            live: self.live.clone(),
+            live: self.told.live.clone(),
         };
         if self.saved.as_ref() == Some(&now) {
             return;
@@ -272,8 +294,13 @@ impl Task {
         }
     }
 
-    fn publish(&self) {
-        let now = view_of(&self.machine, &self.spec, self.live.as_deref(), self.killed, Instant::now());
+    fn publish(&mut self) {
+        let next = self.machine.next_try();
+        if self.told.next_try.map(|(at, _)| at) != next {
+            let wall = |at: Instant| seconds_since_epoch() + at.saturating_duration_since(Instant::now()).as_secs_f64();
+            self.told.next_try = next.map(|at| (at, wall(at)));
+        }
+        let now = view_of(&self.machine, &self.spec, &self.told, Instant::now());
         let visible = self.view.borrow().status != now.status;
         self.view.send_replace(now);
         if visible {
@@ -288,9 +315,9 @@ fn make_folder(file: &std::path::Path) -> std::io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
-fn view_of(machine: &Machine, spec: &Spec, live: Option<&str>, killed: bool, now: Instant) -> JobView {
+fn view_of(machine: &Machine, spec: &Spec, told: &Told, now: Instant) -> JobView {
     let process = machine.process();
-    let view = machine.view();
+    let view = machine.view(now);
     JobView {
         status: NodeStatus {
             name: spec.node.name.clone(),
@@ -298,10 +325,12 @@ fn view_of(machine: &Machine, spec: &Spec, live: Option<&str>, killed: bool, now
             state: machine.state(now),
             pid: process.map(|process| process.pid),
             restarts: machine.restarts(),
+            last_restart_at: told.last_restart_at,
+            next_try_at: told.next_try.map(|(_, wall)| wall),
             started_at: process.map(|process| process.header.started_at),
             error: machine.error(now),
             running_hash: process.map(|process| process.header.hash.clone()),
-            live_hash: process.and(live).map(str::to_owned),
+            live_hash: process.and(told.live.clone()),
             logger_up: view.map(sees_logger),
             peers_up: view
                 .map(|view| (view.peers.iter().filter(|peer| peer.up).count() as u64, view.peers.len() as u64)),
@@ -309,7 +338,7 @@ fn view_of(machine: &Machine, spec: &Spec, live: Option<&str>, killed: bool, now
         },
         ready: machine.is_ready(now),
         exits: machine.exits(),
-        killed,
+        killed: told.killed,
         view: view.cloned().map(Arc::new),
         foreign: spec.is_foreign(),
         live_wanted: spec.node.live.clone(),

@@ -116,21 +116,34 @@ async fn a_start_that_fails_says_the_fatal_line() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_crashes_five_times_stays_down_and_keeps_its_reports() {
+async fn a_node_that_crashes_five_times_is_failing_and_is_tried_again_until_it_is_stopped() {
     let host = Host::fast();
-    host.start_agent();
+    let agent = host.start_agent();
     host.run_nodes("r1", vec![script("worker-1", "echo $ZEEK_CLUSTER_NODE_RESTARTS; echo 'ERROR no hub' >&2; exit 1")])
         .await;
-    let node = host.until_state("worker-1", NodeState::Failed).await;
-    assert_eq!((node.restarts, node.pid), (4, None));
+    let node = host.until_state("worker-1", NodeState::Failing).await;
+    assert!(node.restarts >= 4 && node.pid.is_none() && node.next_try_at.is_some(), "{node:?}");
+    assert!(node.last_restart_at.is_some_and(|at| at > 1.7e9), "{node:?}");
     assert!(node.error.unwrap().ends_with("ERROR no hub"));
-    assert_eq!(fs::read_dir(host.dir.node_crashes("worker-1")).unwrap().count(), 5);
+    let more = host.until(|status| of(status, "worker-1").restarts > node.restarts + 3).await;
     let told = fs::read_to_string(host.dir.node_stdout("worker-1")).unwrap();
-    assert_eq!(told, "0\n1\n2\n3\n4\n", "each process is told how often it was started again");
-    // An operator's start tries again.
+    assert!(told.starts_with("0\n1\n2\n3\n4\n5\n"), "each process is told how often it was started again: {told}");
+    assert!(fs::read_dir(host.dir.node_crashes("worker-1")).unwrap().count() <= 10, "the last ten are kept");
+
+    let outcomes = host.client().stop(&names(&["worker-1"]), DEADLINE).await.unwrap();
+    assert_eq!(outcomes[0].kind, Kind::Ok);
+    let stopped = host.until_state("worker-1", NodeState::Stopped).await;
+    assert_eq!((stopped.pid, stopped.next_try_at), (None, None));
+    // Neither a start nor another agent forgets how often it was restarted.
+    assert!(stopped.restarts >= of(&more, "worker-1").restarts);
+    host.client().exit().await.unwrap();
+    wait_for_end(agent);
+    host.start_agent();
+    let recalled = host.until_state("worker-1", NodeState::Stopped).await;
+    assert_eq!((recalled.restarts, recalled.last_restart_at), (stopped.restarts, stopped.last_restart_at));
     let outcomes = host.client().start(&names(&["worker-1"]), DEADLINE).await.unwrap();
     assert_eq!(outcomes[0].kind, Kind::Failed);
-    host.until_state("worker-1", NodeState::Failed).await;
+    host.until(|status| of(status, "worker-1").restarts > stopped.restarts).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

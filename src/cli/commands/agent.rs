@@ -34,7 +34,9 @@ enum Sub {
         #[arg(long)]
         detach: bool,
     },
-    /// Run the agent of a cluster's folder, and run it again whenever it dies (`agent run --detach` runs this)
+    /// Keep the agent of a cluster's folder running
+    ///
+    /// `agent run --detach` runs this: the agent's parent, which starts it again when it dies.
     #[command(hide = true)]
     Keep {
         /// The cluster's folder on this host, `BASE/CLUSTER`

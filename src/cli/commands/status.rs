@@ -19,13 +19,14 @@ use crate::query::{self, Settings, StatusReport, StatusRow};
 ///
 /// Asks the agent of each host and shows one row for every selected node, whatever happened to its host:
 ///
-/// `running` has joined the cluster, `degraded` has joined and cannot do all that it should, `joining` has not yet,
-/// `isolated` has not for 30 seconds, `backoff` ended by itself and will be started again, `failed` ended too often,
-/// `stopped` should not run, `unknown` is on a host that gives no answer; the last column says why, and what was known of
-/// it when the host last answered a `status` from here.
+/// `running` has joined the cluster and works, `degraded` has joined and does not do all that it should, or gives no sign
+/// of life, `joining` has not yet, `isolated` has not for 30 seconds, `backoff` ended by itself and will be started again,
+/// `failing` ended so often that the pauses between its starts grow up to five minutes, `stopped` should not run, `unknown`
+/// is on a host that gives no answer; the last column says why, and what was known of it when the host last answered a
+/// `status` from here.
 ///
-/// Columns: name, type, host, state, pid, restarts, started_at, uptime_s, error, peers_up, peers, release, and for `unknown` the
-/// last known state and when it was.
+/// Columns: name, type, host, state, pid, restarts, started_at, uptime_s, error, peers_up, peers, release, for `unknown` the
+/// last known state and when it was, and when it was restarted last and will be next.
 ///
 /// Starts the agent of a deployed host where it does not run. Exit status 0 only when all selected nodes are running.
 #[derive(Debug, clap::Args)]
@@ -110,7 +111,24 @@ impl StatusRow {
         let error = self.error.clone().unwrap_or_default();
         match &self.last_known {
             Some(last) => format!("was {} {}: {error}", last.state.as_str(), human::ago(Some(last.at))),
-            None => error,
+            None => format!("{error}{}", self.what_next()),
+        }
+    }
+
+    /// `; next try in 2m 10s (now: zeek-cluster restart worker-2)`.
+    fn what_next(&self) -> String {
+        let next = self.next_try_at.map(|at| format!("; next try {}", human::until(at))).unwrap_or_default();
+        match self.state {
+            NodeState::Failing => format!("{next} (now: zeek-cluster restart {})", self.name),
+            _ => next,
+        }
+    }
+
+    /// `4 (5m ago)`.
+    fn restarted(&self) -> String {
+        match (self.restarts, self.last_restart_at) {
+            (Some(restarts), Some(at)) if restarts > 0 => format!("{restarts} ({})", human::ago(Some(at))),
+            (restarts, _) => shown(restarts),
         }
     }
 }
@@ -127,7 +145,7 @@ impl Record for StatusRow {
             self.state.as_str().to_owned(),
             shown(self.pid),
             self.uptime_s.map_or_else(|| "-".to_owned(), human::span),
-            shown(self.restarts),
+            self.restarted(),
             shown(self.peers_up.zip(self.peers).map(|(up, all)| format!("{up}/{all}"))),
             shown(self.release.as_deref()),
             self.note(),
@@ -150,6 +168,8 @@ impl Record for StatusRow {
             shown(self.release.as_deref()),
             shown(self.last_known.as_ref().map(|last| last.state.as_str())),
             shown(self.last_known.as_ref().map(|last| last.at)),
+            shown(self.last_restart_at),
+            shown(self.next_try_at),
         ]
     }
 

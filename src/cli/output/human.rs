@@ -37,6 +37,12 @@ pub fn ago(since: Option<f64>) -> String {
     since.map_or_else(|| "-".to_owned(), |since| format!("{} ago", span(now - since)))
 }
 
+/// How soon a moment comes, such as `in 2m 10s`.
+pub fn until(at: f64) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+    format!("in {}", span((at - now).max(0.0)))
+}
+
 /// A moment in local time, to the millisecond: `2026-03-01 12:00:00.123`.
 pub fn local_time(ts: f64) -> String {
     let moment = Timestamp::from_microsecond((ts * 1e6) as i64).unwrap_or_default();

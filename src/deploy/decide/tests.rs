@@ -40,6 +40,8 @@ fn seen(part: &HostRelease) -> Found {
         state: NodeState::Running,
         pid: Some(7),
         restarts: 0,
+        last_restart_at: None,
+        next_try_at: None,
         started_at: None,
         error: None,
         running_hash: Some(node.hash.clone()),
@@ -59,6 +61,7 @@ fn seen(part: &HostRelease) -> Found {
         release: Some(part.manifest.id.clone()),
         releases: vec![part.manifest.id.clone()],
         nodes: part.manifest.nodes.iter().map(node).collect(),
+        unseen: Vec::new(),
     };
     let text = |hash: &String| String::from_utf8(part.blobs[hash].clone()).unwrap();
     let texts = part.manifest.files.iter().map(|file| (file.path.clone(), text(&file.hash))).collect();
@@ -341,7 +344,7 @@ fn an_earlier_configuration_and_a_crash_are_reasons() {
     status(&mut found, "sensor-1", |status| {
         status.nodes[0].running_hash = Some("older".into());
         let crashed = &mut status.nodes[1];
-        (crashed.pid, crashed.state) = (None, NodeState::Failed);
+        (crashed.pid, crashed.state) = (None, NodeState::Failing);
         crashed.error = Some("exited with status 1".into());
     });
     let plan = plan(&release, found);
@@ -349,7 +352,7 @@ fn an_earlier_configuration_and_a_crash_are_reasons() {
         changes(&plan),
         [
             "sensor-1: restart worker-1: it runs an earlier configuration",
-            "sensor-1: start worker-2: it is failed: exited with status 1",
+            "sensor-1: start worker-2: it is failing: exited with status 1",
         ]
     );
     assert_eq!(steps(&plan), ["starting workers: sensor-1 (worker-2)", "restarting workers: sensor-1 (worker-1)"]);

@@ -78,14 +78,16 @@ pub(in crate::deploy) async fn run(
     Ok(outcomes)
 }
 
-/// What became of a node, when that is certain: it has joined, or nobody will start it again.
+/// What became of a node, when that is certain: it has joined, or it does not come up by itself.
 fn settled(host: &str, name: &str, status: &AgentStatus, gate: Gate) -> Option<Outcome> {
     let node = find(status, name)?;
     match node.state {
+        // It gives no sign of life.
+        NodeState::Degraded if node.peers_up.is_none() => None,
         // Degraded nodes take part; a deploy may be what helps them.
         NodeState::Running | NodeState::Degraded if gate != Gate::Joined && node.logger_up == Some(false) => None,
         NodeState::Running | NodeState::Degraded => Some(ledger::ok(name, host, STEP)),
-        NodeState::Failed | NodeState::Stopped => {
+        NodeState::Failing | NodeState::Stopped => {
             let what = node.error.clone().unwrap_or_else(|| format!("it is {}", node.state.as_str()));
             Some(not_joined(host, name, Kind::Failed, what))
         }

@@ -106,7 +106,7 @@ impl Cluster {
         running: Running,
         services: Services,
     ) -> Cluster {
-        let Doors { requests, handle, views } = doors;
+        let Doors { requests, handle, views, .. } = doors;
         let node_id = views.borrow().id.clone();
         let Services { tuner, stores, websockets, serving } = services;
         let running = Mutex::new(Some((running, serving)));

@@ -1,7 +1,7 @@
 //! Starts the program, watches it, starts it again, ends it.
 
+use std::io;
 use std::path::PathBuf;
-use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -10,11 +10,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::child::Child;
 use super::environment::Surroundings;
-use super::policy::{Next, Policy, Timing};
+use super::health::{Doctor, Health};
+use super::policy::{Policy, Timing};
+use super::said;
 use super::survivors;
-use crate::api::config::ProgramConfig;
+use crate::api::config::{HealthConfig, ProgramConfig};
 use crate::api::node::ProgramView;
-use crate::node::child::in_words;
 use crate::node::error::NodeError;
 
 /// A program that is to run.
@@ -24,7 +25,7 @@ pub(in crate::node) struct Program {
     /// The node's own folder, where it runs.
     folder: PathBuf,
     grace: Duration,
-    name: String,
+    health: Option<HealthConfig>,
     timing: Timing,
     view: watch::Sender<ProgramView>,
 }
@@ -32,7 +33,6 @@ pub(in crate::node) struct Program {
 impl Program {
     /// The program of a node, and what there is to say of it.
     pub(in crate::node) fn new(
-        name: &str,
         config: &ProgramConfig,
         surroundings: Surroundings,
         folder: PathBuf,
@@ -43,7 +43,7 @@ impl Program {
             surroundings,
             folder,
             grace: Duration::from_millis(config.stop_grace_ms),
-            name: name.to_owned(),
+            health: config.health.clone(),
             timing: Timing::default(),
             view,
         };
@@ -75,19 +75,11 @@ impl Program {
                 },
             };
             tracing::warn!("the program {why}");
-            match policy.exited(started.elapsed(), began.elapsed()) {
-                Next::StartAfter(pause) => {
-                    self.ended(&why);
-                    tokio::select! {
-                        () = stop.cancelled() => return Ok(()),
-                        () = sleep(pause) => self.view.send_modify(|view| view.restarts += 1),
-                    }
-                }
-                Next::GiveUp => {
-                    self.gave_up(&why);
-                    stop.cancelled().await;
-                    return Ok(());
-                }
+            let pause = policy.exited(started.elapsed(), began.elapsed());
+            self.ended(&why, policy.is_failing().then_some(pause));
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                () = sleep(pause) => self.view.send_modify(|view| view.restarts += 1),
             }
         }
     }
@@ -102,30 +94,72 @@ impl Program {
         Ok(child)
     }
 
-    /// Until the program ends by itself, and why; none when it was told to end and did.
+    /// Until the program ends by itself or has to be ended, and why; none when it was told to end and did.
     async fn attend(&self, child: Child, stop: &CancellationToken) -> Option<String> {
-        let forgive = async {
-            sleep(self.timing.stable_after).await;
-            self.view.send_if_modified(|view| view.trouble.take().is_some());
-            std::future::pending::<()>().await;
-        };
         let ended = tokio::select! {
             biased;
-            () = stop.cancelled() => None,
-            ended = child.ended() => Some(ended),
-            () = forgive => None,
+            () = stop.cancelled() => Attended::Told,
+            ended = child.ended() => Attended::Ended(ended),
+            why = self.watch_health() => Attended::Ill(why),
+            () = self.forgive() => Attended::Told,
         };
         match ended {
-            None => {
+            Attended::Told => {
                 self.end(child).await;
                 None
             }
-            Some(Err(error)) => Some(format!("cannot be watched: {error}")),
-            Some(Ok(())) => Some(match child.finish().await {
+            Attended::Ill(why) => {
+                self.end(child).await;
+                Some(format!("was ended: {why}"))
+            }
+            Attended::Ended(Err(error)) => Some(format!("cannot be watched: {error}")),
+            Attended::Ended(Ok(())) => Some(match child.finish().await {
                 Ok((status, line)) => said(status, line),
                 Err(error) => format!("cannot be waited for: {error}"),
             }),
         }
+    }
+
+    /// Forgets what was, bit by bit, of a program that goes on running; never ends.
+    async fn forgive(&self) {
+        sleep(self.timing.settled_after).await;
+        self.view.send_modify(|view| view.settled = true);
+        sleep(self.timing.stable_after.saturating_sub(self.timing.settled_after)).await;
+        self.view.send_if_modified(|view| {
+            view.failing = false;
+            !view.unhealthy && view.trouble.take().is_some()
+        });
+        std::future::pending().await
+    }
+
+    /// Asks the health command, if there is one; ends with the reason when the program has failed for as long as it may.
+    async fn watch_health(&self) -> String {
+        let Some(config) = &self.health else { return std::future::pending().await };
+        let mut doctor = Doctor::new(config, &self.surroundings, self.folder.clone());
+        loop {
+            match doctor.next().await {
+                Health::Lost(why) => return why,
+                Health::Ill(why) => self.tell_health(Some(why)),
+                Health::Well => self.tell_health(None),
+            }
+        }
+    }
+
+    fn tell_health(&self, ill: Option<String>) {
+        self.view.send_if_modified(|view| match ill {
+            Some(why) => {
+                let is_new = !view.unhealthy || view.trouble.as_ref() != Some(&why);
+                view.unhealthy = true;
+                view.trouble = Some(why);
+                is_new
+            }
+            None if view.unhealthy => {
+                view.unhealthy = false;
+                view.trouble = None;
+                true
+            }
+            None => false,
+        });
     }
 
     /// SIGTERM, and SIGKILL when it takes too long.
@@ -143,33 +177,32 @@ impl Program {
         }
     }
 
-    fn ended(&self, why: &str) {
+    /// `long_pause` is that of a failing program.
+    fn ended(&self, why: &str, long_pause: Option<Duration>) {
         self.view.send_modify(|view| {
             view.pid = None;
+            view.settled = false;
+            view.unhealthy = false;
+            view.failing = long_pause.is_some();
             view.exits += 1;
-            view.trouble = Some(match view.exits {
-                1 => format!("its program {why}"),
-                exits => format!("its program ended {exits} times; the last time it {why}"),
+            view.trouble = Some(match (view.exits, long_pause) {
+                (exits, Some(pause)) => format!(
+                    "its program ended {exits} times, and is started again after {} s; the last time it {why}",
+                    pause.as_secs()
+                ),
+                (1, None) => format!("its program {why}"),
+                (exits, None) => format!("its program ended {exits} times; the last time it {why}"),
             });
         });
     }
-
-    fn gave_up(&self, why: &str) {
-        self.view.send_modify(|view| {
-            view.pid = None;
-            view.exits += 1;
-            view.trouble = Some(format!(
-                "its program ended {} times and is not started again (zeek-cluster restart {}); the last time it {why}",
-                view.exits, self.name
-            ));
-        });
-        tracing::error!("the program ended too often and is not started again");
-    }
 }
 
-fn said(status: ExitStatus, line: Option<String>) -> String {
-    match line {
-        Some(line) => format!("{}: {line}", in_words(status)),
-        None => in_words(status),
-    }
+/// What became of a running program.
+enum Attended {
+    /// The node is told to end.
+    Told,
+    /// It ended by itself.
+    Ended(io::Result<()>),
+    /// It has to be ended.
+    Ill(String),
 }

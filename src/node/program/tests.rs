@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::policy::Timing;
 use super::*;
-use crate::api::config::ProgramConfig;
+use crate::api::config::{HealthConfig, ProgramConfig};
 use crate::api::node::ProgramView;
 use crate::api::paths::ClusterDir;
 use crate::node::error::NodeError;
@@ -33,18 +33,24 @@ fn sh(script: &str) -> Vec<String> {
 
 /// Runs a command with pauses of milliseconds and a second to end.
 fn run(command: Vec<String>) -> Running {
+    run_with(command, None)
+}
+
+fn run_with(command: Vec<String>, health: Option<HealthConfig>) -> Running {
     let folder = tempfile::tempdir().unwrap();
     let wanted = ProgramConfig {
         command,
         websocket_url: Some("ws://127.0.0.1:27759/v1/messages/json".to_owned()),
         interface: None,
+        health,
         stop_grace_ms: 1000,
     };
     let dir = ClusterDir::new(Path::new("/base/campus"));
     let surroundings = Surroundings::new(&zeek_config("worker-1"), &wanted, &dir, "id-7");
-    let (program, view) = Program::new("worker-1", &wanted, surroundings, folder.path().to_owned());
+    let (program, view) = Program::new(&wanted, surroundings, folder.path().to_owned());
     let millis = Duration::from_millis;
-    let timing = Timing { backoff_first: millis(5), backoff_max: millis(20), ..Timing::default() };
+    let timing =
+        Timing { backoff_first: millis(5), backoff_max: millis(20), settled_after: millis(20), ..Timing::default() };
     let stop = CancellationToken::new();
     let task = tokio::spawn(program.with_timing(timing).run(stop.clone()));
     Running { folder, view, stop, task }
@@ -114,30 +120,48 @@ async fn a_program_is_told_where_it_is_and_ends_when_asked() {
 }
 
 #[tokio::test]
-async fn who_ends_is_started_again_and_after_five_times_no_more() {
+async fn a_program_that_ends_is_started_again_for_ever_and_after_five_times_it_is_failing() {
     let mut running =
         run(sh("echo round >> rounds; echo 'Traceback' >&2; echo 'ValueError: no interface' >&2; exit 3"));
     let once = running.until(|view| view.trouble.is_some()).await;
-    let view = running.until(|view| view.exits == 5).await;
-    assert_eq!((view.pid, view.restarts), (None, 4));
-    assert_eq!(
-        view.trouble.as_deref(),
-        Some(
-            "its program ended 5 times and is not started again (zeek-cluster restart worker-1); \
-             the last time it exited with status 3: ValueError: no interface"
-        )
-    );
+    let view = running.until(|view| view.exits >= 8).await;
+    assert!(view.failing && view.restarts >= 7, "{view:?}");
+    let trouble = view.trouble.unwrap();
+    let (begins, ends) = ("its program ended ", "; the last time it exited with status 3: ValueError: no interface");
+    assert!(trouble.starts_with(begins) && trouble.ends_with(ends), "{trouble}");
+    assert!(trouble.contains(" times, and is started again after 0 s;"), "{trouble}");
     if once.exits == 1 {
         assert_eq!(once.trouble.as_deref(), Some("its program exited with status 3: ValueError: no interface"));
+        assert!(!once.failing);
     }
-    assert_eq!(running.file("rounds").await.lines().count(), 5);
+    assert!(running.file("rounds").await.lines().count() >= 8);
     assert!(running.end().await < Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn a_program_that_works_no_longer_is_told_of_and_restarted() {
+    let health = HealthConfig {
+        command: sh("[ -e well ] || { echo 'no answer' >&2; exit 1; }"),
+        interval_ms: 10,
+        timeout_ms: 10_000,
+        restart_after_ms: Some(100),
+    };
+    let mut running = run_with(sh("touch well; while :; do sleep 0.05; done"), Some(health));
+    let first = running.until(|view| view.settled && view.pid.is_some()).await;
+    assert_eq!((first.unhealthy, first.exits), (false, 0));
+    fs::remove_file(running.folder.path().join("well")).unwrap();
+    let view = running.until(|view| view.exits == 1).await;
+    let why = "its program was ended: its health command exited with status 1: no answer";
+    assert_eq!(view.trouble.as_deref(), Some(why));
+    let again = running.until(|view| view.settled && view.restarts == 1).await;
+    assert_ne!(again.pid, first.pid);
+    running.end().await;
 }
 
 #[tokio::test]
 async fn a_program_that_is_not_there_is_named() {
     let mut running = run(vec!["/no/sensor".to_owned()]);
-    let view = running.until(|view| view.exits == 5).await;
+    let view = running.until(|view| view.exits >= 5).await;
     let trouble = view.trouble.unwrap();
     assert!(
         trouble.ends_with("the last time it could not be started: /no/sensor: No such file or directory (os error 2)"),

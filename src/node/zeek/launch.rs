@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::ZeekError;
 use super::install::{Install, Version};
+use super::pulse;
 use crate::api::config::{NodeConfig, ZeekConfig};
 use crate::api::paths::ClusterDir;
 use crate::node::roles;
@@ -105,6 +106,7 @@ impl Launch<'_> {
         for (name, value) in &self.zeek.redefs {
             let _ = write!(text, "\n@ifdef ( {name} )\nredef {name} = {value};\n@endif\n");
         }
+        text.push_str(&pulse::script(&zeek_string(&pulse::path(&self.dir.node(&self.config.name)))));
         text
     }
 

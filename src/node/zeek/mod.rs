@@ -15,6 +15,7 @@ mod follow;
 mod hints;
 mod install;
 mod launch;
+mod pulse;
 mod run;
 mod sight;
 mod survivor;

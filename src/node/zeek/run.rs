@@ -12,10 +12,11 @@ use super::child::Child;
 use super::follow::{Seen, follow};
 use super::install::{self, Install};
 use super::launch::{Launch, Places};
+use super::pulse::{self, Pulse};
 use super::sight::Sight;
 use super::survivor;
 use crate::api::config::{NodeConfig, ZeekConfig};
-use crate::api::node::NodeView;
+use crate::api::node::{Beat, NodeView};
 use crate::api::paths::ClusterDir;
 use crate::cluster::stores::Definitions;
 use crate::node::api::{Api, Socket};
@@ -61,10 +62,13 @@ pub(in crate::node) async fn run(
     if roles::of(config).writes_logs {
         archive::leftovers(config, dir);
     }
+    let path = pulse::path(&dir.node(&config.name));
+    let pulse =
+        Pulse::open(&path).map_err(|source| NodeError::System { what: "make the pipe run/NODE/pulse", source })?;
     let child = Child::start(&launch)?;
     survivor::remember(&record, child.pid)?;
     tracing::info!(node = %config.name, zeek = %install.zeek.display(), version = %install.version, pid = child.pid, "started");
-    let parent = Parent::new(config, &install, child, keys)?;
+    let parent = Parent::new(config, &install, child, pulse, keys)?;
     parent.work(config, dir, socket, stop).await
 }
 
@@ -75,6 +79,8 @@ fn own_program() -> Result<PathBuf, NodeError> {
 
 struct Parent {
     child: Child,
+    pulse: Pulse,
+    beats: watch::Sender<Beat>,
     sight: Sight,
     seen: watch::Receiver<Seen>,
     views: watch::Sender<NodeView>,
@@ -83,7 +89,13 @@ struct Parent {
 }
 
 impl Parent {
-    fn new(config: &NodeConfig, install: &Install, child: Child, keys: Option<Keys>) -> Result<Parent, NodeError> {
+    fn new(
+        config: &NodeConfig,
+        install: &Install,
+        child: Child,
+        pulse: Pulse,
+        keys: Option<Keys>,
+    ) -> Result<Parent, NodeError> {
         let sight = Sight::new(config, format!("Zeek {}", install.version), child.pid, wall_clock());
         let (asks, requests) = mpsc::channel(REQUESTS);
         let (views, _) = watch::channel(sight.view());
@@ -95,7 +107,8 @@ impl Parent {
             event_serializer: Redefs::new(config).cluster()?.event_serializer,
         };
         tokio::spawn(follow(observe, told));
-        Ok(Parent { child, sight, seen, views, requests, asks })
+        let (beats, _) = watch::channel(Beat::default());
+        Ok(Parent { child, pulse, beats, sight, seen, views, requests, asks })
     }
 
     async fn work(
@@ -111,6 +124,7 @@ impl Parent {
         let api = Api {
             core: self.asks.clone(),
             views: self.views.subscribe(),
+            beats: self.beats.subscribe(),
             live: Arc::new(Live::new(config, dir, Parts::default())),
             metrics,
             // Zeek's stores and ours do not know each other (`cluster.md` 3.1).
@@ -135,6 +149,7 @@ impl Parent {
                     }
                     self.look();
                 }
+                () = self.pulse.turned() => self.beats.send_modify(|beat| beat.beat += 1),
                 Some(request) = self.requests.recv() => self.answer(request),
                 served = &mut serving, if !stopping => {
                     return served.map_err(|error| NodeError::TaskDied { task: "API socket", reason: error.to_string() })?;

@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::event::{EventfdFlags, eventfd};
 use tokio::sync::OwnedSemaphorePermit;
@@ -26,6 +27,8 @@ pub(super) enum Command {
     PublishWhenRoom(EventFrame, OwnedSemaphorePermit),
     PushLog(LogFrame),
     Tune(Tuning),
+    /// To be written down, which tells that the thread came to it.
+    WriteDown(u64, Arc<AtomicU64>),
 }
 
 impl Command {
@@ -35,16 +38,18 @@ impl Command {
             Command::Subscribe(topic) | Command::Unsubscribe(topic) => topic.len() > MAX_TOPIC,
             Command::Publish(event) | Command::PublishWhenRoom(event, _) => !event.fits(),
             Command::PushLog(batch) => !batch.fits(),
-            Command::Tune(_) => false,
+            Command::Tune(_) | Command::WriteDown(..) => false,
         }
     }
 
     fn limit(&self) -> usize {
         match self {
             Command::Publish(_) | Command::PushLog(_) => LIMIT,
-            Command::PublishWhenRoom(..) | Command::Subscribe(_) | Command::Unsubscribe(_) | Command::Tune(_) => {
-                HARD_LIMIT
-            }
+            Command::PublishWhenRoom(..)
+            | Command::Subscribe(_)
+            | Command::Unsubscribe(_)
+            | Command::Tune(_)
+            | Command::WriteDown(..) => HARD_LIMIT,
         }
     }
 }

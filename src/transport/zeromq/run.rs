@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::error::TrySendError;
@@ -229,6 +230,7 @@ impl Runner {
                 }
             },
             Command::Tune(tuning) => self.tune(tuning),
+            Command::WriteDown(number, to) => to.store(number, Ordering::Relaxed),
         }
     }
 

@@ -1,5 +1,6 @@
 //! The handle on a node's transport thread, and how it starts.
 
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -100,6 +101,15 @@ impl ZeromqTransport {
     /// As [`Transport::publish`].
     pub fn publish_when_room(&self, frame: EventFrame, credit: OwnedSemaphorePermit) -> Result<(), SendError> {
         self.queue(Command::PublishWhenRoom(frame, credit))
+    }
+
+    /// Has the thread of the sockets store a number, after all that was asked of it before: whoever finds it there knows
+    /// that the thread works.
+    ///
+    /// # Errors
+    /// [`SendError`] when the thread's queue is full or closed.
+    pub fn write_down(&self, number: u64, to: &Arc<AtomicU64>) -> Result<(), SendError> {
+        self.queue.push(Command::WriteDown(number, Arc::clone(to)))
     }
 
     fn queue(&self, command: Command) -> Result<(), SendError> {
