@@ -444,7 +444,11 @@ impl Writing {
 
     /// Tells what the files' owner noticed.
     fn tell_notes(&mut self) {
-        let Writing { streams, options, reporter, figures, .. } = self;
+        let Writing { streams, options, reporter, figures, archiver, .. } = self;
+        let queued = |report: &Report| matches!(report, Report::ColumnsChanged { .. } | Report::Foreign { .. });
+        if streams.notes.iter().any(queued) {
+            archiver.wake();
+        }
         streams.notes.drain(..).for_each(|report| tell(&report, options, reporter, figures));
     }
 
