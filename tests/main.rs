@@ -4,6 +4,7 @@
 mod support;
 
 mod attacks;
+mod boot;
 mod doctor;
 mod examples;
 mod exec;

@@ -11,9 +11,13 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, Signal, kill_process};
 
+use super::foreground;
+use super::lock_holder;
 use super::run::last_log_line;
 use super::supervise::open_output;
+use super::systemd::Unit;
 use crate::api::paths::ClusterDir;
 
 /// How long an agent may take until it listens.
@@ -21,6 +25,12 @@ pub const START_DEADLINE: Duration = Duration::from_secs(20);
 
 /// Names the descriptor on which the agent says that it listens.
 pub const READY_FD_VARIABLE: &str = "ZEEK_CLUSTER_READY_FD";
+
+/// How often whoever starts agents is asked again: the one before may have needed its time to end.
+const NUDGE_EVERY: Duration = Duration::from_secs(4);
+
+/// How often an agent that another process starts is looked for.
+const LISTEN_POLL: Duration = Duration::from_millis(20);
 
 /// What it says.
 pub const READY: &[u8] = b"ready\n";
@@ -77,18 +87,27 @@ pub enum DetachError {
 /// Runs `BINARY agent keep --dir DIR` in a session of its own, its standard streams in `run/agent.log`, and returns when
 /// the agent that this keeps up listens. Blocks up to [`START_DEADLINE`].
 ///
-/// When two start one at the same time, one of the two agents ends at once, and both starters find the other.
+/// Where a unit of systemd or the parent of a container starts the agents of this folder, it is pointed at `binary` and
+/// starts it; an agent of another program gives way. When two start one at the same time, one of the two agents ends at
+/// once, and both starters find the other.
 ///
 /// # Errors
 /// [`DetachError::Prepare`] when folder or log cannot be made, [`DetachError::Spawn`] when `binary` cannot be run,
 /// [`DetachError::Ended`] when the agent ended before it listened and no other one took its place,
 /// [`DetachError::TimedOut`] after [`START_DEADLINE`].
 pub fn start_detached(dir: &ClusterDir, binary: &Path) -> Result<Detached, DetachError> {
-    if listens(dir) {
+    let dir = ClusterDir::new(std::path::absolute(dir.path()).map_err(prepare(dir.path()))?);
+    if let Some(starter) = Starter::of(&dir) {
+        return start_by(&starter, &dir, binary);
+    }
+    if listens(&dir) {
         return Ok(Detached::AlreadyRunning);
     }
-    let dir = ClusterDir::new(std::path::absolute(dir.path()).map_err(prepare(dir.path()))?);
     let (log, log_from) = open_log(&dir)?;
+    // What an init script would start; without one it only has to be there when that comes.
+    if let Err(error) = foreground::point_at(&dir, binary) {
+        tracing::warn!(link = %dir.boot_program().display(), %error, "cannot be pointed at the agent's program");
+    }
     let spawn = |source| DetachError::Spawn { binary: binary.to_owned(), source };
     let (ready, tell) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(|e| spawn(e.into()))?;
     let mut child = command(&dir, binary, log, tell).map_err(spawn)?.spawn().map_err(spawn)?;
@@ -97,6 +116,68 @@ pub fn start_detached(dir: &ClusterDir, binary: &Path) -> Result<Detached, Detac
         Ready::Ended => ended(&dir, &mut child, log_from),
         Ready::NotYet => Err(DetachError::TimedOut { after: START_DEADLINE, last_line: last_log_line(&dir, log_from) }),
     }
+}
+
+/// Who starts the agents of a folder, where that is not whoever asks for one.
+enum Starter {
+    /// The parent of a container's agent.
+    Parent(Pid),
+    /// systemd, by this unit.
+    Unit(Unit),
+}
+
+impl Starter {
+    fn of(dir: &ClusterDir) -> Option<Starter> {
+        let parent = foreground::keeper(dir).map(Starter::Parent);
+        parent.or_else(|| Unit::installed(dir).map(Starter::Unit))
+    }
+
+    /// Has the agent replaced by what `bin/agent` points at, or started. An agent that ends leaves its nodes, and its
+    /// starter starts the next one.
+    fn nudge(&self, dir: &ClusterDir) -> Result<(), String> {
+        match (self, lock_holder::holder(dir)) {
+            (Starter::Parent(parent), _) => {
+                kill_process(*parent, Signal::HUP).map_err(|error| format!("process {}: {error}", pid(*parent)))
+            }
+            (Starter::Unit(_), Some(agent)) => {
+                kill_process(agent, Signal::HUP).map_err(|error| format!("process {}: {error}", pid(agent)))
+            }
+            (Starter::Unit(unit), None) => unit.systemctl("start"),
+        }
+    }
+}
+
+fn pid(process: Pid) -> u32 {
+    process.as_raw_nonzero().get().unsigned_abs()
+}
+
+/// Where something else starts the agents, that one does it, and the agent that there is gives way to `binary`.
+fn start_by(starter: &Starter, dir: &ClusterDir, binary: &Path) -> Result<Detached, DetachError> {
+    let spawn = |source| DetachError::Spawn { binary: binary.to_owned(), source };
+    let wanted = fs::canonicalize(binary).map_err(spawn)?;
+    let link = dir.boot_program();
+    foreground::point_at(dir, binary).map_err(prepare(&link))?;
+    let right = || {
+        let agent = lock_holder::holder(dir).filter(|agent| lock_holder::program_of(*agent).as_ref() == Some(&wanted));
+        agent.filter(|_| listens(dir))
+    };
+    if right().is_some() {
+        return Ok(Detached::AlreadyRunning);
+    }
+    let end = Instant::now() + START_DEADLINE;
+    let mut said = None;
+    while Instant::now() < end {
+        said = starter.nudge(dir).err().or(said);
+        let again = Instant::now() + NUDGE_EVERY;
+        while Instant::now() < again {
+            if let Some(agent) = right() {
+                return Ok(Detached::Started { pid: pid(agent) });
+            }
+            std::thread::sleep(LISTEN_POLL);
+        }
+    }
+    let last_line = said.unwrap_or_else(|| last_log_line(dir, 0));
+    Err(DetachError::TimedOut { after: START_DEADLINE, last_line })
 }
 
 fn prepare(path: &Path) -> impl FnOnce(io::Error) -> DetachError + '_ {
@@ -124,6 +205,7 @@ fn command(dir: &ClusterDir, binary: &Path, log: File, tell: OwnedFd) -> io::Res
     command.args(["agent", "keep", "--dir"]).arg(dir.path());
     command.current_dir("/").stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
     announce_to(&mut command, tell);
+    super::notify::keep_from(&mut command);
     let in_child = || rustix::process::setsid().map(drop).map_err(io::Error::from);
     // SAFETY: between fork and exec the closure only makes system calls; it neither allocates nor takes a lock.
     unsafe { command.pre_exec(in_child) };
@@ -186,7 +268,7 @@ fn becomes_reachable(dir: &ClusterDir) -> bool {
         if Instant::now() >= end {
             return false;
         }
-        std::thread::sleep(Duration::from_millis(20));
+        std::thread::sleep(LISTEN_POLL);
     }
     true
 }

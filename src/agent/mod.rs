@@ -7,14 +7,18 @@ pub mod client;
 mod connect;
 mod detach;
 mod durable;
+mod foreground;
 mod history;
+mod install;
 mod keep;
 mod leftovers;
 mod lines;
 mod lock;
+mod lock_holder;
 mod logfeed;
 mod logtail;
 mod manifest;
+mod notify;
 mod operate;
 mod refusal;
 mod releases;
@@ -22,6 +26,7 @@ mod roster;
 mod run;
 mod serve;
 mod supervise;
+mod systemd;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -30,6 +35,8 @@ mod usage;
 
 pub use connect::{CONNECT_MAGIC, ConnectError, connect};
 pub use detach::{DetachError, Detached, START_DEADLINE, start_detached};
+pub use foreground::{ForegroundError, foreground};
+pub use install::{InstallError, Installed, install, uninstall};
 pub use keep::{KeeperEnd, keep};
 pub use lines::{JsonLines, LineError, MAX_LINE_BYTES, TextLines};
-pub use run::{AgentError, AgentOptions, run};
+pub use run::{AgentError, AgentOptions, AtEnd, run};

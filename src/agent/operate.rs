@@ -17,6 +17,10 @@ use crate::api::paths::ClusterDir;
 /// How long the types that start first may take after the agent's own start before the next ones are begun.
 const RESUME_DEADLINE: Duration = Duration::from_secs(10);
 
+/// How long one node may take to end with its host. Longer than any grace period that makes sense there: container
+/// runtimes and service managers lose patience earlier.
+const HALT_DEADLINE: Duration = Duration::from_secs(300);
+
 /// Starts what does not run, loggers first; each type begins when the one before it is up or has failed.
 pub async fn start(roster: &Roster, names: &[String], deadline: Duration) -> Vec<Outcome> {
     let end = until(deadline);
@@ -29,6 +33,17 @@ pub async fn stop(roster: &Roster, dir: &ClusterDir, names: &[String], deadline:
     let outcomes = in_order(roster, names, Order::Stopping, |job| bring_down(job, end)).await;
     archive_leftovers(roster, dir, &outcomes, end).await;
     outcomes
+}
+
+/// Ends the processes of all nodes, workers first, and waits until they are gone; what operators want of them stays, so
+/// that the next agent starts them again. A node that does not end within its grace period is killed by its own task.
+pub async fn halt(roster: &Roster) {
+    let names: Vec<String> = roster.jobs().into_iter().map(|(name, _)| name).collect();
+    for outcome in in_order(roster, &names, Order::Stopping, |job| async move { halt_one(job).await }).await {
+        if let Some(error) = outcome.error {
+            tracing::error!(node = %outcome.target, "{}", error.what);
+        }
+    }
 }
 
 /// Gives each a new process, one type after the other, loggers first. A node is wanted throughout, so that an agent that
@@ -205,6 +220,19 @@ async fn bring_down(job: Job, end: Instant) -> Done {
             let what = format!("process {pid} has not ended within the deadline");
             Done::because(Kind::TimedOut, "stop", what, Some("ask for the status: SIGKILL follows by itself".into()))
         }
+    }
+}
+
+async fn halt_one(job: Job) -> Done {
+    match job.ask(Verb::Halt).await {
+        Ok(Answer::Unchanged) => return Done::new(Kind::Unchanged, "stop"),
+        Ok(Answer::Began { .. }) => {}
+        Err(error) => return unsupervised("stop", error),
+    }
+    match tokio::time::timeout(HALT_DEADLINE, job.until(|view| view.status.pid.is_none())).await {
+        Ok(Ok(view)) => Done::new(Kind::Ok, if view.killed { "kill" } else { "stop" }),
+        Ok(Err(error)) => unsupervised("stop", error),
+        Err(_) => Done::because(Kind::TimedOut, "stop", "it was sent SIGKILL and has not ended".into(), None),
     }
 }
 

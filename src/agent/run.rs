@@ -14,13 +14,16 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::detach::{READY, READY_FD_VARIABLE};
 use super::durable;
+use super::foreground;
 use super::history::History;
 use super::manifest::MAX_SOCKET_PATH;
+use super::notify::Notifier;
 use super::operate;
 use super::releases::Releases;
 use super::roster::Roster;
 use super::serve::{self, Service};
 use super::supervise::{Timing, bound, read_end};
+use super::systemd;
 use crate::api::paths::ClusterDir;
 use crate::descriptors;
 
@@ -35,6 +38,17 @@ const BOUND_EVERY: Duration = Duration::from_secs(60);
 pub struct AgentOptions {
     /// The cluster's folder on this host; made when it is not there.
     pub dir: ClusterDir,
+    /// What becomes of the nodes when SIGTERM or SIGINT ends the agent.
+    pub at_end: AtEnd,
+}
+
+/// What becomes of the nodes when a signal ends their agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AtEnd {
+    /// They run on, and the next agent adopts them.
+    LeaveNodes,
+    /// They are stopped, workers first, as in a container whose end would kill them. The next agent starts them again.
+    StopNodes,
 }
 
 /// Why an agent could not run.
@@ -77,7 +91,7 @@ pub enum AgentError {
     },
 }
 
-fn prepare(path: &Path) -> impl FnOnce(io::Error) -> AgentError + '_ {
+pub(super) fn prepare(path: &Path) -> impl FnOnce(io::Error) -> AgentError + '_ {
     move |source| AgentError::Prepare { path: path.to_owned(), source }
 }
 
@@ -99,7 +113,7 @@ pub fn run(options: AgentOptions) -> Result<(), AgentError> {
 pub(super) fn run_with(options: AgentOptions, timing: Timing) -> Result<(), AgentError> {
     let ready = take_ready_fd();
     descriptors::raise_limit();
-    let AgentOptions { dir } = options;
+    let AgentOptions { dir, at_end } = options;
     let socket = dir.agent_socket();
     if socket.as_os_str().len() > MAX_SOCKET_PATH {
         return Err(AgentError::SocketPath { socket });
@@ -107,19 +121,20 @@ pub(super) fn run_with(options: AgentOptions, timing: Timing) -> Result<(), Agen
     // Absolute, as nodes are started in folders of their own.
     let dir = ClusterDir::new(std::path::absolute(dir.path()).map_err(prepare(dir.path()))?);
     make_folders(&dir)?;
-    let _lock = lock(&dir)?;
+    let _lock = lock_file(&dir, &dir.agent_lock())?;
+    name_boot_program(&dir);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .map_err(system("start its threads"))?;
-    let served = runtime.block_on(serve_until_told(&dir, timing, ready));
+    let served = runtime.block_on(serve_until_told(&dir, timing, at_end, ready));
     // Tasks of nodes hold nothing that has to be finished: what they know is on disk after every change.
     runtime.shutdown_timeout(CLOSING);
     served
 }
 
-fn make_folders(dir: &ClusterDir) -> Result<(), AgentError> {
+pub(super) fn make_folders(dir: &ClusterDir) -> Result<(), AgentError> {
     DirBuilder::new().recursive(true).mode(0o755).create(dir.path()).map_err(prepare(dir.path()))?;
     let run = dir.path().join("run");
     DirBuilder::new().recursive(true).mode(0o700).create(&run).map_err(prepare(&run))?;
@@ -127,12 +142,22 @@ fn make_folders(dir: &ClusterDir) -> Result<(), AgentError> {
     fs::set_permissions(&run, fs::Permissions::from_mode(0o700)).map_err(prepare(&run))
 }
 
+/// What starts an agent at boot finds one as soon as there was one; from then on whoever brings another program says so.
+fn name_boot_program(dir: &ClusterDir) {
+    let link = dir.boot_program();
+    let installed = env::current_exe().ok().filter(|program| program.parent() == link.parent());
+    if let Some(program) = installed.filter(|_| !link.exists())
+        && let Err(error) = foreground::point_at(dir, &program)
+    {
+        tracing::warn!(link = %link.display(), %error, "cannot be pointed at the agent's program");
+    }
+}
+
 /// Held as long as the file is open; the system gives it up when the process ends, however it ends.
-fn lock(dir: &ClusterDir) -> Result<File, AgentError> {
-    let path = dir.agent_lock();
+pub(super) fn lock_file(dir: &ClusterDir, path: &Path) -> Result<File, AgentError> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false).mode(0o600);
-    let mut file = options.open(&path).map_err(prepare(&path))?;
+    let mut file = options.open(path).map_err(prepare(path))?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
@@ -142,22 +167,31 @@ fn lock(dir: &ClusterDir) -> Result<File, AgentError> {
             let holder = if holder.trim().is_empty() { "just starting" } else { holder.trim() }.to_owned();
             return Err(AgentError::Taken { dir: dir.clone(), holder });
         }
-        Err(TryLockError::Error(source)) => return Err(prepare(&path)(source)),
+        Err(TryLockError::Error(source)) => return Err(prepare(path)(source)),
     }
     let write = |file: &mut File| {
         file.set_len(0)?;
         file.rewind()?;
         writeln!(file, "pid {}", std::process::id())
     };
-    write(&mut file).map_err(prepare(&path))?;
+    write(&mut file).map_err(prepare(path))?;
     Ok(file)
 }
 
-async fn serve_until_told(dir: &ClusterDir, timing: Timing, ready: Option<File>) -> Result<(), AgentError> {
+async fn serve_until_told(
+    dir: &ClusterDir,
+    timing: Timing,
+    at_end: AtEnd,
+    ready: Option<File>,
+) -> Result<(), AgentError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(system("listen for SIGTERM"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(system("listen for SIGINT"))?;
+    let mut give_way = signal(SignalKind::hangup()).map_err(system("listen for SIGHUP"))?;
     let service = Arc::new(service(dir, timing)?);
     let listener = listen(dir)?;
+    let notifier = Arc::new(Notifier::from_environment());
+    notifier.ready(&format!("serves {}", dir.path().display()));
+    let beating = tokio::spawn(beat(notifier.clone(), service.clone()));
     if let Some(mut ready) = ready {
         // A starter that no longer waits is no reason not to serve.
         let _ = ready.write_all(READY);
@@ -171,15 +205,23 @@ async fn serve_until_told(dir: &ClusterDir, timing: Timing, ready: Option<File>)
     let mut told = service.told_to_end();
     let stop = async move {
         tokio::select! {
-            _ = terminate.recv() => "SIGTERM",
-            _ = interrupt.recv() => "SIGINT",
-            _ = told.wait_for(|told| *told) => "a request",
+            _ = terminate.recv() => Told::Signal("SIGTERM"),
+            _ = interrupt.recv() => Told::Signal("SIGINT"),
+            _ = give_way.recv() => Told::GiveWay("SIGHUP"),
+            _ = told.wait_for(|told| *told) => Told::GiveWay("a request"),
         }
     };
     let end = service.clone();
     let graceful = axum::serve(listener, serve::router(service.clone())).with_graceful_shutdown(async move {
-        let why = stop.await;
-        tracing::info!("agent ends because of {why}; nodes run on");
+        let told = stop.await;
+        notifier.stopping();
+        match told {
+            Told::Signal(signal) if at_end == AtEnd::StopNodes || goes_down(&notifier).await => {
+                tracing::info!("agent ends because of {signal}, after its nodes");
+                operate::halt(&end.roster).await;
+            }
+            Told::Signal(why) | Told::GiveWay(why) => tracing::info!("agent ends because of {why}; nodes run on"),
+        }
         end.tell_to_end();
     });
     let mut told = service.told_to_end();
@@ -192,10 +234,37 @@ async fn serve_until_told(dir: &ClusterDir, timing: Timing, ready: Option<File>)
     }
     resuming.abort();
     bounding.abort();
+    beating.abort();
     if !service.is_removed() {
         let _ = fs::remove_file(dir.agent_socket());
     }
     Ok(())
+}
+
+/// Why an agent ends.
+enum Told {
+    /// Something ends it for good, as far as it knows.
+    Signal(&'static str),
+    /// Another one takes its place.
+    GiveWay(&'static str),
+}
+
+/// Whether it is the whole host that ends: then the nodes are about to be killed, and are better stopped in order.
+async fn goes_down(notifier: &Notifier) -> bool {
+    notifier.is_heard() && systemd::is_stopping().await
+}
+
+/// Tells the service manager, as often as it wants, that the agent works: that its runtime turns, and that its state can
+/// be had, which needs every lock that its requests need.
+async fn beat(notifier: Arc<Notifier>, service: Arc<Service>) {
+    let Some(every) = notifier.beat() else { return };
+    let mut every = tokio::time::interval(every);
+    loop {
+        every.tick().await;
+        let running = service.status().nodes.iter().filter(|node| node.pid.is_some()).count();
+        notifier.status(&format!("{running} nodes run"));
+        notifier.alive();
+    }
 }
 
 fn service(dir: &ClusterDir, timing: Timing) -> Result<Service, AgentError> {

@@ -22,6 +22,7 @@ use tokio::sync::{Mutex, watch};
 
 use super::client::{STORE_DEADLINE, WRITER_HEADER};
 use super::history::{self, Asked, History};
+use super::install;
 use super::lock::{Lease, Lock};
 use super::logfeed;
 use super::logtail::LogQuery;
@@ -30,6 +31,7 @@ use super::refusal::Refusal;
 use super::releases::Releases;
 use super::roster::Roster;
 use super::supervise::{follow, tail};
+use super::systemd;
 use super::usage;
 use crate::api::agent::{
     API_VERSION, AgentStatus, Holder, LockEvent, Manifest, NodesRequest, ReleaseView, ReleasesView, Renewal, RunEnd,
@@ -110,13 +112,15 @@ impl Service {
         self.removed.load(Ordering::Relaxed)
     }
 
-    fn status(&self) -> AgentStatus {
+    /// What the agent knows of its host; takes every lock that its requests need but that of an upload.
+    pub fn status(&self) -> AgentStatus {
         let mut status = AgentStatus {
             api_version: API_VERSION,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             binary: self.binary.clone(),
             pid: std::process::id(),
             started_at: self.started_at,
+            boot: Some(systemd::boot(&self.dir)),
             cluster: None,
             host: None,
             release: None,
@@ -604,6 +608,14 @@ async fn remove(State(service): Shared, Query(query): Query<RemoveQuery>, header
     }
     let _no_more_releases = service.releases.lock().await;
     let keep_logs = query.keep_logs.unwrap_or(true);
+    // A unit that stays would start an agent of an empty folder, for ever.
+    if let Err(error) = tokio::task::block_in_place(|| install::forget(&service.dir)) {
+        let what = format!("the nodes are stopped, and the unit that starts the agent stays: {error}");
+        let refusal =
+            Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, what).hint("zeek-cluster agent uninstall, as root");
+        service.history.ended(&asked, &outcomes, Some(&refusal));
+        return Err(refusal);
+    }
     tokio::task::block_in_place(|| remove_folder(&service.dir, keep_logs))
         .map_err(|error| io_refusal(service.dir.path(), &error))?;
     service.removed.store(true, Ordering::Relaxed);

@@ -37,6 +37,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::boot::Boot;
 use super::outcome::{ErrorInfo, Outcome};
 use crate::data::NodeType;
 
@@ -56,6 +57,9 @@ pub struct AgentStatus {
     pub pid: u32,
     /// Seconds since the epoch.
     pub started_at: f64,
+    /// What starts this agent when its host starts; none from an agent that does not say.
+    #[serde(default)]
+    pub boot: Option<Boot>,
     /// The cluster's name; none before the first release.
     #[serde(default)]
     pub cluster: Option<String>,

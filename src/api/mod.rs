@@ -2,6 +2,7 @@
 //! and the outcome of an operation on one target. Only shapes: whoever asks and whoever answers share no behaviour.
 
 pub mod agent;
+pub mod boot;
 pub mod config;
 pub mod hosts;
 pub mod keys;

@@ -22,6 +22,12 @@ impl ClusterDir {
         self.0.join("bin").join(format!("zeek-cluster-{hash}"))
     }
 
+    /// `bin/agent`, a symbolic link to the program that is the agent when something other than a command starts it: a
+    /// service manager, or the parent in a container.
+    pub fn boot_program(&self) -> PathBuf {
+        self.0.join("bin").join("agent")
+    }
+
     /// `blobs/HASH`, mode 0600: files of releases, content-addressed.
     pub fn blob(&self, hash: &str) -> PathBuf {
         self.0.join("blobs").join(hash)
@@ -55,6 +61,11 @@ impl ClusterDir {
     /// `run/agent.lock`: held by the one agent of this folder.
     pub fn agent_lock(&self) -> PathBuf {
         self.0.join("run").join("agent.lock")
+    }
+
+    /// `run/keeper.lock`: held by the process that keeps the agent in its foreground, where one does.
+    pub fn keeper_lock(&self) -> PathBuf {
+        self.0.join("run").join("keeper.lock")
     }
 
     /// `run/agent.log`: what the agent says of itself.

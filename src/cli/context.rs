@@ -92,6 +92,12 @@ impl Context {
         Ok(self.printer.outcomes(outcomes)?)
     }
 
+    /// The end of a command about this machine alone: its outcome is shown, and remembered nowhere, as no set of a layout
+    /// could name it.
+    pub fn conclude_here(&self, outcome: Outcome) -> Result<Status, Failure> {
+        Ok(self.printer.outcomes(&[outcome])?)
+    }
+
     /// Keeps outcomes that are shown in another way.
     pub fn remember(&self, layout: &Layout, outcomes: &[Outcome]) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();

@@ -69,6 +69,8 @@ const EFFECTS: &[(&str, Effect)] = &[
     ("agent run", Effect::Process),
     ("agent keep", Effect::Process),
     ("agent connect", Effect::Process),
+    ("agent install", Effect::Writes),
+    ("agent uninstall", Effect::Writes),
     ("agent status", Effect::Reads),
     ("node run", Effect::Process),
     ("node archive-log", Effect::Process),

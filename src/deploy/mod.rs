@@ -3,6 +3,7 @@
 //!
 //! Never prints, asks or exits. A host that gives no answer costs its own targets only; every remote step has a deadline.
 
+mod boot;
 mod check;
 mod decide;
 #[expect(clippy::module_inception, reason = "verbs are files with the command's name")]
@@ -34,6 +35,7 @@ mod steps;
 mod store;
 mod survey;
 
+pub use boot::{BootChange, change_boot};
 pub use check::check;
 pub use deploy::{Options, Report, deploy};
 pub use error::DeployError;

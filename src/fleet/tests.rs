@@ -927,6 +927,7 @@ fn helper_run() {
     let (_, hash) = program.rsplit_once('-').unwrap();
     fs::write(dir.path().join("run/pid"), std::process::id().to_string()).unwrap();
     let status = AgentStatus {
+        boot: None,
         api_version: API_VERSION,
         version: "0".into(),
         binary: hash.to_owned(),

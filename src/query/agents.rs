@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::ask::{self, Silent};
 use super::settings::Settings;
 use crate::api::agent::AgentStatus;
+use crate::api::boot::Boot;
 use crate::fleet::Presence;
 use crate::layout::Layout;
 
@@ -37,6 +38,8 @@ pub struct AgentRow {
     pub started_at: Option<f64>,
     /// Why it gave no answer.
     pub error: Option<String>,
+    /// What starts it when its host starts; unset when it does not say.
+    pub boot: Option<Boot>,
 }
 
 /// Asks every host for its agent, and starts none.
@@ -64,6 +67,7 @@ fn row(host: String, answer: Result<AgentStatus, Silent>) -> AgentRow {
             nodes: Some(status.nodes.len()),
             started_at: Some(status.started_at),
             error: None,
+            boot: status.boot,
         },
         Err(silent) => AgentRow {
             host,
@@ -74,6 +78,7 @@ fn row(host: String, answer: Result<AgentStatus, Silent>) -> AgentRow {
             nodes: None,
             started_at: None,
             error: Some(silent.error.what),
+            boot: None,
         },
     }
 }

@@ -50,6 +50,7 @@ mod tests {
             releases: Vec::new(),
             nodes: Vec::new(),
             unseen: unseen.collect(),
+            boot: None,
         }
     }
 

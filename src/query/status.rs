@@ -26,6 +26,8 @@ pub struct StatusReport {
     pub rows: Vec<StatusRow>,
     /// Hosts that gave no answer.
     pub silent: Vec<Silent>,
+    /// Hosts whose next start leaves their nodes down, as their agents say.
+    pub unbooted: Vec<String>,
     /// Agents of another version than this program, in words; none when all are of one.
     pub skew: Option<String>,
 }
@@ -78,7 +80,7 @@ pub async fn status(
     let answers = ask::ask(&hosts, settings, Presence::Started, ask_status);
     let mut answers = pin!(answers);
     let mut rows = BTreeMap::new();
-    let mut silent = Vec::new();
+    let (mut silent, mut unbooted) = (Vec::new(), Vec::new());
     let mut last = LastAnswers::of(layout);
     let mut versions = Versions::default();
     let mut statuses = Vec::new();
@@ -87,6 +89,7 @@ pub async fn status(
         if let Ok(status) = &answer {
             last.note(&host, status);
             versions.note(&host, status);
+            unbooted.extend(status.boot.filter(|boot| boot.is_missing()).map(|_| host.clone()));
         }
         arrived(&of_host);
         rows.extend(of_host.into_iter().map(|row| (row.name.clone(), row)));
@@ -98,7 +101,7 @@ pub async fn status(
     let rows = nodes.iter().filter_map(|node| rows.remove(&node.name));
     let rows = rows.map(|row| seen_by_the_cluster(row, &statuses)).collect();
     last.keep();
-    StatusReport { rows, silent, skew: versions.skew() }
+    StatusReport { rows, silent, unbooted, skew: versions.skew() }
 }
 
 /// A node that its agent calls running and that the cluster does not see does not work.

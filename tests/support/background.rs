@@ -91,6 +91,11 @@ impl Background {
         writeln!(self.input.as_mut().expect("running"), "{line}").expect("the process reads");
     }
 
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Ctrl-C.
     pub fn interrupt(&self) {
         let pid = rustix::process::Pid::from_child(&self.child);

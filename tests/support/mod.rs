@@ -9,6 +9,7 @@ mod peer;
 mod python;
 mod sandbox;
 mod small_disk;
+mod systemd;
 
 pub use background::{Background, Line};
 pub use certificates::Authority;
@@ -18,3 +19,4 @@ pub use peer::{Keys, Peer};
 pub use python::python_with;
 pub use sandbox::{Output, Sandbox, finish, free_ports, kill_agent};
 pub use small_disk::{SmallDisk, pad_to_a_page};
+pub use systemd::{Systemd, can_boot};

@@ -11,6 +11,8 @@ pub enum Verb {
     Start,
     /// Do not run, from now on.
     Stop,
+    /// Do not run for now: what an operator wants stays as it is, for the next agent.
+    Halt,
     /// Run, with a process that is new.
     Restart,
     /// Run what the current release says, unless an operator stopped it.

@@ -19,6 +19,7 @@ use super::output;
 use super::process::{Header, Process, boot_id, open_pidfd, read_record};
 use super::saved::Spec;
 use crate::agent::detach::READY_FD_VARIABLE;
+use crate::agent::notify;
 use crate::api::node::RESTARTS_VARIABLE;
 use crate::api::paths::ClusterDir;
 
@@ -114,7 +115,9 @@ fn command(dir: &ClusterDir, spec: &Spec) -> Command {
             command
         }
     };
-    command.env_remove(READY_FD_VARIABLE).envs(&spec.node.env);
+    command.env_remove(READY_FD_VARIABLE);
+    notify::keep_from(&mut command);
+    command.envs(&spec.node.env);
     command
 }
 

@@ -212,7 +212,11 @@ impl Machine {
     pub fn ask(&mut self, verb: Verb, hash: &str, now: Instant) -> (Answer, Vec<Effect>) {
         let effects = match verb {
             Verb::Start => self.start(),
-            Verb::Stop => self.stop(now),
+            Verb::Stop => {
+                self.desired = Desired::Stopped;
+                self.halt(now)
+            }
+            Verb::Halt => self.halt(now),
             Verb::Restart => self.restart(now),
             Verb::Apply => self.apply_release(hash, now),
             Verb::Resume => self.resume(now),
@@ -398,8 +402,8 @@ impl Machine {
         }
     }
 
-    fn stop(&mut self, now: Instant) -> Option<Vec<Effect>> {
-        self.desired = Desired::Stopped;
+    /// Ends the process if there is one, and starts none.
+    fn halt(&mut self, now: Instant) -> Option<Vec<Effect>> {
         match &mut self.phase {
             Phase::Down => None,
             Phase::Ending { then, .. } => {

@@ -19,7 +19,7 @@ use crate::agent::client::AgentClient;
 use crate::agent::run::run_with;
 use crate::agent::supervise::Timing;
 use crate::agent::testing::{file, manifest, node, sha256};
-use crate::agent::{AgentOptions, Detached, start_detached};
+use crate::agent::{AgentOptions, AtEnd, Detached, start_detached};
 use crate::api::agent::{AgentStatus, Manifest, ManifestNode, NodeState, NodeStatus};
 use crate::api::config::{Compress, LogFormat, LoggingConfig, NodeConfig, ZeromqEndpoints};
 use crate::api::node::NodeView;
@@ -179,7 +179,7 @@ fn agent_process() {
     let millis = Duration::from_millis;
     let fast = Timing { backoff_first: millis(5), backoff_max: millis(50), ..Timing::default() };
     let timing = if env::var(FAST).is_ok() { fast } else { Timing::default() };
-    if let Err(error) = run_with(AgentOptions { dir: ClusterDir::new(dir) }, timing) {
+    if let Err(error) = run_with(AgentOptions { dir: ClusterDir::new(dir), at_end: AtEnd::LeaveNodes }, timing) {
         eprintln!("error: {error}");
         std::process::exit(1);
     }

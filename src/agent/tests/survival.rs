@@ -121,6 +121,7 @@ fn a_start_in_vain_says_the_last_line_of_the_log() {
 fn a_folder_that_is_too_deep_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let dir = crate::api::paths::ClusterDir::new(folder.path().join("d".repeat(100)));
-    let error = crate::agent::run(crate::agent::AgentOptions { dir }).unwrap_err();
+    let error =
+        crate::agent::run(crate::agent::AgentOptions { dir, at_end: crate::agent::AtEnd::LeaveNodes }).unwrap_err();
     assert!(error.to_string().contains("choose a shorter base_dir"), "{error}");
 }

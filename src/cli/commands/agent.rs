@@ -2,12 +2,16 @@
 
 use std::path::PathBuf;
 
-use crate::agent::{self, AgentOptions, KeeperEnd};
+use crate::agent::{self, AgentOptions, AtEnd, InstallError, Installed, KeeperEnd};
+use crate::api::boot::{Boot, BootScope};
+use crate::api::outcome::{ErrorInfo, Kind, Outcome};
 use crate::api::paths::ClusterDir;
+use crate::cli::args::HostArgs;
 use crate::cli::context::Context;
 use crate::cli::exit::Status;
 use crate::cli::failure::Failure;
 use crate::cli::output::{Record, human, shown};
+use crate::deploy::{self, BootChange};
 use crate::query::{self, AgentRow};
 
 /// Run the agent of a host, or ask for it
@@ -25,7 +29,8 @@ enum Sub {
     /// Run the agent of a cluster's folder in the foreground
     ///
     /// Adopts the nodes that run, starts those that should, and serves requests on `run/agent.sock` in the folder until
-    /// it is told to end. There is at most one agent for a folder.
+    /// it is told to end. There is at most one agent for a folder. SIGTERM ends it and leaves the nodes running, for the
+    /// next agent to adopt; as process 1, or with `--foreground`, it ends with its nodes.
     Run {
         /// The cluster's folder on this host, `BASE/CLUSTER`
         #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
@@ -33,6 +38,13 @@ enum Sub {
         /// Run it in the background, and return when it listens; it writes `run/agent.log` in the folder
         #[arg(long)]
         detach: bool,
+        /// Be the one process of a container: take care of orphans, start the agent again when it dies, and on SIGTERM or
+        /// SIGINT stop the nodes in order, then end. Implied for process 1
+        #[arg(long, conflicts_with = "detach")]
+        foreground: bool,
+        /// On SIGTERM or SIGINT stop the nodes in order, then end
+        #[arg(long, conflicts_with_all = ["detach", "foreground"])]
+        stop_nodes: bool,
     },
     /// Keep the agent of a cluster's folder running
     ///
@@ -51,11 +63,61 @@ enum Sub {
         #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
         dir: PathBuf,
     },
+    /// Have systemd start the agents when their hosts start
+    ///
+    /// Writes and enables a unit `zeek-cluster-CLUSTER.service` on each host, and hands over to it from the agent that runs;
+    /// no node notices. From then on systemd starts the agent at boot, and again when it dies or hangs, and the agent starts
+    /// its nodes. Stopping the unit leaves the nodes running.
+    ///
+    /// Without `--system` or `--user` it is a unit of the system where the login is root's, else one of the user, which needs
+    /// lingering to start at boot (`loginctl enable-linger`): that is turned on where the user may, else said.
+    Install {
+        #[command(flatten)]
+        hosts: HostArgs,
+        #[command(flatten)]
+        scope: ScopeArgs,
+        /// This folder, `BASE/CLUSTER`, on this machine alone, without a layout
+        #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath, conflicts_with = "hosts")]
+        dir: Option<PathBuf>,
+    },
+    /// Undo `agent install`
+    ///
+    /// Disables and removes the units. An agent that nothing starts at boot takes over from each; no node notices.
+    Uninstall {
+        #[command(flatten)]
+        hosts: HostArgs,
+        /// This folder, `BASE/CLUSTER`, on this machine alone, without a layout
+        #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath, conflicts_with = "hosts")]
+        dir: Option<PathBuf>,
+    },
     /// Show the agent of each host of the layout
     ///
-    /// Columns: host, running, pid, version, release, nodes, started_at, error. Starts none. Exit status 0 only when every
-    /// host has a running agent.
+    /// Columns: host, running, pid, version, release, nodes, started_at, error, boot. The last one is what starts it with its
+    /// host: `system` or `user` (a unit of systemd), `login` (a user's unit without lingering), `container`, `nothing`, or
+    /// `unknown` where there is no systemd. Starts none. Exit status 0 only when every host has a running agent.
     Status,
+}
+
+/// Whose unit it is to be.
+#[derive(Clone, Debug, clap::Args)]
+#[group(multiple = false)]
+struct ScopeArgs {
+    /// A unit of the system; needs root
+    #[arg(long)]
+    system: bool,
+    /// A unit of the user that logs in
+    #[arg(long)]
+    user: bool,
+}
+
+impl ScopeArgs {
+    fn scope(&self) -> Option<BootScope> {
+        match (self.system, self.user) {
+            (true, _) => Some(BootScope::System),
+            (_, true) => Some(BootScope::User),
+            _ => None,
+        }
+    }
 }
 
 impl Agent {
@@ -66,13 +128,18 @@ impl Agent {
 
     pub fn run(self, cx: &Context) -> Result<Status, Failure> {
         match self.command {
-            Sub::Run { dir, detach: true } => {
+            Sub::Run { dir, detach: true, .. } => {
                 let program = std::env::current_exe().map_err(Failure::here)?;
                 agent::start_detached(&ClusterDir::new(dir), &program).map_err(Failure::here)?;
                 Ok(Status::Done)
             }
-            Sub::Run { dir, detach: false } => {
-                agent::run(AgentOptions { dir: ClusterDir::new(dir) }).map_err(Failure::here)?;
+            Sub::Run { dir, foreground, .. } if foreground || std::process::id() == 1 => {
+                agent::foreground(&ClusterDir::new(dir)).map_err(Failure::here)?;
+                Ok(Status::Done)
+            }
+            Sub::Run { dir, stop_nodes, .. } => {
+                let at_end = if stop_nodes { AtEnd::StopNodes } else { AtEnd::LeaveNodes };
+                agent::run(AgentOptions { dir: ClusterDir::new(dir), at_end }).map_err(Failure::here)?;
                 Ok(Status::Done)
             }
             Sub::Keep { dir } => match agent::keep(&ClusterDir::new(dir)).map_err(Failure::here)? {
@@ -84,9 +151,40 @@ impl Agent {
                 agent::connect(&ClusterDir::new(dir)).map_err(Failure::here)?;
                 Ok(Status::Done)
             }
+            Sub::Install { dir: Some(dir), scope, .. } => {
+                let dir = ClusterDir::new(dir);
+                here(cx, "install", agent::install(&dir, scope.scope()))
+            }
+            Sub::Uninstall { dir: Some(dir), .. } => here(cx, "uninstall", agent::uninstall(&ClusterDir::new(dir))),
+            Sub::Install { hosts, scope, .. } => everywhere(cx, &hosts, BootChange::Install(scope.scope())),
+            Sub::Uninstall { hosts, .. } => everywhere(cx, &hosts, BootChange::Uninstall),
             Sub::Status => status(cx),
         }
     }
+}
+
+/// What was done on this machine, as the outcome of one target.
+fn here(cx: &Context, step: &str, done: Result<Installed, InstallError>) -> Result<Status, Failure> {
+    let (kind, error) = match done {
+        Ok(Installed::Done(_) | Installed::Removed) => (Kind::Ok, None),
+        Ok(Installed::Unchanged(_) | Installed::NotThere) => (Kind::Unchanged, None),
+        Err(error) => {
+            let source = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
+            (Kind::Failed, Some(ErrorInfo { what: format!("{error}{source}"), hint: error.hint() }))
+        }
+    };
+    let (target, host, step) = ("this machine".to_owned(), String::new(), step.to_owned());
+    cx.conclude_here(Outcome { target, host, kind, step, elapsed_ms: 0, error })
+}
+
+fn everywhere(cx: &Context, hosts: &HostArgs, change: BootChange) -> Result<Status, Failure> {
+    let layout = cx.layout()?;
+    let names: Vec<&str> = cx.select_hosts(&layout, hosts)?.iter().map(|host| host.name.as_str()).collect();
+    let settings = cx.reach();
+    let bar = cx.printer.progress();
+    let outcomes = cx.block_on(deploy::change_boot(&layout, &names, change, &settings, &bar))?;
+    bar.finish();
+    cx.conclude(&layout, &outcomes.map_err(Failure::lock)?)
 }
 
 fn status(cx: &Context) -> Result<Status, Failure> {
@@ -101,7 +199,7 @@ fn status(cx: &Context) -> Result<Status, Failure> {
 
 impl Record for AgentRow {
     const HEADINGS: &'static [&'static str] =
-        &["HOST", "RUNNING", "PID", "VERSION", "RELEASE", "NODES", "STARTED", "NOTE"];
+        &["HOST", "RUNNING", "PID", "VERSION", "RELEASE", "NODES", "STARTED", "NOTE", "BOOT"];
 
     fn cells(&self) -> Vec<String> {
         let mut cells = self.fields();
@@ -121,6 +219,7 @@ impl Record for AgentRow {
             shown(self.nodes),
             shown(self.started_at),
             shown(self.error.as_deref()),
+            shown(self.boot.map(Boot::as_str)),
         ]
     }
 

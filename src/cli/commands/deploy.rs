@@ -232,7 +232,13 @@ fn read_plan(path: &Path) -> Result<Plan, Failure> {
 fn show_what_runs(cx: &Context, layout: &Layout) -> Result<(), Failure> {
     let nodes: Vec<&Node> = layout.nodes.iter().collect();
     let report = cx.block_on(query::status(layout, &nodes, &cx.asking(), |_| {}))?;
-    Ok(cx.printer.records(&report.rows)?)
+    cx.printer.records(&report.rows)?;
+    if !report.unbooted.is_empty() {
+        let hosts = nodeset::fold(report.unbooted.iter().map(String::as_str));
+        let command = format!("zeek-cluster{} agent install", cx.layout_option());
+        cx.printer.hint(&format!("after a reboot of {hosts} nothing starts there by itself; `{command}` changes that"));
+    }
+    Ok(())
 }
 
 /// What to type next, with the layout that was typed.

@@ -51,6 +51,7 @@ fn seen(part: &HostRelease) -> Found {
         id: None,
     };
     let status = AgentStatus {
+        boot: None,
         api_version: API_VERSION,
         version: String::new(),
         binary: part.manifest.binary.clone(),

@@ -64,6 +64,7 @@ pub(super) fn of_facts(facts: &Facts, answer: &Answer, wanted: &Wanted) -> Vec<F
     rows.extend(uploads(facts));
     rows.extend(installed(facts));
     rows.extend(agent(facts));
+    rows.extend(boot(facts));
     rows.push(clock(facts, answer.asked, answer.answered));
     rows.push(limit(facts, "open_files", "open files", OPEN_FILES_NEEDED, "nofile"));
     rows.push(limit(facts, "processes", "processes", PROCESSES_NEEDED, "nproc"));
@@ -152,6 +153,31 @@ fn agent(facts: &Facts) -> Option<Finding> {
     };
     let hint = "zeek-cluster doctor --fix starts it, and so does every command that asks the host";
     Some(row("agent", Verdict::Warning, what).hint(hint).remedy(Remedy::StartAgent))
+}
+
+/// What starts the agent, and with it the nodes, when the host starts.
+fn boot(facts: &Facts) -> Option<Finding> {
+    facts.get("release")?;
+    if facts.get("keeper").is_some() {
+        return Some(ok("boot", "a process in the foreground (`agent run --foreground`) keeps the agent"));
+    }
+    let Some(scope) = facts.get("boot_scope") else {
+        return Some(match facts.get("systemd") {
+            Some(_) => row("boot", Verdict::Warning, "nothing starts the cluster when the host starts")
+                .hint("zeek-cluster agent install"),
+            None => row("boot", Verdict::Skipped, "there is no systemd; an init script may start the agent"),
+        });
+    };
+    let user = facts.get("user").unwrap_or("the user");
+    Some(match (scope, facts.get("boot_enabled"), facts.get("lingers")) {
+        (_, None, _) => row("boot", Verdict::Warning, format!("the {scope}'s unit for the agent is not enabled"))
+            .hint("zeek-cluster agent install enables it"),
+        ("user", _, None) => {
+            row("boot", Verdict::Warning, format!("the cluster starts when {user} logs in, not when the host starts"))
+                .hint(format!("as root there: loginctl enable-linger {}", crate::fleet::quote(user)))
+        }
+        _ => ok("boot", format!("a unit of the {scope} starts the agent")),
+    })
 }
 
 fn quote_pair(user: &str, dir: &str) -> String {
@@ -365,6 +391,23 @@ mod tests {
             ]
         );
         assert_eq!(rows("dir=/b\nfolder_mode=drwx--S---\nopen_keys=0\n"), [(Verdict::Failed, None)]);
+    }
+
+    #[test]
+    fn what_starts_with_the_host_is_said_with_its_remedy() {
+        let judged =
+            |text: &str| boot(&facts(&format!("release=ab\nuser=zeek\n{text}"))).map(|row| (row.verdict, row.hint));
+        let hint = |text: &str| Some(text.to_owned());
+        assert_eq!(boot(&facts("systemd=yes\n")), None, "nothing is deployed");
+        assert_eq!(judged("systemd=yes\n"), Some((Verdict::Warning, hint("zeek-cluster agent install"))));
+        assert_eq!(judged("").map(|(verdict, _)| verdict), Some(Verdict::Skipped));
+        assert_eq!(judged("keeper=yes\n"), Some((Verdict::Ok, None)));
+        let unit = "systemd=yes\nboot_scope=system\n";
+        assert_eq!(judged(&format!("{unit}boot_enabled=yes\n")), Some((Verdict::Ok, None)));
+        assert_eq!(judged(unit), Some((Verdict::Warning, hint("zeek-cluster agent install enables it"))));
+        let user = "systemd=yes\nboot_scope=user\nboot_enabled=yes\n";
+        assert_eq!(judged(user), Some((Verdict::Warning, hint("as root there: loginctl enable-linger zeek"))));
+        assert_eq!(judged(&format!("{user}lingers=yes\n")), Some((Verdict::Ok, None)));
     }
 
     fn told(finding: &Finding) -> (&str, Verdict, &str) {

@@ -93,6 +93,17 @@ if [ -d "$dir" ]; then
       done
       say agent no
     fi
+    unit=zeek-cluster-$(basename "$dir").service
+    [ -d /run/systemd/system ] && say systemd yes
+    for scope in system user; do
+      if [ "$scope" = system ]; then at=/etc/systemd/system; set --; else at=${XDG_CONFIG_HOME:-$HOME/.config}/systemd/user; set -- --user; fi
+      grep -qF -- " --dir \"$dir\"" "$at/$unit" 2>/dev/null || continue
+      say boot_scope "$scope"
+      [ "$(systemctl "$@" is-enabled "$unit" 2>/dev/null)" = enabled ] && say boot_enabled yes
+      break
+    done
+    [ -e "/var/lib/systemd/linger/$(id -un 2>/dev/null)" ] && say lingers yes
+    [ -e "$dir/run/keeper.lock" ] && tr '\0' ' ' <"/proc/$(sed 's/pid //' "$dir/run/keeper.lock")/cmdline" 2>/dev/null | grep -q 'agent run' && say keeper yes
   fi
 fi
 say machine "$(uname -m)"
