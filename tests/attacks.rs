@@ -17,9 +17,9 @@ name: attacked
 base_dir: BASE
 port: PORT
 nodes:
-  manager: { type: manager, websocket: { listen_port: WS1 } }
+  manager: { type: manager, websocket: { listen_port: WS1, ping_interval: 0s } }
   logger: { type: logger, count: 2 }
-  proxy: { type: proxy, websocket: { listen_port: WS2 } }
+  proxy: { type: proxy, websocket: { listen_port: WS2, ping_interval: 0s } }
   worker: { type: worker, count: 2 }
 ";
 

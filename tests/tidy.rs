@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 const ROOMS: &[(&str, &[&str])] = &[
     ("data", &[]),
     ("api", &["data"]),
+    ("descriptors", &[]),
     ("troubles", &["api"]),
     ("layout", &["api", "data"]),
     ("wire", &["api", "data", "layout"]),
@@ -36,7 +37,6 @@ const ROOMS: &[(&str, &[&str])] = &[
         ],
     ),
     ("faults", &[]),
-    ("descriptors", &[]),
     ("journal", &["api"]),
     ("agent", &["journal", "faults", "descriptors", "render", "api", "data", "layout"]),
     ("fleet", &["agent", "faults", "descriptors", "api", "data", "layout"]),

@@ -384,6 +384,9 @@ impl Core {
                     self.refusal = Some(text);
                 }
             }
+            LinkEvent::Unaccepted { endpoint, reason } => {
+                effects.push(report(Severity::Error, format!("{endpoint}: {reason}")));
+            }
             LinkEvent::SlowSubscriber { subscriber, topic } => {
                 let text = format!("{subscriber} does not read; events for it are withheld, first on topic {topic}");
                 effects.push(report(Severity::Warning, text));

@@ -21,13 +21,25 @@ use crate::cluster::{
     Now, RemoteEvent,
 };
 use crate::transport::zeromq::{self, ZeromqTransport};
-use crate::transport::{Inbound, Inbox, SendError, Transport};
+use crate::transport::{Inbound, Inbox, LinkEvent, SendError, Transport};
 use crate::troubles::{Troubles, TroublesWatch};
 
 /// Things taken from the inbox in one go.
 const BATCH: usize = 128;
 /// When a subscription found the queue to the sockets full.
 const RETRY: Duration = Duration::from_millis(20);
+
+/// How often losses are looked for.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long a loss is shown as a trouble.
+const LOST_LATELY: Duration = Duration::from_secs(60);
+
+/// Losses that were noticed, in the order of [`CoreTask::notice_losses`].
+#[derive(Default)]
+struct Losses {
+    seen: [u64; 3],
+    looked: Option<Instant>,
+}
 
 /// What other tasks of the node ask of the core.
 pub(super) enum Request {
@@ -62,6 +74,8 @@ pub(super) struct CoreTask {
     troubles: TroublesWatch,
     heart: Heart,
     beats: watch::Sender<Beat>,
+    board: Troubles,
+    losses: Losses,
     views: watch::Sender<NodeView>,
     viewer: Viewer,
     reports: Reports,
@@ -112,6 +126,7 @@ impl CoreTask {
         let (handle, mailbox) = Handle::new(&core);
         let listeners = Listeners::new(core.node_id());
         let mut viewer = Viewer::new(wall_clock());
+        let board = troubles.clone();
         let troubles = troubles.watch();
         let first = viewer.view(&core, told(&program), troubles.list(), BTreeMap::new(), wall_clock());
         let (views, watching) = watch::channel(first);
@@ -128,6 +143,8 @@ impl CoreTask {
             troubles,
             heart: Heart::new(threads, Instant::now()),
             beats,
+            board,
+            losses: Losses::default(),
             views,
             viewer,
             reports: Reports::new(),
@@ -169,6 +186,7 @@ impl CoreTask {
                 () = changed(&mut self.program) => self.generation += 1,
                 () = self.troubles.changed() => self.generation += 1,
             }
+            self.notice_losses();
             self.show();
             if let Some(beat) = self.heart.beat(Instant::now()) {
                 self.beats.send_replace(beat);
@@ -195,7 +213,43 @@ impl CoreTask {
         self.input(Input::Timer);
     }
 
+    /// Raises a trouble while events or batches are being lost.
+    fn notice_losses(&mut self) {
+        if self.losses.looked.is_some_and(|at| at.elapsed() < LOOK_EVERY) {
+            return;
+        }
+        self.losses.looked = Some(Instant::now());
+        let socket = self.transport.counters();
+        let lost = [
+            ("published events found no room in the sockets", socket.xpub_drops + self.publishes_lost),
+            ("received events came faster than the node reads", socket.onloop_drops),
+            ("log batches were taken by no logger", socket.log_drops + self.logs.dropped()),
+        ];
+        for (index, (how, count)) in lost.into_iter().enumerate() {
+            if count > self.losses.seen[index] {
+                self.losses.seen[index] = count;
+                self.board.raise_for(LOST_LATELY, "lost", how, format!("{count} {how}, the last within a minute"));
+            }
+        }
+    }
+
+    fn notice(&self, link: &LinkEvent) {
+        match link {
+            LinkEvent::SlowSubscriber { subscriber, topic } => {
+                let text = format!("{subscriber} does not read; events for it are withheld, first on topic {topic}");
+                self.board.raise_for(LOST_LATELY, "slow-subscriber", subscriber, text);
+            }
+            LinkEvent::Unaccepted { endpoint, reason } => {
+                self.board.raise_for(LOST_LATELY, "connections-refused", endpoint, format!("{endpoint}: {reason}"));
+            }
+            LinkEvent::Up | LinkEvent::Down | LinkEvent::Refused { .. } => {}
+        }
+    }
+
     fn inbound(&mut self, inbound: Inbound) {
+        if let Inbound::Link(link) = &inbound {
+            self.notice(link);
+        }
         if let Inbound::Subscription(topic) = &inbound
             && let Some(probe) = self.listeners.subscribed(topic)
         {

@@ -62,6 +62,14 @@ pub enum LinkEvent {
         /// What is wrong, for the operator.
         reason: String,
     },
+    /// The system cannot accept connections for a listening socket: no descriptor, no memory. Told again every ten seconds while
+    /// that lasts.
+    Unaccepted {
+        /// Such as `tcp://192.0.2.10:27760`.
+        endpoint: String,
+        /// The cause and its remedy, for the operator.
+        reason: String,
+    },
     /// The hub that runs here withholds events from a subscriber that does not read, so that the others go on
     /// (`zeromq.md` 8.4).
     SlowSubscriber {

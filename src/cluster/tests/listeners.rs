@@ -233,7 +233,7 @@ async fn what_waits_for_a_listener_is_bounded_in_octets() {
     let event = || RemoteEvent {
         topic: b"t".to_vec(),
         sender: b"x".to_vec(),
-        event: Event::new("big", vec![Data::string(&"x".repeat(900))]),
+        event: Event::new("big", vec![Data::string("x".repeat(900))]),
     };
     for _ in 0..5 {
         desk.listeners.event(event(), false);
@@ -249,7 +249,7 @@ async fn what_waits_for_a_listener_is_bounded_in_octets() {
 async fn publishers_wait_for_room_and_the_rest_does_not() {
     let mut desk = Desk::new();
     let mut credits = Vec::new();
-    let large = || Event::new("large", vec![Data::string(&"x".repeat(4 << 20))]);
+    let large = || Event::new("large", vec![Data::string("x".repeat(4 << 20))]);
     for _ in 0..3 {
         desk.handle.publish("t", large()).await.unwrap();
     }

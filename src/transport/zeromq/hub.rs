@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use super::STACK;
 use super::alarm::{Alarm, Deaths};
 use super::curve::{self, Answer, Zap};
-use super::monitor::{self, EventKind, Reports, Security};
+use super::monitor::{self, Event, EventKind, Reports, Security, Unaccepted};
 use super::options::{HubOptions, StartError};
 use super::queue::Waker;
 use super::run::{Found, ROUNDS};
@@ -223,6 +223,7 @@ struct Forwarder {
     subscribers: Subscribers,
     patience: Duration,
     reports: Reports,
+    unaccepted: Unaccepted,
     shared: Arc<Shared>,
     notify: Notify,
 }
@@ -250,6 +251,7 @@ impl Forwarder {
             subscribers: Subscribers::new(LIMITS),
             patience: options.patience,
             reports: Reports::default(),
+            unaccepted: Unaccepted::default(),
             shared,
             notify,
         })
@@ -493,8 +495,13 @@ impl Forwarder {
         }
     }
 
-    fn count_refused(&self, kind: EventKind) {
-        count(&self.shared.counters.accept_failures, u64::from(matches!(kind, EventKind::AcceptFailed(_))));
+    fn note_unaccepted(&mut self, event: &Event) {
+        let EventKind::AcceptFailed(errno) = event.kind else { return };
+        count(&self.shared.counters.accept_failures, 1);
+        if let Some(reason) = self.unaccepted.reason(errno, Instant::now()) {
+            let (endpoint, reason) = (event.address.clone(), reason.to_owned());
+            (self.notify)(LinkEvent::Unaccepted { endpoint, reason });
+        }
     }
 
     fn watch(&mut self) {
@@ -502,13 +509,13 @@ impl Forwarder {
             if let EventKind::Disconnected(fd) = event.kind {
                 self.subscribers.disconnected(fd, Instant::now());
             }
-            self.count_refused(event.kind);
+            self.note_unaccepted(&event);
             if let Some(reason) = monitor::listener_reason(event.kind, self.security) {
                 report(&mut self.reports, &self.notify, &self.xpub_endpoint, reason.to_owned());
             }
         }
         while let Some(event) = monitor::next(&self.xsub_monitor) {
-            self.count_refused(event.kind);
+            self.note_unaccepted(&event);
             if let Some(reason) = monitor::listener_reason(event.kind, self.security) {
                 report(&mut self.reports, &self.notify, &self.xsub_endpoint, reason.to_owned());
             }

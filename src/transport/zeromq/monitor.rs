@@ -198,7 +198,6 @@ const WRONG_SOCKET: &str =
 /// What an event of a listening socket means; none if it is not worth a report.
 pub(super) fn listener_reason(kind: EventKind, security: Security) -> Option<&'static str> {
     match (kind, security) {
-        (EventKind::AcceptFailed(errno), _) => Some(accept_failure(errno)),
         (EventKind::FailedProtocol(MECHANISM_MISMATCH), Security::Curve) => {
             Some("a peer without CURVE keys was turned away")
         }
@@ -216,14 +215,38 @@ pub(super) fn listener_reason(kind: EventKind, security: Security) -> Option<&'s
     }
 }
 
-fn accept_failure(errno: u32) -> &'static str {
-    match errno.cast_signed() {
-        libc::EMFILE => NO_DESCRIPTORS,
-        libc::ENFILE => "connections cannot be accepted: the system has no file descriptor left (sysctl fs.file-max)",
-        libc::ENOMEM | libc::ENOBUFS => "connections cannot be accepted: the system has no memory for them",
-        _ => "a connection ended before it was accepted",
+/// Connections that the system does not accept; libzmq tries without a pause, and each attempt is an event.
+#[derive(Debug, Default)]
+pub(super) struct Unaccepted {
+    told: Option<Instant>,
+}
+
+impl Unaccepted {
+    /// Why connections are not accepted, when that is to be told now.
+    pub(super) fn reason(&mut self, errno: u32, now: Instant) -> Option<&'static str> {
+        let reason = accept_failure(errno)?;
+        if self.told.is_some_and(|told| now.duration_since(told) < TELL_EVERY) {
+            return None;
+        }
+        self.told = Some(now);
+        Some(reason)
     }
 }
+
+fn accept_failure(errno: u32) -> Option<&'static str> {
+    match errno.cast_signed() {
+        libc::EMFILE => Some(NO_DESCRIPTORS),
+        libc::ENFILE => {
+            Some("connections cannot be accepted: the system has no file descriptor left (sysctl fs.file-max)")
+        }
+        libc::ENOMEM | libc::ENOBUFS => Some("connections cannot be accepted: the system has no memory for them"),
+        // The peer left before it was accepted.
+        _ => None,
+    }
+}
+
+/// Pause between two reports of one cause.
+const TELL_EVERY: Duration = Duration::from_secs(10);
 
 const NO_DESCRIPTORS: &str = "connections cannot be accepted: this node has no file descriptor left; raise the hard limit of \
      its agent (`ulimit -Hn`, or LimitNOFILE= of its systemd unit)";
@@ -296,6 +319,15 @@ mod tests {
         assert_eq!(reason(Security::Plain, mismatch), "it requires CURVE, but this node has no keys");
         assert_eq!(reason(Security::Curve, mismatch), "it speaks plain text, but this node has CURVE keys");
         assert!(reason(Security::Curve, EventKind::FailedAuth(400)).contains("client key"));
+    }
+
+    #[test]
+    fn used_up_descriptors_are_told_every_ten_seconds() {
+        let mut unaccepted = Unaccepted::default();
+        let (start, emfile) = (Instant::now(), libc::EMFILE.cast_unsigned());
+        let told = |second: &u64| unaccepted.reason(emfile, start + Duration::from_secs(*second)).is_some();
+        assert_eq!((0..25).filter(told).collect::<Vec<_>>(), [0, 10, 20]);
+        assert_eq!(Unaccepted::default().reason(libc::ECONNABORTED.cast_unsigned(), start), None);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::budget::Budget;
 use super::counters::Figures;
 use super::curve::{Answer, Zap};
 use super::hub::refused_client;
-use super::monitor::{self, Change, Dialled, Event, EventKind, Reports, Retry, Security};
+use super::monitor::{self, Change, Dialled, Event, EventKind, Reports, Retry, Security, Unaccepted};
 use super::options::{Options, Tuning};
 use super::queue::{Command, Queue};
 use super::socket::{Copies, Errno, Kind, Pollable, Socket, poll};
@@ -72,6 +72,7 @@ pub(super) struct Runner {
     redials: BTreeMap<(&'static str, String), Redial>,
     link_up: bool,
     reports: Reports,
+    unaccepted: Unaccepted,
     copies: Copies,
 }
 
@@ -97,6 +98,7 @@ impl Runner {
             redials: BTreeMap::new(),
             link_up: false,
             reports: Reports::default(),
+            unaccepted: Unaccepted::default(),
             copies: Copies::default(),
         };
         let hub = [
@@ -411,8 +413,12 @@ impl Runner {
 
     fn watch_pull(&mut self) {
         while let Some(event) = self.sockets.pull.as_ref().and_then(|pull| monitor::next(&pull.monitor)) {
-            if matches!(event.kind, EventKind::AcceptFailed(_)) {
+            if let EventKind::AcceptFailed(errno) = event.kind {
                 self.figures.accept_failures.add(1);
+                if let Some(reason) = self.unaccepted.reason(errno, Instant::now()) {
+                    let (endpoint, reason) = (event.address.clone(), reason.to_owned());
+                    self.hand_on(Inbound::Link(LinkEvent::Unaccepted { endpoint, reason }));
+                }
             }
             if let Some(reason) = monitor::listener_reason(event.kind, self.security()) {
                 self.refuse(event.address, reason.to_owned());
