@@ -107,6 +107,10 @@ async fn a_busy_node_makes_clients_wait_and_loses_nothing_and_nobody() {
     served.end().await;
 }
 
+/// Pause of a slow reader between two frames of 8 kB: less than any publisher sends, and never still for as long as the send
+/// timeout.
+const SLOW_READ: Duration = Duration::from_millis(100);
+
 /// It reads all the time, and less than comes: it is told why it is closed, and the others go on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_that_falls_too_far_behind_is_closed_with_a_reason() {
@@ -114,6 +118,12 @@ async fn one_that_falls_too_far_behind_is_closed_with_a_reason() {
     let mut slow = Raw::upgraded(served.address).await;
     slow.send(b"\x81\x05[\"t\"]").await;
     while slow.frame().await.0 != 0x81 {}
+    let reading = tokio::spawn(async move {
+        loop {
+            slow.frame().await;
+            tokio::time::sleep(SLOW_READ).await;
+        }
+    });
     let mut events = served.listen().await;
     let handle = served.host.handle.clone();
     let publishing = tokio::spawn(async move {
@@ -130,7 +140,7 @@ async fn one_that_falls_too_far_behind_is_closed_with_a_reason() {
     }
     within(publishing).await.unwrap();
     assert_eq!(served.servers.figures().servers[0].behind, 1);
-    drop(slow);
+    reading.abort();
     served.end().await;
 }
 
