@@ -67,12 +67,22 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "publish" 
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "exec" -d 'Run a command on the hosts'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "store" -d 'Look into the cluster\'s data stores, and change them'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "layout" -d 'Check or print the layout file, without asking any host'
+complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "config" -d 'zeekctl\'s config: the same as `layout show`'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "keys" -d 'Copy, make, replace or show the keys that encrypt the traffic between nodes'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "agent" -d 'Run the agent of a host, or ask for it'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "node" -d 'Run one node of a deployed cluster in the foreground'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "man" -d 'Print the manual page of a command, for man'
-complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "help" -d 'Print the help of a command, or of the topic exit-status'
+complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "help" -d 'Print the help of a command, or of the topic exit-status or from-zeekctl'
+complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "capstats" -d 'zeekctl\'s capstats: says what replaces it'
+complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "cleanup" -d 'zeekctl\'s cleanup: says what replaces it'
+complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "cron" -d 'zeekctl\'s cron: says what replaces it'
+complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "exit" -d 'zeekctl\'s exit: says what replaces it'
+complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "netstats" -d 'zeekctl\'s netstats: says what replaces it'
+complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "print" -d 'zeekctl\'s print: says what replaces it'
+complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "process" -d 'zeekctl\'s process: says what replaces it'
+complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "quit" -d 'zeekctl\'s quit: says what replaces it'
+complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "scripts" -d 'zeekctl\'s scripts: says what replaces it'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand plan" -l to -d 'Show what going back to this release would change; the beginning of its name is enough' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand plan" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand plan" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
@@ -671,23 +681,24 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __f
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from watch" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from watch" -l yes -d 'Answer every question with yes'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand store; and __fish_seen_subcommand_from watch" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and not __fish_seen_subcommand_from check show schema" -s l -l layout -d 'The layout file to read' -r -F
-complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and not __fish_seen_subcommand_from check show schema" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and not __fish_seen_subcommand_from check show schema import" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and not __fish_seen_subcommand_from check show schema import" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
 json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
 jsonl\t'One JSON object a line, as soon as it is known: the same objects'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
-complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and not __fish_seen_subcommand_from check show schema" -l parallel -d 'How many hosts to talk to at once' -r
-complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and not __fish_seen_subcommand_from check show schema" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and not __fish_seen_subcommand_from check show schema import" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and not __fish_seen_subcommand_from check show schema import" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
 system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
-complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and not __fish_seen_subcommand_from check show schema" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
-complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and not __fish_seen_subcommand_from check show schema" -s q -l quiet -d 'Say less on standard error: errors only'
-complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and not __fish_seen_subcommand_from check show schema" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
-complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and not __fish_seen_subcommand_from check show schema" -l yes -d 'Answer every question with yes'
-complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and not __fish_seen_subcommand_from check show schema" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and not __fish_seen_subcommand_from check show schema" -f -a "check" -d 'Check the layout file and name everything that is wrong with it'
-complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and not __fish_seen_subcommand_from check show schema" -f -a "show" -d 'Print the layout as it was understood'
-complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and not __fish_seen_subcommand_from check show schema" -f -a "schema" -d 'Print a JSON Schema of the layout file, for editors'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and not __fish_seen_subcommand_from check show schema import" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and not __fish_seen_subcommand_from check show schema import" -s q -l quiet -d 'Say less on standard error: errors only'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and not __fish_seen_subcommand_from check show schema import" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and not __fish_seen_subcommand_from check show schema import" -l yes -d 'Answer every question with yes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and not __fish_seen_subcommand_from check show schema import" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and not __fish_seen_subcommand_from check show schema import" -f -a "check" -d 'Check the layout file and name everything that is wrong with it'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and not __fish_seen_subcommand_from check show schema import" -f -a "show" -d 'Print the layout as it was understood'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and not __fish_seen_subcommand_from check show schema import" -f -a "schema" -d 'Print a JSON Schema of the layout file, for editors'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and not __fish_seen_subcommand_from check show schema import" -f -a "import" -d 'Turn the files of zeekctl or of Zeek\'s zeek.conf into a layout'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from check" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from check" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
 json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
@@ -734,6 +745,39 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from schema" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from schema" -l yes -d 'Answer every question with yes'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from schema" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from import" -l output-file -d 'Write the layout into this file, which must not be there yet, and print the report' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from import" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from import" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
+tsv\t'Tab-separated columns without a header line, for cut and awk'
+name\t'Names only, one a line'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from import" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from import" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from import" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from import" -s q -l quiet -d 'Say less on standard error: errors only'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from import" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from import" -l yes -d 'Answer every question with yes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand layout; and __fish_seen_subcommand_from import" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand config" -s f -l format -d 'In which form [default: json with `-o json`, else yaml]' -r -f -a "yaml\t'The layout\'s own language'
+json\t'JSON'
+zeek\t'Zeek\'s cluster-layout.zeek'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand config" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand config" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
+tsv\t'Tab-separated columns without a header line, for cut and awk'
+name\t'Names only, one a line'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand config" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand config" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand config" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand config" -l options -d 'Print each option\'s value instead, and where it comes from'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand config" -s q -l quiet -d 'Say less on standard error: errors only'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand config" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand config" -l yes -d 'Answer every question with yes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand config" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and not __fish_seen_subcommand_from generate fetch rotate export import show-public" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and not __fish_seen_subcommand_from generate fetch rotate export import show-public" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
 json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
@@ -1079,3 +1123,129 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand help" -s q -l 
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand help" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand help" -l yes -d 'Answer every question with yes'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand capstats" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand capstats" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
+tsv\t'Tab-separated columns without a header line, for cut and awk'
+name\t'Names only, one a line'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand capstats" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand capstats" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand capstats" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand capstats" -s q -l quiet -d 'Say less on standard error: errors only'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand capstats" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand capstats" -l yes -d 'Answer every question with yes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand capstats" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand cleanup" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand cleanup" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
+tsv\t'Tab-separated columns without a header line, for cut and awk'
+name\t'Names only, one a line'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand cleanup" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand cleanup" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand cleanup" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand cleanup" -s q -l quiet -d 'Say less on standard error: errors only'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand cleanup" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand cleanup" -l yes -d 'Answer every question with yes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand cleanup" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand cron" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand cron" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
+tsv\t'Tab-separated columns without a header line, for cut and awk'
+name\t'Names only, one a line'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand cron" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand cron" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand cron" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand cron" -s q -l quiet -d 'Say less on standard error: errors only'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand cron" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand cron" -l yes -d 'Answer every question with yes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand cron" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand exit" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand exit" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
+tsv\t'Tab-separated columns without a header line, for cut and awk'
+name\t'Names only, one a line'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand exit" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand exit" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand exit" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand exit" -s q -l quiet -d 'Say less on standard error: errors only'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand exit" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand exit" -l yes -d 'Answer every question with yes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand exit" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand netstats" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand netstats" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
+tsv\t'Tab-separated columns without a header line, for cut and awk'
+name\t'Names only, one a line'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand netstats" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand netstats" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand netstats" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand netstats" -s q -l quiet -d 'Say less on standard error: errors only'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand netstats" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand netstats" -l yes -d 'Answer every question with yes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand netstats" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand print" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand print" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
+tsv\t'Tab-separated columns without a header line, for cut and awk'
+name\t'Names only, one a line'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand print" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand print" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand print" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand print" -s q -l quiet -d 'Say less on standard error: errors only'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand print" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand print" -l yes -d 'Answer every question with yes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand print" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand process" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand process" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
+tsv\t'Tab-separated columns without a header line, for cut and awk'
+name\t'Names only, one a line'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand process" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand process" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand process" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand process" -s q -l quiet -d 'Say less on standard error: errors only'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand process" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand process" -l yes -d 'Answer every question with yes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand process" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand quit" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand quit" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
+tsv\t'Tab-separated columns without a header line, for cut and awk'
+name\t'Names only, one a line'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand quit" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand quit" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand quit" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand quit" -s q -l quiet -d 'Say less on standard error: errors only'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand quit" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand quit" -l yes -d 'Answer every question with yes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand quit" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand scripts" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand scripts" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
+tsv\t'Tab-separated columns without a header line, for cut and awk'
+name\t'Names only, one a line'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand scripts" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand scripts" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand scripts" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand scripts" -s q -l quiet -d 'Say less on standard error: errors only'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand scripts" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand scripts" -l yes -d 'Answer every question with yes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand scripts" -s h -l help -d 'Print help (see more with \'--help\')'

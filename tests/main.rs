@@ -18,6 +18,7 @@ mod locks;
 mod metrics;
 mod mistakes;
 mod mixed;
+mod movein;
 mod observe;
 mod operators;
 mod pipes;

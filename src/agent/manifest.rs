@@ -64,7 +64,9 @@ pub fn check(manifest: &Manifest, asked: &str, dir: &ClusterDir) -> Result<(), M
     }
     check_name("release", &manifest.id)?;
     check_name("cluster", &manifest.cluster)?;
-    check_name("host", &manifest.host)?;
+    if manifest.host.parse::<std::net::IpAddr>().is_err() {
+        check_name("host", &manifest.host)?;
+    }
     check_hash("the executable", &manifest.binary)?;
     check_files(manifest)?;
     check_count("nodes", manifest.nodes.len(), MAX_NODES)?;

@@ -143,6 +143,9 @@ pub struct ZeekConfig {
     /// Scripts of this node alone, loaded last.
     #[serde(default)]
     pub aux_scripts: Vec<String>,
+    /// Further words of the command line, behind all scripts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub args: Vec<String>,
     /// What `lb_method` wants in the environment; `env_vars` wins over it.
     #[serde(default)]
     pub env: BTreeMap<String, String>,

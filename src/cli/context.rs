@@ -9,15 +9,12 @@ use super::change::in_progress;
 use super::exit::Status;
 use super::failure::Failure;
 use super::output::{self, Printer, human};
+use super::source::{self, Source};
 use crate::api::outcome::Outcome;
 use crate::deploy::{Prompt, Settings, quote};
 use crate::layout::nodeset::{self, LastRun, NodeSetError};
-use crate::layout::{self, Environment, Host, Layout, Node, SshClient};
-use crate::node::environment;
+use crate::layout::{self, Host, Layout, Node, SshClient};
 use crate::query::{self, Memory, Remembered};
-
-/// Layouts above this size are refused before they are read.
-const MAX_LAYOUT_BYTES: u64 = 1 << 20;
 
 /// What every command has at hand.
 pub struct Context {
@@ -32,12 +29,14 @@ pub struct Context {
 }
 
 impl Context {
-    /// Reads the layout; says its warnings.
+    /// Reads the layout, or what another tool has instead of one; says its warnings.
     pub fn layout(&self) -> Result<Layout, Failure> {
-        let path = &self.global.layout;
-        let text = read_layout(path)?;
-        let environment = Environment { resolve: &environment::resolve, is_local: &environment::is_local };
-        let loaded = layout::load(&text, path, &environment).map_err(Failure::Layout)?;
+        let environment = source::environment();
+        let loaded = match source::open(&self.global.layout)? {
+            Source::Layout(path, text) => layout::load(&text, &path, &environment),
+            Source::Foreign(import) => import.load(&environment),
+        };
+        let loaded = loaded.map_err(Failure::Layout)?;
         if !loaded.warnings.is_empty() {
             self.printer.problems(&loaded.warnings, "warning");
         }
@@ -221,22 +220,4 @@ fn last_run(layout: &Layout, text: &str) -> Option<LastRun> {
 
 fn names_last_run(text: &str) -> bool {
     ["@failed", "@unreachable"].iter().any(|set| text.contains(set))
-}
-
-fn read_layout(path: &Path) -> Result<String, Failure> {
-    let missing = |error: &std::io::Error| match error.kind() {
-        std::io::ErrorKind::NotFound => Failure::File {
-            what: format!("there is no layout {}", path.display()),
-            hint: Some("name one with --layout FILE or ZEEK_CLUSTER_LAYOUT; examples/ has some to start from".into()),
-        },
-        _ => Failure::unreadable(path, error),
-    };
-    let metadata = std::fs::metadata(path).map_err(|error| missing(&error))?;
-    if metadata.len() > MAX_LAYOUT_BYTES {
-        return Err(Failure::File {
-            what: format!("{} has {} bytes; a layout has 1 MiB at most", path.display(), metadata.len()),
-            hint: None,
-        });
-    }
-    std::fs::read_to_string(path).map_err(|error| Failure::unreadable(path, &error))
 }

@@ -60,6 +60,7 @@ const EFFECTS: &[(&str, Effect)] = &[
     ("layout check", Effect::Reads),
     ("layout show", Effect::Reads),
     ("layout schema", Effect::Reads),
+    ("layout import", Effect::Reads),
     ("keys generate", Effect::Writes),
     ("keys fetch", Effect::Reads),
     ("keys rotate", Effect::Writes),
@@ -79,6 +80,16 @@ const EFFECTS: &[(&str, Effect)] = &[
     ("completions", Effect::Reads),
     ("man", Effect::Reads),
     ("help", Effect::Reads),
+    ("config", Effect::Reads),
+    ("capstats", Effect::Reads),
+    ("cleanup", Effect::Reads),
+    ("cron", Effect::Reads),
+    ("exit", Effect::Reads),
+    ("netstats", Effect::Reads),
+    ("print", Effect::Reads),
+    ("process", Effect::Reads),
+    ("quit", Effect::Reads),
+    ("scripts", Effect::Reads),
 ];
 
 impl Effect {

@@ -6,6 +6,7 @@ use clap_mangen::Man;
 
 use super::args::{self, PROGRAM};
 use super::exit;
+use super::from_zeekctl;
 
 /// No command of that name.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -39,10 +40,11 @@ pub fn page(names: &[String]) -> Result<Vec<u8>, UnknownCommand> {
     Ok(roff(find(names)?))
 }
 
-/// Every manual page by its file name, such as `zeek-cluster-layout-check.1`; hidden commands have none.
+/// Every manual page by its file name, such as `zeek-cluster-layout-check.1`, and those of topics; hidden commands have none.
 pub fn pages() -> Vec<(String, Vec<u8>)> {
     let mut pages = Vec::new();
     collect(built(), &mut pages);
+    pages.push(("zeek-cluster-from-zeekctl.7".to_owned(), from_zeekctl::page()));
     pages
 }
 
@@ -134,7 +136,7 @@ mod tests {
             let help = command.clone().term_width(100).render_long_help().to_string();
             let lines: Vec<&str> = help.lines().map(str::trim_end).collect();
             text.push_str(&format!("==== {}\n\n{}\n\n", page_name(command), lines.join("\n")));
-            command.get_subcommands().for_each(|sub| collect(sub, text));
+            command.get_subcommands().filter(|sub| !sub.is_hide_set()).for_each(|sub| collect(sub, text));
         }
         let mut text = String::new();
         collect(&built().mut_args(|arg| arg.hide_env_values(true)), &mut text);

@@ -247,7 +247,7 @@ pub(super) fn layout(reach: Reach, base: &Path) -> Layout {
             expire: Duration::ZERO,
         },
         networks: Vec::new(),
-        zeek: Zeek { prefix: None, scripts: Vec::new() },
+        zeek: Zeek { prefix: None, scripts: Vec::new(), args: Vec::new(), redefs: Default::default() },
     }
 }
 

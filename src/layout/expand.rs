@@ -84,6 +84,8 @@ pub(crate) fn expand(spec: &LayoutSpec, origin: &Path, env: &Environment<'_>, pr
         zeek: Zeek {
             prefix: spec.zeek_prefix.clone(),
             scripts: spec.zeek_scripts.clone().unwrap_or_else(|| vec!["local".to_owned()]),
+            args: spec.zeek_args.clone(),
+            redefs: spec.zeek_redefs.clone(),
         },
         hosts,
     };
@@ -116,7 +118,7 @@ fn resolve(host: &HostSpec, spec: &LayoutSpec, env: &Environment<'_>, problems: 
         Err(_) if address == "localhost" => Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
         Err(_) => (env.resolve)(address),
     };
-    if ip.is_none() && schema::is_name(&host.name.value) {
+    if ip.is_none() && schema::is_host_name(&host.name.value) {
         let message = format!("the address `{}` of host `{}` does not resolve", shorten(address), host.name.value);
         problems
             .warn(Report::new(host.address.span, message).hint("until it does, this host's nodes cannot be deployed"));
@@ -152,7 +154,7 @@ fn nodes(spec: &LayoutSpec, hosts: &[Host], problems: &mut Problems) -> Vec<Plac
     let mut placed = Vec::new();
     for group in &spec.nodes {
         let Some(node_type) = node_type(group, problems) else { continue };
-        let chosen = group_hosts(group, hosts, problems);
+        let chosen = group_hosts(spec, group, hosts, problems);
         let per_host = group.processes();
         if placed.len() + chosen.len() * per_host > schema::MAX_NODES as usize {
             let message = format!("with `{}` the layout has more than {} nodes", group.name.value, schema::MAX_NODES);
@@ -218,6 +220,7 @@ fn place(spec: &LayoutSpec, group: &NodeSpec, host: &Host, process: Process, pro
         },
         lb_method: group.lb_method.clone(),
         pin_cpus: cpu.into_iter().collect(),
+        af_packet: group.af_packet.clone(),
         command: group.command.as_ref().map(|command| command.value.clone()).unwrap_or_default(),
         health: group.health.as_ref().map(|health| health.value.clone()),
         restart_when_silent: Some(
@@ -249,13 +252,19 @@ fn node_type(group: &NodeSpec, problems: &mut Problems) -> Option<NodeType> {
     let word = group.name.value.split(['-', '_']).next().unwrap_or("").trim_end_matches(|c: char| c.is_ascii_digit());
     let found = super::yaml::node_type(word);
     if found.is_none() {
-        let message = format!("`{}` has no type", shorten(&group.name.value));
-        problems.push(Report::new(group.name.span, message).expected("`type: manager`, `logger`, `proxy` or `worker`"));
+        let name = shorten(&group.name.value);
+        let report = Report::new(group.name.span, format!("`{name}` has no type"));
+        let report = report.expected("`type: manager`, `logger`, `proxy` or `worker`");
+        problems.push(match schema::is_node_key(&group.name.value) {
+            true => report
+                .hint(format!("`{name}` is a key of nodes: if it belongs to the node above it, indent it further")),
+            false => report,
+        });
     }
     found
 }
 
-fn group_hosts<'a>(group: &NodeSpec, hosts: &'a [Host], problems: &mut Problems) -> Vec<&'a Host> {
+fn group_hosts<'a>(spec: &LayoutSpec, group: &NodeSpec, hosts: &'a [Host], problems: &mut Problems) -> Vec<&'a Host> {
     let written = match &group.hosts {
         HostChoice::Default => match hosts {
             [only] => return vec![only],
@@ -280,15 +289,32 @@ fn group_hosts<'a>(group: &NodeSpec, hosts: &'a [Host], problems: &mut Problems)
                 );
             }
             Some(host) => found.push(host),
-            None => {
-                let names = || hosts.iter().map(|host| host.name.as_str());
-                let report = Report::new(name.span, format!("unknown host `{}`", shorten(&name.value)));
-                let known: Vec<&str> = names().take(20).collect();
-                problems.push(report.expected(format!("one of {}", known.join(", "))).nearest(&name.value, names()));
-            }
+            None if spec.hosts_refused => {}
+            None => problems.push(unknown_host(name, hosts, spec)),
         }
     }
     found
+}
+
+/// Says where hosts are declared: zeekctl has names and addresses at each node.
+fn unknown_host(name: &Spanned<String>, hosts: &[Host], spec: &LayoutSpec) -> Report {
+    let names = || hosts.iter().map(|host| host.name.as_str());
+    let known: Vec<&str> = names().take(20).collect();
+    let report = Report::new(name.span, format!("unknown host `{}`", shorten(&name.value)));
+    let report = report.expected(format!("one of {}", known.join(", ")));
+    let ip = name.value.parse().ok();
+    if let Some(host) = hosts.iter().find(|host| host.address == name.value || (ip.is_some() && host.ip == ip)) {
+        return report.hint(format!("`{}` has that address: write `host: {}`", host.name, host.name));
+    }
+    if ip.is_none() && !name.value.contains('.') && !spec.hosts.is_empty() {
+        return report.nearest(&name.value, names());
+    }
+    let label = name.value.split(['.', ':']).next().unwrap_or_default();
+    let short = if ip.is_some() || label.is_empty() { "head" } else { label };
+    let entry = if name.value.contains(':') { format!("\"{}\"", name.value) } else { name.value.clone() };
+    report.hint(format!(
+        "machines are declared below `hosts:`, such as `hosts: {{ {short}: {entry} }}`; then write `host: {short}`"
+    ))
 }
 
 /// Where a log receiver listens, if it was not written.
@@ -296,6 +322,7 @@ fn assign_port(placed: &mut Placed, base: u16, manager_is_logger: bool, problems
     let offset = match placed.node.node_type {
         NodeType::Logger => LOG_OFFSET + name_number(&placed.node.name),
         NodeType::Manager if manager_is_logger => LOG_OFFSET,
+        _ if placed.node.engine == Engine::Zeek => return,
         _ => {
             if let (Some(_), Origin::Written(span)) = (placed.node.port.take(), placed.port) {
                 let message =

@@ -3,6 +3,7 @@
 //! ```text
 //! YAML --tree--> Tree --schema, yaml--> LayoutSpec --expand--> Layout
 //!                                           ^      --validate--> problems
+//! other tools' files --import------------->'
 //! ```
 //!
 //! Each step goes on as far as it can, so that all problems of a file are reported at once, each with its place. Nothing
@@ -11,6 +12,8 @@
 mod duration;
 mod effective;
 mod expand;
+mod habit;
+mod import;
 pub mod live;
 mod load;
 mod model;
@@ -24,21 +27,18 @@ mod tree;
 mod validate;
 mod write;
 mod yaml;
-mod zeekctl;
-mod zeekctl_cfg;
 
 #[cfg(test)]
 mod tests;
 
 pub use effective::{Effective, Origin, effective_options};
+pub use import::*;
 pub use load::{Environment, Loaded, load};
 pub use model::*;
 pub use problem::Problem;
 pub use schema::schema;
 pub(crate) use suggest::nearest;
 pub use write::{to_value, to_yaml};
-pub use zeekctl::{ZeekctlFiles, import_zeekctl};
-pub use zeekctl_cfg::{ZeekctlOptionError, ZeekctlOptions};
 
 #[cfg(test)]
 pub(crate) use tests::test_layout;

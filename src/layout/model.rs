@@ -148,7 +148,8 @@ pub struct Node {
     pub ip: Option<IpAddr>,
     /// `zone_id` (`Cluster::Node$zone_id`).
     pub zone_id: String,
-    /// `port` (`Cluster::Node$p`): assigned where the node listens for logs, else none.
+    /// `port` (`Cluster::Node$p`): assigned where the node listens for logs ([`Layout::log_port`]). A real Zeek keeps one
+    /// that was written although it does not listen there: its scripts can see it.
     pub port: Option<u16>,
     /// `manager`: the manager's name for every node but the manager.
     pub manager: Option<String>,
@@ -164,6 +165,8 @@ pub struct Node {
     pub lb_method: Option<String>,
     /// `pin_cpus`, as zeekctl's: the CPUs of this one process, from 0; empty for all.
     pub pin_cpus: Vec<u32>,
+    /// `af_packet_*`, as zeekctl's: options of `AF_Packet::` by their names there, values as Zeek expressions.
+    pub af_packet: BTreeMap<String, String>,
     /// `command`: a program that runs under the node, and its arguments; empty for none.
     pub command: Vec<String>,
     /// `health`: the command that says whether that program works; none without one.
@@ -224,6 +227,21 @@ pub struct WebSocket {
     pub tls_options: Option<WebSocketTlsConfig>,
 }
 
+impl WebSocket {
+    /// A server at that place, with all else by default.
+    pub fn at(listen_addr: IpAddr, listen_port: u16) -> WebSocket {
+        WebSocket {
+            listen_addr,
+            listen_port,
+            max_event_queue_size: None,
+            ping_interval: None,
+            max_backlog_mib: None,
+            origins: Vec::new(),
+            tls_options: None,
+        }
+    }
+}
+
 /// Ports of the forwarder, on the manager's address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HubPorts {
@@ -279,12 +297,26 @@ pub struct Zeek {
     pub prefix: Option<PathBuf>,
     /// Site scripts, default `local`.
     pub scripts: Vec<String>,
+    /// Further words of the command line, as zeekctl's `ZeekArgs`.
+    pub args: Vec<String>,
+    /// Redefinitions of Zeek's own options, values as Zeek expressions.
+    pub redefs: BTreeMap<String, String>,
 }
 
 impl Layout {
     /// The host of that name.
     pub fn host(&self, name: &str) -> Option<&Host> {
         self.hosts.iter().find(|h| h.name == name)
+    }
+
+    /// Where a node listens for logs; none for a node that receives none.
+    pub fn log_port(&self, node: &Node) -> Option<u16> {
+        let receives = match node.node_type {
+            NodeType::Logger => true,
+            NodeType::Manager => self.manager_is_logger,
+            _ => false,
+        };
+        node.port.filter(|_| receives)
     }
 
     /// The names of all hosts, in order.

@@ -246,7 +246,10 @@ impl Member for Node {
             Factor::Type(node_type) => self.node_type == *node_type,
             Factor::Host(host) => self.host == *host,
             Factor::Last(rest) => rest.of(known.last).iter().any(|target| target.is(self)),
-            Factor::Names(names) => names.binary_search(&self.name).is_ok(),
+            Factor::Names(names) => match meant_type::<Node>(names, known.layout) {
+                Some(node_type) => self.node_type == node_type,
+                None => names.binary_search(&self.name).is_ok(),
+            },
         }
     }
 
@@ -269,6 +272,10 @@ impl Member for Host {
             Factor::Host(host) => self.name == *host,
             Factor::Last(rest) => rest.of(known.last).iter().any(|target| target.host == self.name),
             Factor::Names(names) if names.binary_search(&self.name).is_ok() => true,
+            Factor::Names(names) if meant_type::<Host>(names, known.layout).is_some() => {
+                let meant = meant_type::<Host>(names, known.layout);
+                nodes.any(|node| Some(node.node_type) == meant)
+            }
             Factor::Type(_) | Factor::Names(_) => nodes.any(|node| node.is_in(factor, known)),
         }
     }
@@ -291,11 +298,42 @@ impl Factor {
             Factor::Names(names) => {
                 let there = M::names(layout);
                 match names.iter().find(|name| !there.contains(name.as_str())) {
-                    Some(name) => Err(unknown(M::WHAT, name, there)),
+                    Some(_) if meant_type::<M>(names, layout).is_some() => Ok(()),
+                    Some(name) => Err(unknown_name(M::WHAT, name, layout, there)),
                     None => Ok(()),
                 }
             }
         }
+    }
+}
+
+/// zeekctl's groups, which it names without `@`.
+const ZEEKCTL_GROUPS: [(&str, NodeType); 5] = [
+    ("workers", NodeType::Worker),
+    ("loggers", NodeType::Logger),
+    ("proxies", NodeType::Proxy),
+    ("managers", NodeType::Manager),
+    ("manager", NodeType::Manager),
+];
+
+/// The type of nodes that a word means which names none: scripts written for zeekctl say `workers`.
+fn meant_type<M: Member>(names: &[String], layout: &Layout) -> Option<NodeType> {
+    let [name] = names else { return None };
+    let (_, node_type) = ZEEKCTL_GROUPS.iter().find(|(word, _)| word == name)?;
+    (!M::names(layout).contains(name.as_str())).then_some(*node_type)
+}
+
+/// The entry of the layout that nodes were expanded from stands for all of them, not for the one with the nearest name.
+fn unknown_name<'a>(
+    what: &'static str,
+    name: &str,
+    layout: &Layout,
+    known: impl IntoIterator<Item = &'a str>,
+) -> NodeSetError {
+    let group = layout.nodes.iter().filter(|node| node.group.0 == name).map(|node| node.name.as_str());
+    match fold(group) {
+        set if set.is_empty() => unknown(what, name, known),
+        set => NodeSetError::Unknown { what, name: name.to_owned(), nearest: Some(set) },
     }
 }
 
@@ -376,11 +414,13 @@ fn expand(pattern: &str) -> Result<Vec<String>, NodeSetError> {
     while !rest.is_empty() {
         let open = rest.find(['[', ']']).unwrap_or(rest.len());
         let (literal, tail) = rest.split_at(open);
-        if let Some(c) = literal.chars().find(|c| !c.is_ascii_alphanumeric() && *c != '-' && *c != '_') {
+        if let Some(c) = literal.chars().find(|c| !c.is_ascii_alphanumeric() && !"-_.:".contains(*c)) {
             let why = if c == '@' || c == '!' {
                 "`@` and `!` stand at the beginning"
+            } else if c == '*' || c == '?' {
+                "`*` is no pattern here; `@workers` are all workers, `worker-[1-4]` some of them"
             } else {
-                "names hold letters, digits, `-` and `_`"
+                "names hold letters, digits, `-`, `_` and `.`"
             };
             return Err(syntax(pattern, why));
         }

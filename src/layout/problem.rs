@@ -102,6 +102,11 @@ impl Sources {
         u32::try_from(line).unwrap_or(u32::MAX)
     }
 
+    /// The file that a span is in, as it was named; empty for a source that is not there.
+    pub(crate) fn name(&self, span: Span) -> String {
+        self.files.get(span.source).map(|source| source.path.display().to_string()).unwrap_or_default()
+    }
+
     fn locate(&self, report: Report) -> Problem {
         let mut problem = Problem {
             file: PathBuf::new(),
@@ -162,13 +167,18 @@ impl Report {
 }
 
 /// Collects problems and warnings.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Problems {
     problems: Vec<Report>,
     warnings: Vec<Report>,
 }
 
 impl Problems {
+    /// Whether there is a problem that is no warning.
+    pub(crate) fn any(&self) -> bool {
+        !self.problems.is_empty()
+    }
+
     pub(crate) fn push(&mut self, report: Report) {
         if self.problems.len() < MAX_PROBLEMS && !self.problems.contains(&report) {
             self.problems.push(report);

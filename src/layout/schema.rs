@@ -8,6 +8,7 @@ use std::rc::Rc;
 use serde_json::{Map, Value as Json, json};
 
 use super::duration;
+use super::habit;
 use super::problem::{Problems, Report, Span};
 use super::suggest;
 use super::tree::{Entry, Scalar, Tree, Value};
@@ -15,14 +16,16 @@ use super::tree::{Entry, Scalar, Tree, Value};
 /// Most processes of one entry under `nodes:` on one host, and most nodes of a layout.
 pub(crate) const MAX_NODES: i64 = 10_000;
 /// Longest name of a cluster, host or node.
-const MAX_NAME: usize = 64;
+pub(crate) const MAX_NAME: usize = 64;
 
 /// What a value may be.
 pub(crate) enum Kind {
     /// Any scalar.
     Text,
-    /// The name of a cluster, host or node.
+    /// The name of a cluster or node.
     Name,
+    /// The name of a host, which may be its address.
+    HostName,
     /// One of these words.
     Word(&'static [&'static str]),
     /// `type` of a node.
@@ -60,14 +63,18 @@ pub(crate) enum Kind {
 /// What the keys of a [`Kind::Named`] are.
 #[derive(Clone, Copy)]
 pub(crate) enum Names {
-    /// `[A-Za-z0-9_-]+`.
+    /// `[A-Za-z0-9_.-]+`.
     Name,
+    /// The same, or an address.
+    Host,
     /// Names of options; checked by `options.rs`.
     Option,
     /// Names of stores: anything printable.
     Store,
     /// Names of environment variables.
     Variable,
+    /// Names of Zeek's scripts, such as `Notice::mail_dest`.
+    Zeek,
 }
 
 /// A key of the layout.
@@ -132,7 +139,7 @@ pub(crate) const LAYOUT: Kind = Kind::Keys(&[
     key("ssh", &SSH, "", "SSH defaults for all hosts; ~/.ssh/config is honoured below them."),
     key(
         "hosts",
-        &Kind::Named { names: Names::Name, value: &HOST },
+        &Kind::Named { names: Names::Host, value: &HOST },
         "one host `localhost`, this machine",
         "The machines, by name.",
     ),
@@ -208,11 +215,26 @@ const HOST: Kind = Kind::Short {
     ]),
 };
 
+/// Keys of a node that are options of `AF_Packet::`, as zeekctl's plugin has them. Source: zeekctl 2.6.0-67,
+/// `zzz_af_packet.py`.
+pub(crate) const AF_PACKET_KEYS: [&str; 10] = [
+    "af_packet_block_size",
+    "af_packet_block_timeout",
+    "af_packet_buffer_size",
+    "af_packet_checksum_validation_mode",
+    "af_packet_enable_defrag",
+    "af_packet_enable_fanout",
+    "af_packet_enable_hw_timestamping",
+    "af_packet_fanout_id",
+    "af_packet_fanout_mode",
+    "af_packet_link_type",
+];
+
 const NODE: Kind = Kind::Keys(&[
     key("type", &Kind::NodeType, "what the entry's name begins with", "manager, logger, proxy or worker."),
     key(
         "host",
-        &Kind::OneOrMany(&Kind::Name),
+        &Kind::OneOrMany(&Kind::HostName),
         "the only host",
         "Where it runs; a list runs `count` processes on each.",
     ),
@@ -248,6 +270,46 @@ const NODE: Kind = Kind::Keys(&[
         "How packets are spread over the processes of a host.",
     ),
     key("pin_cpus", &Kind::OneOrMany(&CPU), "all", "CPU of the first process, the second one and so on, on each host."),
+    key("af_packet_block_size", &Kind::Text, "Zeek's", "Bytes of a block of the ring buffer."),
+    key(
+        "af_packet_block_timeout",
+        &Kind::Text,
+        "Zeek's",
+        "How long the kernel may take to hand over a block that is not full, such as `10msec`.",
+    ),
+    key(
+        "af_packet_buffer_size",
+        &Kind::Text,
+        "Zeek's",
+        "Bytes of the ring buffer, also an expression such as `128*1024*1024`.",
+    ),
+    key("af_packet_checksum_validation_mode", &Kind::Text, "Zeek's", "Such as `AF_Packet::CHECKSUM_KERNEL`."),
+    key(
+        "af_packet_enable_defrag",
+        &Kind::Text,
+        "Zeek's",
+        "`T` or `F`: whether the kernel puts fragments together before it spreads packets.",
+    ),
+    key(
+        "af_packet_enable_fanout",
+        &Kind::Text,
+        "Zeek's",
+        "`T` or `F`: whether the kernel spreads packets over the processes.",
+    ),
+    key(
+        "af_packet_enable_hw_timestamping",
+        &Kind::Text,
+        "Zeek's",
+        "`T` or `F`: whether the network card stamps packets.",
+    ),
+    key(
+        "af_packet_fanout_id",
+        &Kind::Text,
+        "by the interface, from 23",
+        "Number of the fanout group, which all processes of an interface share.",
+    ),
+    key("af_packet_fanout_mode", &Kind::Text, "Zeek's", "Such as `AF_Packet::FANOUT_HASH`."),
+    key("af_packet_link_type", &Kind::Text, "Zeek's", "Link type of the interface, such as `1` for Ethernet."),
     key(
         "command",
         &Kind::OneOrMany(&Kind::Text),
@@ -383,11 +445,18 @@ const LOGGING: Kind = Kind::Keys(&[
 const ZEEK: Kind = Kind::Keys(&[
     key("prefix", &Kind::AbsolutePath, "`zeek` in PATH", "Where Zeek is installed on the hosts."),
     key("scripts", &Kind::OneOrMany(&Kind::Text), "local", "Site scripts of all nodes."),
+    key("args", &Kind::OneOrMany(&Kind::Text), "none", "Further words of Zeek's command line, behind the scripts."),
+    key(
+        "redefs",
+        &Kind::Named { names: Names::Zeek, value: &Kind::Text },
+        "",
+        "Redefinitions of Zeek's own options, values as Zeek expressions; skipped where a Zeek does not know the name.",
+    ),
 ]);
 
 /// Reports everything in the tree that the table does not allow.
 pub(crate) fn check(tree: &Rc<Tree>, problems: &mut Problems) {
-    LAYOUT.check("the layout", tree, problems);
+    LAYOUT.check(habit::LAYOUT, tree, problems);
 }
 
 impl Kind {
@@ -408,7 +477,8 @@ impl Kind {
     /// What is expected of a scalar of this kind.
     fn expected(&self) -> String {
         match self {
-            Kind::Name => "letters, digits, `_` and `-`, not beginning with `-`, at most 64".to_owned(),
+            Kind::Name => "letters, digits, `_`, `-` and `.`, not beginning with `-` or `.`, at most 64".to_owned(),
+            Kind::HostName => "a name below `hosts:`".to_owned(),
             Kind::Word(words) => alternatives(words),
             Kind::NodeType => alternatives(&NODE_TYPES),
             Kind::Int { min, max } if min == max => format!("{min}"),
@@ -430,6 +500,7 @@ impl Kind {
         let text = scalar.text.as_str();
         match self {
             Kind::Name => is_name(text),
+            Kind::HostName => is_host_name(text),
             Kind::Word(words) => words.contains(&text),
             Kind::NodeType => NODE_TYPES.contains(&text),
             Kind::Int { min, max } => int(text).is_some_and(|n| (*min..=*max).contains(&n)),
@@ -449,6 +520,11 @@ impl Kind {
 /// Words of `type`, in the order in which they are explained.
 pub(crate) const NODE_TYPES: [&str; 4] = ["manager", "logger", "proxy", "worker"];
 
+/// Whether a word is a key of nodes.
+pub(crate) fn is_node_key(text: &str) -> bool {
+    matches!(&NODE, Kind::Keys(keys) if keys.iter().any(|key| key.name == text))
+}
+
 /// The key of a node that was meant by one that a node cannot have; none when it can have it, or nothing is near.
 pub(crate) fn meant_node_key(written: &str) -> Option<&'static str> {
     let Kind::Keys(keys) = &NODE else { return None };
@@ -460,20 +536,24 @@ fn check_keys(keys: &[Key], label: &str, tree: &Rc<Tree>, problems: &mut Problem
     let Value::Map(entries) = &tree.value else {
         if !tree.is_null() {
             let message = format!("`{label}` cannot be {}", tree.describe());
-            problems.push(Report::new(tree.span, message).expected("a mapping of keys to values"));
+            let report = Report::new(tree.span, message).expected("a mapping of keys to values");
+            problems.push(with_shape(report, label, tree));
         }
         return;
     };
     check_duplicates(entries, problems);
     for Entry { key: written, value } in entries {
         match keys.iter().find(|key| key.name == written.value) {
+            // A place for what anchors and merges share.
+            None if label == habit::LAYOUT && written.value.starts_with("x-") => {}
             Some(key) => key.kind.check(key.name, value, problems),
             None => {
                 let names: Vec<&str> = keys.iter().map(|key| key.name).collect();
+                // Ten of one kind would hide the others.
+                let shown: Vec<&str> = names.iter().copied().filter(|name| !name.starts_with("af_packet_")).collect();
                 let message = format!("unknown key `{}`", super::tree::shorten(&written.value));
-                problems.push(
-                    Report::new(written.span, message).expected(alternatives(&names)).nearest(&written.value, names),
-                );
+                let report = Report::new(written.span, message).expected(alternatives(&shown));
+                problems.push(habit::unknown_key(report, &written.value, &names, label));
             }
         }
     }
@@ -483,7 +563,8 @@ fn check_named(names: Names, kind: &Kind, label: &str, tree: &Rc<Tree>, problems
     let Value::Map(entries) = &tree.value else {
         if !tree.is_null() {
             let message = format!("`{label}` cannot be {}", tree.describe());
-            problems.push(Report::new(tree.span, message).expected("a mapping of names to values"));
+            let report = Report::new(tree.span, message).expected("a mapping of names to values");
+            problems.push(with_shape(report, label, tree));
         }
         return;
     };
@@ -502,11 +583,21 @@ impl Names {
     fn refuses(self, name: &str) -> Option<String> {
         match self {
             Names::Name => (!is_name(name)).then(|| Kind::Name.expected()),
+            Names::Host => {
+                (!is_host_name(name)).then(|| "a name of letters, digits, `_`, `-` and `.`, or an address".to_owned())
+            }
             Names::Option => None,
             Names::Store => {
                 let printable = !name.is_empty() && name.len() <= 255 && !name.chars().any(char::is_control);
                 let inside = !name.starts_with('/') && name.split('/').all(|part| part != "..");
                 (!printable || !inside).then(|| "a store's name: printable, no `..`, not beginning with `/`".to_owned())
+            }
+            Names::Zeek => {
+                let part = |part: &str| {
+                    let letters = part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+                    letters && !part.is_empty() && !part.as_bytes()[0].is_ascii_digit()
+                };
+                (!name.split("::").all(part)).then(|| "a name of Zeek's, such as `Notice::mail_dest`".to_owned())
             }
             Names::Variable => {
                 let letters = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
@@ -540,14 +631,22 @@ fn check_scalar(kind: &Kind, label: &str, tree: &Tree, problems: &mut Problems) 
     problems.push(match (kind, &tree.value) {
         (Kind::Word(words), Value::Scalar(scalar)) => report.nearest(&scalar.text, words.iter().copied()),
         (Kind::NodeType, Value::Scalar(scalar)) => explain_type(report, &scalar.text),
-        (Kind::Duration, Value::Scalar(scalar)) if int(&scalar.text).is_some() => {
-            report.hint(format!("a unit is missing; did you mean `{}s`?", scalar.text))
-        }
+        (Kind::Duration, Value::Scalar(scalar)) => match habit::duration(&scalar.text) {
+            Some(hint) => report.hint(hint),
+            None => report,
+        },
         (Kind::Address | Kind::Ip, Value::Scalar(scalar)) if scalar.text.contains('%') => {
             report.hint("the zone of an address goes into the node's `zone_id`")
         }
-        _ => report,
+        _ => with_shape(report, label, tree),
     });
+}
+
+fn with_shape(report: Report, label: &str, tree: &Tree) -> Report {
+    match habit::shape(label, tree) {
+        Some(hint) => report.hint(hint),
+        None => report,
+    }
 }
 
 fn explain_type(report: Report, text: &str) -> Report {
@@ -571,10 +670,16 @@ fn alternatives(words: &[&str]) -> String {
     }
 }
 
-/// `[A-Za-z0-9_-]+`; not beginning with `-`, so that no command takes it for a flag.
+/// `[A-Za-z0-9_.-]+`; not beginning with `-`, so that no command takes it for a flag, nor with `.`, since folders have
+/// these names.
 pub(crate) fn is_name(text: &str) -> bool {
-    let letters = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
-    letters && !text.is_empty() && text.len() <= MAX_NAME && !text.starts_with('-')
+    let letters = text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
+    letters && !text.is_empty() && text.len() <= MAX_NAME && !text.starts_with(['-', '.'])
+}
+
+/// The name of a host: as that of a node, or its address.
+pub(crate) fn is_host_name(text: &str) -> bool {
+    is_name(text) || text.parse::<IpAddr>().is_ok()
 }
 
 pub(crate) fn int(text: &str) -> Option<i64> {
@@ -666,6 +771,7 @@ impl Kind {
         match self {
             Kind::Text => json!({ "type": ["string", "number", "boolean"] }),
             Kind::Name => json!({ "type": ["string", "integer"], "pattern": NAME_PATTERN }),
+            Kind::HostName => json!({ "type": ["string", "integer"] }),
             Kind::Word(words) => json!({ "enum": words }),
             Kind::NodeType => json!({ "enum": NODE_TYPES }),
             Kind::Int { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),
@@ -696,7 +802,7 @@ impl Kind {
     }
 }
 
-const NAME_PATTERN: &str = "^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$";
+const NAME_PATTERN: &str = "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$";
 
 impl Key {
     fn schema(&self) -> Json {

@@ -1,5 +1,5 @@
-//! What was typed, with its places, before counts, defaults and references mean anything. YAML, zeekctl's files and
-//! `cluster-layout.zeek` are three ways to it; `expand.rs` is the one way on.
+//! What was typed, with its places, before counts, defaults and references mean anything. YAML and other tools' files are ways
+//! to it; `expand.rs` is the one way on.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -26,6 +26,8 @@ pub(crate) struct LayoutSpec {
     pub(crate) engine: Option<Engine>,
     pub(crate) ssh: SshSpec,
     pub(crate) hosts: Vec<HostSpec>,
+    /// `hosts` was no mapping, and that has been reported: no name of a host can be wrong.
+    pub(crate) hosts_refused: bool,
     pub(crate) nodes: Vec<NodeSpec>,
     /// Where the nodes stand, for what is missing there.
     pub(crate) nodes_span: Span,
@@ -36,6 +38,8 @@ pub(crate) struct LayoutSpec {
     pub(crate) zeek_prefix: Option<PathBuf>,
     /// None: the default.
     pub(crate) zeek_scripts: Option<Vec<String>>,
+    pub(crate) zeek_args: Vec<String>,
+    pub(crate) zeek_redefs: BTreeMap<String, String>,
 }
 
 /// `encryption`.
@@ -87,6 +91,8 @@ pub(crate) struct NodeSpec {
     pub(crate) lb_method: Option<String>,
     pub(crate) pin_cpus: Vec<u32>,
     pub(crate) pin_cpus_span: Span,
+    /// By their names without `af_packet_`.
+    pub(crate) af_packet: BTreeMap<String, String>,
     pub(crate) command: Option<Spanned<Vec<String>>>,
     pub(crate) health: Option<Spanned<Health>>,
     /// Zero: never.
@@ -122,6 +128,7 @@ impl NodeSpec {
             interfaces: Interfaces::None,
             lb_method: None,
             pin_cpus: Vec::new(),
+            af_packet: BTreeMap::new(),
             command: None,
             health: None,
             restart_when_silent: None,

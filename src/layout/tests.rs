@@ -187,7 +187,7 @@ nodes:
   'wörker': { type: worker, host: head, port: 70000, ip: 300.1.1.1 }
 ",
         &[
-            "1:7 [my cluster] `name` cannot be `my cluster`; expected letters, digits, `_` and `-`, not beginning with `-`, at most 64",
+            "1:7 [my cluster] `name` cannot be `my cluster`; expected letters, digits, `_`, `-` and `.`, not beginning with `-` or `.`, at most 64",
             "2:1 [backnd] unknown key `backnd`; expected `version`, `name`, `backend`, `encryption`, `base_dir`, `stop_grace`, `restart_when_silent`, `port`, `engine`, `ssh`, `hosts`, `nodes`, `options`, `stores`, `logging`, `networks` or `zeek`; did you mean `backend`?",
             "4:11 [adress] unknown key `adress`; expected `address` or `ssh`; did you mean `address`?",
             "5:3 [head] `head` stands here twice; expected each key once",
@@ -195,7 +195,7 @@ nodes:
             "7:41 [prot] unknown key `prot`; expected `type`, `host`, `count`, `lb_procs`, `ip`, `zone_id`, `port`, `manager`, `metrics_port`, `engine`, `websocket`, `interface`, `lb_method`, `pin_cpus`, `command`, `health`, `restart_when_silent`, `env_vars` or `aux_scripts`; did you mean `port`?",
             "8:19 [wroker] `type` cannot be `wroker`; expected `manager`, `logger`, `proxy` or `worker`; did you mean `worker`?",
             "8:46 [none] `count` cannot be `none`; expected a whole number from 1 to 10000",
-            "9:3 ['wörker'] `wörker` is no name; expected letters, digits, `_` and `-`, not beginning with `-`, at most 64",
+            "9:3 ['wörker'] `wörker` is no name; expected letters, digits, `_`, `-` and `.`, not beginning with `-` or `.`, at most 64",
             "9:47 [70000] `port` cannot be `70000`; expected a whole number from 1 to 65535",
             "9:58 [300.1.1.1] `ip` cannot be `300.1.1.1`; expected an IP address such as `192.0.2.10` or `\"2001:db8::10\"`",
         ],
@@ -621,5 +621,107 @@ fn the_master_of_a_store_is_a_node_of_ours() {
             "4:3 [s] `manager` runs a real Zeek, which cannot hold the store `s`; expected `master_node` with engine core; add a proxy with `engine: core`, and name it in `master_node`",
             "5:21 [worker] `worker` runs a real Zeek, which cannot hold the store `t`; expected `master_node` with engine core; add a proxy with `engine: core`, and name it in `master_node`",
         ],
+    );
+}
+
+/// Each with the words that help; what is right is checked elsewhere.
+#[test]
+fn habits_of_other_tools_are_answered() {
+    let hint = |text: &str| match try_load(text) {
+        Ok(loaded) => loaded.warnings,
+        Err(problems) => problems,
+    };
+    let check = |text: &str, expected: &str| {
+        let found: Vec<String> = hint(text).iter().map(Problem::to_string).collect();
+        assert!(found.iter().any(|line| line.contains(expected)), "{expected}\nis not in {found:#?}");
+    };
+    let node = |keys: &str| format!("nodes:\n  manager: {{}}\n  worker: {{ {keys} }}\n");
+    check("nodes:\n  manager: { host: 192.0.2.10 }\n", "hosts: { head: 192.0.2.10 }");
+    check("nodes:\n  manager: { host: sensor1.example.net }\n", "hosts: { sensor1: sensor1.example.net }");
+    check("hosts: { head: 192.0.2.10 }\nnodes:\n  manager: { host: 192.0.2.10 }\n", "write `host: head`");
+    check(&node("env_vars: \"A=1,B=2\""), "write `{ A: 1, B: 2 }`");
+    check(&node("env_vars: [A=1]"), "write `{ A: 1, B: 2 }`");
+    check(&node("pin_cpus: 2-5"), "write `[2, 3, 4, 5]`");
+    check(&node("websocket: 127.0.0.1:27759"), "{ listen_addr: 127.0.0.1, listen_port: 27759 }");
+    check(&node("env: { A: 1 }"), "did you mean `env_vars`?");
+    check(&node("cpus: [1]"), "did you mean `pin_cpus`?");
+    check(&node("scripts: a"), "did you mean `aux_scripts`?");
+    check(&node("websocket: { port: 1 }"), "did you mean `listen_port`?");
+    check(&node("interface: \"eth0,eth1\""), "interface: [eth0, eth1]");
+    check(&node("interface: \"\u{201c}eth1\u{201d}\""), "quotes included");
+    check(&node("interface: \"\""), "has no name");
+    check("manager: { type: manager }\nnodes:\n", "nodes stand below `nodes:`");
+    check("nodes:\n  manager:\n  type: manager\n", "indent it further");
+    check("logging: { rotation: 1hr }\nnodes: { manager: {} }\n", "did you mean `rotation_interval`?");
+    check("logging: { expire: never }\nnodes: { manager: {} }\n", "`0` is never");
+    check("stop_grace: 10S\nnodes: { manager: {} }\n", "did you mean `10s`?");
+    check("stop_grace: 1m30s\nnodes: { manager: {} }\n", "one number and one unit");
+    check("log_dir: /x\nnodes: { manager: {} }\n", "logs/YYYY-MM-DD");
+    check("networks: { 10.0.0.0/8: lab }\nnodes: { manager: {} }\n", "- 10.0.0.0/8 lab");
+    check("options: { Site::local_nets: x }\nnodes: { manager: {} }\n", "local networks stand in `networks:`");
+    check(
+        "options: { ignore_checksums: T }\nnodes: { manager: {} }\n",
+        "zeek: { redefs: { ignore_checksums: VALUE } }",
+    );
+    check("options: { Broker::metrics_port: 1 }\nnodes: { manager: {} }\n", "`metrics_port`");
+    check(
+        "hosts: { a: zeek@192.0.2.10:2222 }\nnodes: { manager: {} }\n",
+        "{ address: 192.0.2.10, ssh: { user: zeek, port: 2222 } }",
+    );
+    check("hosts: { a: \"[2001:db8::21]\" }\nnodes: { manager: {} }\n", "`\"2001:db8::21\"`");
+}
+
+#[test]
+fn one_mistake_about_hosts_is_one_problem() {
+    check(
+        "hosts: [a]\nnodes:\n  manager: { host: a }\n  worker: { host: b }\n",
+        &["1:8 [[a]] `hosts` cannot be a list; expected a mapping of names to values"],
+    );
+}
+
+#[test]
+fn what_cannot_be_seen_is_named_where_it_stands() {
+    let place = |text: &str| {
+        let problem = try_load(text).expect_err(text).remove(0);
+        (problem.line, problem.column, problem.message)
+    };
+    let tab = place("nodes:\n  manager: {}\n\tworker: {}\n");
+    assert_eq!((tab.0, tab.1), (3, 1), "{tab:?}");
+    let blank = place("nodes:\n  manager:\n\u{a0}\u{a0}\u{a0}\u{a0}type: manager\n    host: localhost\n");
+    assert_eq!((blank.0, blank.2.contains("U+00A0")), (3, true), "{blank:?}");
+    let open = place("nodes:\n  manager: { type: manager\n  worker: { type: worker }\n");
+    assert_eq!((open.0, open.1), (2, 12), "{open:?}");
+}
+
+#[test]
+fn shared_settings_may_stand_below_a_key_of_their_own() {
+    let layout = test_layout(
+        "x-worker: &worker { type: worker, interface: lo }\nnodes:\n  manager: {}\n  sensor: { <<: *worker }\n",
+    );
+    assert_eq!(layout.node("sensor").and_then(|node| node.interface.as_deref()), Some("lo"));
+}
+
+#[test]
+fn names_may_have_dots_and_hosts_addresses() {
+    let layout = test_layout(
+        "hosts: { sensor1.example.net: 192.0.2.21, \"2001:db8::22\": \"2001:db8::22\" }\nnodes:\n  manager: { host: sensor1.example.net }\n  \
+         node-a.b: { type: worker, host: \"2001:db8::22\" }\n",
+    );
+    assert_eq!(names(&layout), ["manager", "node-a.b"]);
+    assert_eq!(layout.node("node-a.b").and_then(|node| node.ip), Some("2001:db8::22".parse().expect("an address")));
+    for name in [".", "..", ".a", "-a"] {
+        assert!(try_load(&format!("nodes:\n  manager: {{}}\n  \"{name}\": {{ type: worker }}\n")).is_err(), "{name}");
+    }
+}
+
+#[test]
+fn a_port_of_a_zeek_that_does_not_listen_is_kept_for_its_scripts() {
+    let layout =
+        test_layout("engine: zeek\nnodes:\n  manager: {}\n  logger: {}\n  worker: { port: 27766, count: 2 }\n");
+    assert_eq!(ports(&layout), [("logger", 27764), ("worker-1", 27766), ("worker-2", 27767)]);
+    let worker = layout.node("worker-1").expect("a worker");
+    assert_eq!(
+        (layout.log_port(worker), layout.log_port(layout.node("logger").expect("a logger"))),
+        (None, Some(27764))
     );
 }

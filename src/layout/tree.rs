@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, Tag};
 
+use super::habit;
 use super::problem::{Report, Span, Spanned};
 
 /// Larger files are refused unread.
@@ -159,9 +160,22 @@ impl Builder {
         let step =
             text.get(start..).and_then(|rest| rest.chars().next()).filter(|c| *c != '\n').map_or(0, char::len_utf8);
         let span = Span { source: self.source, start, end: start + step };
-        match error.kind() {
-            ErrorKind::RecursionLimitExceeded => too_deep(span),
-            _ => Report::new(span, format!("not valid YAML: {}", error.info())),
+        if matches!(error.kind(), ErrorKind::RecursionLimitExceeded) {
+            return too_deep(span);
+        }
+        let line = text[..start].matches('\n').count();
+        if let Some((at, length, what, hint)) = habit::invisible(text, line) {
+            return Report::new(Span { start: at, end: at + length, ..span }, format!("not valid YAML: {what}"))
+                .hint(hint);
+        }
+        let report = Report::new(span, format!("not valid YAML: {}", error.info()));
+        match habit::open_bracket(text, start) {
+            Some((at, bracket)) if text[at..start].contains('\n') => {
+                let span = Span { start: at, end: at + 1, ..span };
+                let close = if bracket == '{' { '}' } else { ']' };
+                Report::new(span, format!("not valid YAML: `{bracket}` is not closed")).expected(format!("`{close}`"))
+            }
+            _ => report,
         }
     }
 

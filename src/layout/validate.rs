@@ -26,6 +26,7 @@ pub(crate) fn validate(spec: &LayoutSpec, expanded: &Expanded, problems: &mut Pr
     for group in &spec.nodes {
         check_processes(group, problems);
         check_manager_reference(group, expanded, problems);
+        check_interfaces(group, problems);
     }
     check_listeners(spec, expanded, problems);
     check_reachable(expanded, problems);
@@ -119,6 +120,36 @@ fn check_processes(group: &NodeSpec, problems: &mut Problems) {
     }
 }
 
+/// Interfaces that no machine has, and lists that are none.
+fn check_interfaces(group: &NodeSpec, problems: &mut Problems) {
+    let all = match &group.interfaces {
+        Interfaces::None => return,
+        Interfaces::Shared(one) => std::slice::from_ref(one),
+        Interfaces::Each(each) => each.value.as_slice(),
+    };
+    let name = &group.name.value;
+    for interface in all {
+        let quote = |c: char| matches!(c, '\u{2018}'..='\u{201f}' | '\u{ab}' | '\u{bb}');
+        if interface.trim().is_empty() {
+            let report = Report::new(group.name.span, format!("the interface of `{name}` has no name"));
+            problems.push(report.expected("`interface: eth1`, or no such key"));
+        } else if interface.contains(quote) {
+            let report =
+                Report::new(group.name.span, format!("the interface of `{name}` is `{interface}`, quotes included"));
+            problems.push(report.expected("plain quotes, or none"));
+        } else if interface.contains(',') && !interface.contains("::") && group.lb_method.as_deref() != Some("pf_ring")
+        {
+            let parts: Vec<&str> = interface.split(',').map(str::trim).collect();
+            let report = Report::new(group.name.span, format!("`{interface}` is one interface for `{name}`"));
+            problems.warn(report.hint(format!("a list has one for each process: `interface: [{}]`", parts.join(", "))));
+        } else if interface.contains(char::is_whitespace) {
+            let report =
+                Report::new(group.name.span, format!("the interface of `{name}` has a blank in it: `{interface}`"));
+            problems.warn(report);
+        }
+    }
+}
+
 fn check_manager_reference(group: &NodeSpec, expanded: &Expanded, problems: &mut Problems) {
     let Some(manager) = &group.manager else { return };
     let nodes = || expanded.nodes.iter().map(|placed| &placed.node);
@@ -169,7 +200,7 @@ fn check_listeners(spec: &LayoutSpec, expanded: &Expanded, problems: &mut Proble
                 listen(address.clone(), port, Listener { what, span: hub_span, automatic: spec.port.is_none() });
             }
         }
-        if let Some(port) = node.port {
+        if let Some(port) = layout.log_port(node) {
             let (span, automatic) = match placed.port {
                 Origin::Written(span) => (span, false),
                 Origin::Automatic => (placed.span, true),
@@ -203,7 +234,9 @@ fn address_of(placed: &Placed, expanded: &Expanded, ip: Option<IpAddr>) -> Strin
 fn check_reachable(expanded: &Expanded, problems: &mut Problems) {
     let loopback = |placed: &&Placed| placed.node.ip.is_some_and(|ip| ip.is_loopback());
     let Some(remote) = expanded.nodes.iter().find(|placed| !loopback(placed)) else { return };
-    let listens = |placed: &&Placed| placed.node.node_type == NodeType::Manager || placed.node.port.is_some();
+    let listens = |placed: &&Placed| {
+        placed.node.node_type == NodeType::Manager || expanded.layout.log_port(&placed.node).is_some()
+    };
     for local in expanded.nodes.iter().filter(listens).filter(loopback) {
         let ip = local.node.ip.map(|ip| ip.to_string()).unwrap_or_default();
         let message = format!(
@@ -329,8 +362,10 @@ fn check_commands(spec: &LayoutSpec, expanded: &Expanded, problems: &mut Problem
 
 /// Zeek binds its PULL socket a second time for the first WebSocket client. Source: `protocol/zeromq.md` 8.6.
 fn warn_of_websockets(expanded: &Expanded, problems: &mut Problems) {
-    for placed in
-        expanded.nodes.iter().filter(|placed| placed.node.engine == Engine::Zeek && placed.node.port.is_some())
+    for placed in expanded
+        .nodes
+        .iter()
+        .filter(|placed| placed.node.engine == Engine::Zeek && expanded.layout.log_port(&placed.node).is_some())
     {
         if let Some(span) = placed.websocket_span {
             let message =

@@ -152,6 +152,9 @@ fn node_value(node: &Node) -> Value {
         put(&mut map, "lb_method", method.as_str());
     }
     put_some(&mut map, "pin_cpus", Value::Sequence(node.pin_cpus.iter().map(|cpu| Value::from(*cpu)).collect()));
+    for (name, value) in &node.af_packet {
+        put(&mut map, &format!("af_packet_{name}"), value.as_str());
+    }
     put_some(&mut map, "command", list(&node.command));
     if let Some(health) = &node.health {
         put(&mut map, "health", health_value(health));
@@ -277,5 +280,7 @@ fn zeek_value(zeek: &Zeek) -> Value {
         put(&mut map, "prefix", prefix.display().to_string());
     }
     put(&mut map, "scripts", list(&zeek.scripts));
+    put_some(&mut map, "args", list(&zeek.args));
+    put_some(&mut map, "redefs", named(&zeek.redefs, |(name, value)| (name, value.as_str().into())));
     Value::Mapping(map)
 }

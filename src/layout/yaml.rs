@@ -1,7 +1,7 @@
 //! The layout file as YAML: a tree that the schema has checked, read into what was typed. What the schema refused reads
 //! as not set; it has been reported.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -57,6 +57,7 @@ fn layout(tree: &Rc<Tree>, problems: &mut Problems) -> LayoutSpec {
         engine: plain(tree, "engine", engine),
         ssh: tree.get("ssh").map(ssh).unwrap_or_default(),
         hosts: unique(entries(tree, "hosts")).map(host).collect(),
+        hosts_refused: tree.get("hosts").is_some_and(|hosts| !hosts.is_null() && !matches!(hosts.value, Value::Map(_))),
         nodes: unique(entries(tree, "nodes")).map(node).collect(),
         nodes_span: key_span(tree, "nodes").unwrap_or(super::problem::Span { end: tree.span.start, ..tree.span }),
         options: unique(entries(tree, "options")).filter_map(|entry| option(entry, problems)).collect(),
@@ -65,6 +66,8 @@ fn layout(tree: &Rc<Tree>, problems: &mut Problems) -> LayoutSpec {
         networks: tree.get("networks").map(networks).unwrap_or_default(),
         zeek_prefix: zeek.and_then(|zeek| plain(zeek, "prefix", |s| Some(PathBuf::from(s)))),
         zeek_scripts: zeek.and_then(|zeek| texts(zeek, "scripts")),
+        zeek_args: zeek.and_then(|zeek| texts(zeek, "args")).unwrap_or_default(),
+        zeek_redefs: zeek.map(|zeek| named_texts(zeek, "redefs")).unwrap_or_default(),
     }
 }
 
@@ -102,7 +105,9 @@ fn node(entry: &Entry) -> NodeSpec {
     let tree = &entry.value;
     let count = |key| given(tree, key, |s| schema::int(s).and_then(|n| u16::try_from(n).ok()).filter(|n| *n > 0));
     let pin_cpus = tree.get("pin_cpus").map(|cpus| cpus.elements()).unwrap_or_default();
-    let env_vars = entries(tree, "env_vars").iter();
+    let af_packet = schema::AF_PACKET_KEYS
+        .iter()
+        .filter_map(|key| Some((key.strip_prefix("af_packet_")?.to_owned(), scalar(tree.get(key)?)?.to_owned())));
     NodeSpec {
         node_type: given(tree, "type", node_type),
         hosts: tree.get("host").or_else(|| misspelt_host(tree)).map(host_choice).unwrap_or(HostChoice::Default),
@@ -116,7 +121,10 @@ fn node(entry: &Entry) -> NodeSpec {
         manager: spanned(tree, "manager", name),
         metrics_port: spanned(tree, "metrics_port", port),
         engine: plain(tree, "engine", engine),
-        websocket: tree.get("websocket").map(|tree| Spanned::new(websocket(tree), tree.span)),
+        websocket: tree
+            .get("websocket")
+            .filter(|tree| tree.is_null() || matches!(tree.value, Value::Map(_)))
+            .map(|tree| Spanned::new(websocket(tree), tree.span)),
         interfaces: tree.get("interface").map(interfaces).unwrap_or(Interfaces::None),
         lb_method: plain(tree, "lb_method", |s| Some(s.to_owned())),
         pin_cpus: pin_cpus.iter().filter_map(|cpu| scalar(cpu)?.parse().ok()).collect(),
@@ -124,7 +132,8 @@ fn node(entry: &Entry) -> NodeSpec {
         command: tree.get("command").map(|command| Spanned::new(words(command), command.span)),
         health: tree.get("health").map(|tree| Spanned::new(health(tree), tree.span)),
         restart_when_silent: plain(tree, "restart_when_silent", duration::parse),
-        env_vars: env_vars.filter_map(|e| Some((e.key.value.clone(), scalar(&e.value)?.to_owned()))).collect(),
+        af_packet: af_packet.collect(),
+        env_vars: named_texts(tree, "env_vars"),
         aux_scripts: texts(tree, "aux_scripts").unwrap_or_default(),
         ..NodeSpec::new(entry.key.clone())
     }
@@ -147,7 +156,10 @@ fn misspelt_host(tree: &Rc<Tree>) -> Option<&Rc<Tree>> {
 }
 
 fn host_choice(tree: &Rc<Tree>) -> HostChoice {
-    let named = |tree: &Rc<Tree>| scalar(tree).map(|text| Spanned::new(text.to_owned(), tree.span));
+    let named = |tree: &Rc<Tree>| {
+        let text = scalar(tree).filter(|text| schema::is_host_name(text))?;
+        Some(Spanned::new(text.to_owned(), tree.span))
+    };
     match &tree.value {
         Value::List(elements) => HostChoice::Each(elements.iter().filter_map(named).collect()),
         // What is no name has been reported; no host is better than the wrong one.
@@ -260,6 +272,10 @@ fn option(entry: &Entry, problems: &mut Problems) -> Option<(Spanned<String>, Sp
             return None;
         }
         let message = format!("unknown option `{}`", tree::shorten(&entry.key.value));
+        if let Some(instead) = super::habit::option(&entry.key.value) {
+            problems.push(Report::new(entry.key.span, message).hint(instead));
+            return None;
+        }
         let names = super::options::OPTIONS.iter().map(|option| option.name);
         problems.push(Report::new(entry.key.span, message).nearest(&entry.key.value, names));
         return None;
@@ -307,6 +323,12 @@ fn given<T>(tree: &Rc<Tree>, key: &str, read: impl FnOnce(&str) -> Option<T>) ->
 /// One text or several; none when the key is not there.
 fn texts(tree: &Rc<Tree>, key: &str) -> Option<Vec<String>> {
     tree.get(key).map(|value| value.elements().iter().filter_map(scalar).map(str::to_owned).collect())
+}
+
+/// A mapping from names to texts.
+fn named_texts(tree: &Rc<Tree>, key: &str) -> BTreeMap<String, String> {
+    let text = |entry: &Entry| Some((entry.key.value.clone(), scalar(&entry.value)?.to_owned()));
+    entries(tree, key).iter().filter_map(text).collect()
 }
 
 fn entries<'a>(tree: &'a Rc<Tree>, key: &str) -> &'a [Entry] {

@@ -17,6 +17,7 @@ pub(super) fn zeek_config(name: &str) -> NodeConfig {
         interface: Some("af_packet::eth0".to_owned()),
         scripts: vec!["local".to_owned()],
         aux_scripts: vec!["tap.zeek".to_owned()],
+        args: vec!["-C".to_owned()],
         env: owned(&[("SNF_FLAGS", "0x101"), ("SNF_NUM_RINGS", "2")]),
         redefs: owned(&[("AF_Packet::fanout_id", "23")]),
     };

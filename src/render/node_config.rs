@@ -86,8 +86,8 @@ fn endpoints(layout: &Layout, node: &Node) -> Result<ZeromqEndpoints, RenderErro
     let hub = manager.ip.ok_or_else(|| unresolved(layout))?;
     let (xpub, xsub) = (endpoint(hub, layout.hub.xpub), endpoint(hub, layout.hub.xsub));
     let runs_hub = node.node_type == NodeType::Manager;
-    let log_endpoint = |node: &Node| Some(endpoint(node.ip?, node.port?));
-    let receives = node.port.is_some();
+    let log_endpoint = |node: &Node| Some(endpoint(node.ip?, layout.log_port(node)?));
+    let receives = layout.log_port(node).is_some();
     Ok(ZeromqEndpoints {
         connect_log_endpoints: match receives {
             true => Vec::new(),

@@ -257,7 +257,7 @@ fn manifest_node(
     };
     let is_zeek = config.zeek.is_some();
     let nodes = config.nodes.iter().filter(|entry| is_zeek || entry.name == node.name).cloned().collect();
-    let effective = NodeConfig { logging: logging_that_matters(node, config), ..config.clone() };
+    let effective = NodeConfig { logging: logging_that_matters(config), ..config.clone() };
     let scripts = shared.iter().filter(|file| is_zeek && file.path.extension().is_some_and(|ext| ext == "zeek"));
     let restart = Restart {
         config: NodeConfig { nodes, ..live::at_start(&effective) },
@@ -279,7 +279,7 @@ fn manifest_node(
 }
 
 /// Only who receives logs looks at how they are written.
-fn logging_that_matters(node: &Node, config: &NodeConfig) -> LoggingConfig {
+fn logging_that_matters(config: &NodeConfig) -> LoggingConfig {
     let unused = LoggingConfig {
         format: LogFormat::Tsv,
         rotation_interval_s: 0,
@@ -287,7 +287,7 @@ fn logging_that_matters(node: &Node, config: &NodeConfig) -> LoggingConfig {
         expire_s: 0,
         suffix: None,
     };
-    match node.port.is_some() || config.zeek.is_some() {
+    match config.zeromq.listen_log_endpoint.is_some() || config.zeek.is_some() {
         true => config.logging.clone(),
         false => unused,
     }

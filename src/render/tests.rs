@@ -201,3 +201,31 @@ fn a_websocket_server_goes_to_who_runs_it() {
     let tls = "{ listen_addr: \"::1\", tls_options: { cert_file: /a, key_file: /b } }";
     assert_eq!(found_at(tls), "wss://[::1]:27759/v1/messages/json");
 }
+
+#[test]
+fn what_an_imported_worker_has_is_not_added_again() {
+    let layout = test_layout(
+        "engine: zeek\nnodes:\n  manager: {}\n  worker: { count: 2, interface: \"zc:eth3@{n}\", lb_method: pf_ring, \
+         env_vars: { PCAP_PF_RING_USE_CLUSTER_PER_FLOW_2_TUPLE: 1 } }\n  \
+         tap: { type: worker, interface: af_packet::eth1, lb_method: af_packet, af_packet_fanout_id: 7, \
+         af_packet_buffer_size: 128*1024*1024 }\nzeek: { args: [-C], redefs: { Notice::mail_dest: '\"a@b\"' } }\n",
+    );
+    let zeek = |name: &str| {
+        let node = layout.node(name).expect("a node");
+        super::zeek::zeek_config(&layout, node).expect("a real Zeek")
+    };
+    let ring = zeek("worker-2");
+    assert_eq!(ring.interface.as_deref(), Some("zc:eth3@1"));
+    assert!(!ring.env.contains_key("PCAP_PF_RING_USE_CLUSTER_PER_FLOW_4_TUPLE"), "{ring:#?}");
+    let tap = zeek("tap");
+    assert_eq!(
+        (tap.interface.as_deref(), tap.args.as_slice()),
+        (Some("af_packet::eth1"), ["-C".to_owned()].as_slice())
+    );
+    assert_eq!(
+        (tap.redefs["AF_Packet::fanout_id"].as_str(), tap.redefs["AF_Packet::buffer_size"].as_str()),
+        ("7", "128*1024*1024")
+    );
+    let script = super::zeek::config_script(&layout, "seed").expect("a script");
+    assert!(script.contains("@ifdef ( Notice::mail_dest )\nredef Notice::mail_dest = \"a@b\";\n@endif\n"), "{script}");
+}

@@ -31,12 +31,15 @@ pub(super) fn zeek_config(layout: &Layout, node: &Node) -> Option<ZeekConfig> {
     if node.engine != Engine::Zeek {
         return None;
     }
-    let balanced = balance(layout, node);
+    let mut balanced = balance(layout, node);
+    let packet = node.af_packet.iter().map(|(name, value)| (format!("AF_Packet::{name}"), value.clone()));
+    balanced.redefs.extend(packet);
     Some(ZeekConfig {
         prefix: layout.zeek.prefix.clone(),
         interface: balanced.interface,
         scripts: layout.zeek.scripts.clone(),
         aux_scripts: node.aux_scripts.clone(),
+        args: layout.zeek.args.clone(),
         env: balanced.env,
         redefs: balanced.redefs,
     })
@@ -68,30 +71,38 @@ fn balance(layout: &Layout, node: &Node) -> Balanced {
             let rings = place(layout, node, interface).processes.to_string();
             balanced.env.extend([("SNF_NUM_RINGS".to_owned(), rings), ("SNF_FLAGS".to_owned(), "0x101".to_owned())]);
         }
-        "pf_ring" => pf_ring(&mut balanced, &place(layout, node, interface), interface),
+        "pf_ring" => pf_ring(&mut balanced, node, &place(layout, node, interface), interface),
         _ => {}
     }
     balanced
 }
 
-/// zeekctl's 4-tuple clusters; ZC and DNA queues by their numbers.
-fn pf_ring(balanced: &mut Balanced, place: &Place, interface: &str) {
+/// The variables of PF_RING that say by what packets are spread begin so.
+const SPREAD_BY: &str = "PCAP_PF_RING_USE_CLUSTER_PER_";
+
+/// zeekctl's 4-tuple clusters, unless `env_vars` say otherwise; ZC and DNA queues by their numbers, unless they are written.
+fn pf_ring(balanced: &mut Balanced, node: &Node, place: &Place, interface: &str) {
     let set = [("PCAP_PF_RING_APPNAME", format!("zeek-{interface}"))];
     let bare = interface.strip_prefix("pf_ring::").unwrap_or(interface);
+    let queue = match interface.contains('@') {
+        true => interface.to_owned(),
+        false => format!("{interface}@{}", place.process),
+    };
     let more = if bare.starts_with("zc:") {
-        balanced.interface = Some(format!("{interface}@{}", place.process));
+        balanced.interface = Some(queue);
         vec![("PCAP_PF_RING_ZC_RSS", "1".to_owned())]
     } else if bare.starts_with("dnacl") {
-        balanced.interface = Some(format!("{interface}@{}", place.process));
+        balanced.interface = Some(queue);
         Vec::new()
     } else if bare.starts_with("dna") {
-        balanced.interface = Some(format!("{interface}@{}", place.process));
+        balanced.interface = Some(queue);
         vec![("PCAP_PF_RING_DNA_RSS", "1".to_owned())]
     } else {
         vec![("PCAP_PF_RING_CLUSTER_ID", (FIRST_PF_RING_CLUSTER + place.interface).to_string())]
     };
-    let four_tuple = [("PCAP_PF_RING_USE_CLUSTER_PER_FLOW_4_TUPLE", "1".to_owned())];
-    balanced.env.extend(set.into_iter().chain(four_tuple).chain(more).map(|(name, value)| (name.to_owned(), value)));
+    let chosen = node.env_vars.keys().any(|name| name.starts_with(SPREAD_BY));
+    let spread = Some(("PCAP_PF_RING_USE_CLUSTER_PER_FLOW_4_TUPLE", "1".to_owned())).filter(|_| !chosen);
+    balanced.env.extend(set.into_iter().chain(spread).chain(more).map(|(name, value)| (name.to_owned(), value)));
 }
 
 /// Where a worker stands among those of its host.
@@ -171,6 +182,9 @@ pub(super) fn config_script(layout: &Layout, hash_seed: &str) -> Result<String, 
     text.push_str(&logs(layout));
     text.push_str(&sockets(layout)?);
     text.push_str(&redefs(&layout.options));
+    for (name, value) in &layout.zeek.redefs {
+        text.push_str(&guarded(name, value));
+    }
     Ok(text)
 }
 
@@ -242,7 +256,12 @@ fn redefs(layout: &BTreeMap<String, OptionValue>) -> String {
     let known = whole.filter_map(|(name, value)| Some((name, options::find(name)?.kind.zeek_text(value))));
     let mut text = pool_specs(layout);
     for (name, value) in known {
-        let _ = write!(text, "\n@ifdef ( {name} )\nredef {name} = {value};\n@endif\n");
+        text.push_str(&guarded(name, &value));
     }
     text
+}
+
+/// A redefinition that a Zeek skips which does not know the name.
+fn guarded(name: &str, value: &str) -> String {
+    format!("\n@ifdef ( {name} )\nredef {name} = {value};\n@endif\n")
 }

@@ -3,7 +3,7 @@
 use super::{
     agent, check, completions, count, deploy, df, doctor, exec, help, history, install, keys, layout, log, man,
     metrics, node, nodes, output, peers, plan, publish, releases, remove, restart, rollback, start, status, stop,
-    store, subscribe, top, unlock, wait,
+    store, subscribe, top, unlock, wait, zeekctl,
 };
 use crate::cli::context::Context;
 use crate::cli::exit::Status;
@@ -26,6 +26,7 @@ pub enum Command {
     Wait(wait::Wait),
     Nodes(nodes::Nodes),
     Count(count::Count),
+    #[command(alias = "peerstatus")]
     Peers(peers::Peers),
     Log(log::Log),
     Doctor(doctor::Doctor),
@@ -40,12 +41,42 @@ pub enum Command {
     Exec(exec::Exec),
     Store(store::StoreCommand),
     Layout(layout::LayoutCommand),
+    /// zeekctl's config: the same as `layout show`
+    #[command(hide = true)]
+    Config(layout::Show),
     Keys(keys::Keys),
     Agent(agent::Agent),
     Node(node::Node),
     Completions(completions::Completions),
     Man(man::Man),
     Help(help::Help),
+    /// zeekctl's capstats: says what replaces it
+    #[command(hide = true)]
+    Capstats(zeekctl::ZeekctlCommand),
+    /// zeekctl's cleanup: says what replaces it
+    #[command(hide = true)]
+    Cleanup(zeekctl::ZeekctlCommand),
+    /// zeekctl's cron: says what replaces it
+    #[command(hide = true)]
+    Cron(zeekctl::ZeekctlCommand),
+    /// zeekctl's exit: says what replaces it
+    #[command(hide = true)]
+    Exit(zeekctl::ZeekctlCommand),
+    /// zeekctl's netstats: says what replaces it
+    #[command(hide = true)]
+    Netstats(zeekctl::ZeekctlCommand),
+    /// zeekctl's print: says what replaces it
+    #[command(hide = true)]
+    Print(zeekctl::ZeekctlCommand),
+    /// zeekctl's process: says what replaces it
+    #[command(hide = true)]
+    Process(zeekctl::ZeekctlCommand),
+    /// zeekctl's quit: says what replaces it
+    #[command(hide = true)]
+    Quit(zeekctl::ZeekctlCommand),
+    /// zeekctl's scripts: says what replaces it
+    #[command(hide = true)]
+    Scripts(zeekctl::ZeekctlCommand),
 }
 
 impl Command {
@@ -89,12 +120,22 @@ impl Command {
             Command::Exec(command) => command.run(cx),
             Command::Store(command) => command.run(cx),
             Command::Layout(command) => command.run(cx),
+            Command::Config(command) => command.run(cx),
             Command::Keys(command) => command.run(cx),
             Command::Agent(command) => command.run(cx),
             Command::Node(command) => command.run(cx),
             Command::Completions(command) => command.run(cx),
             Command::Man(command) => command.run(cx),
             Command::Help(command) => command.run(cx),
+            Command::Capstats(command) => command.run(cx, "capstats"),
+            Command::Cleanup(command) => command.run(cx, "cleanup"),
+            Command::Cron(command) => command.run(cx, "cron"),
+            Command::Exit(command) => command.run(cx, "exit"),
+            Command::Netstats(command) => command.run(cx, "netstats"),
+            Command::Print(command) => command.run(cx, "print"),
+            Command::Process(command) => command.run(cx, "process"),
+            Command::Quit(command) => command.run(cx, "quit"),
+            Command::Scripts(command) => command.run(cx, "scripts"),
         }
     }
 }

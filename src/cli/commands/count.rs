@@ -18,7 +18,7 @@ use crate::query::{self, CountReport, Counted, Counts};
 /// Without options: one row per node type and one for all. With `--type`, `--active` or `--defined`: the bare number, for
 /// scripts.
 ///
-/// With `--connect` the cluster is looked at from outside: defined are the nodes of the zeekctl folder, or those that are
+/// With `--connect` the cluster is looked at from outside: defined are the nodes of the files that it names, or those that are
 /// there when nobody tells. Types are known as for `zeek-cluster nodes`; a node of unknown type counts among all only.
 #[derive(Debug, clap::Args)]
 pub struct Count {
@@ -67,7 +67,7 @@ impl From<TypeArg> for NodeType {
 
 impl Count {
     pub fn run(self, cx: &Context) -> Result<Status, Failure> {
-        match self.connect.target()? {
+        match self.connect.target(cx)? {
             Some(target) => {
                 let report = self.observed(cx, &target)?;
                 self.show(cx, &report)?;

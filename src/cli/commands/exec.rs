@@ -33,7 +33,7 @@ pub struct Exec {
     hosts: HostArgs,
 
     /// The command and its arguments, after `--`
-    #[arg(last = true, required = true, value_name = "COMMAND")]
+    #[arg(last = true, value_name = "COMMAND")]
     argv: Vec<String>,
 
     /// Let /bin/sh on the host read the command as one line of shell
@@ -59,6 +59,9 @@ pub struct Exec {
 
 impl Exec {
     pub fn run(self, cx: &Context) -> Result<Status, Failure> {
+        if self.argv.is_empty() {
+            return Err(self.without_command());
+        }
         let layout = cx.layout()?;
         let hosts = cx.select_hosts(&layout, &self.hosts)?;
         if self.stream && cx.printer.format() == Format::Json {
@@ -76,6 +79,18 @@ impl Exec {
         let outcomes: Vec<Outcome> = rows.iter().map(|row| row.outcome.clone()).collect();
         cx.remember(&layout, &outcomes);
         Ok(self.status(cx.printer.verdict(&outcomes), &rows))
+    }
+
+    /// zeekctl's `exec` names no hosts.
+    fn without_command(&self) -> Failure {
+        let command = match self.hosts.hosts.is_empty() {
+            true => "uptime".to_owned(),
+            false => self.hosts.hosts.join(" "),
+        };
+        Failure::Usage {
+            what: "no command is given; it stands behind `--`".to_owned(),
+            hint: Some(format!("zeek-cluster exec all -- {command}")),
+        }
     }
 
     fn run_on(&self, cx: &Context, layout: &Layout, hosts: &[&Host]) -> Result<Vec<ExecRow>, Failure> {

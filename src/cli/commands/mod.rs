@@ -36,5 +36,6 @@ mod subscribe;
 mod top;
 mod unlock;
 mod wait;
+mod zeekctl;
 
 pub use command::Command;

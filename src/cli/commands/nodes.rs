@@ -14,8 +14,8 @@ use crate::query::{self, NodeRow};
 /// The layout says which nodes there are and where they listen; the manager's view of the cluster (or that of another
 /// node, when the manager gives no answer) says which of them are active, under which id, and since when.
 ///
-/// With `--connect` the cluster is looked at from outside: the nodes that are there, and those of the zeekctl folder that
-/// are not. Where no folder tells it, the type is the one after which the node is named, and the host is what its id says;
+/// With `--connect` the cluster is looked at from outside: the nodes that are there, and those of the files that
+/// are not. Where no file tells it, the type is the one after which the node is named, and the host is what its id says;
 /// a node whose name cannot be found out is shown under its id.
 ///
 /// With `-o name`, `--fold` or `--count` the layout alone answers, for scripts: `for node in $(zeek-cluster nodes -o name
@@ -41,7 +41,7 @@ pub struct Nodes {
 
 impl Nodes {
     pub fn run(self, cx: &Context) -> Result<Status, Failure> {
-        if let Some(target) = self.connect.target()? {
+        if let Some(target) = self.connect.target(cx)? {
             cx.printer.records(&target.node_rows(&target.look(cx)?, &self.nodes.nodes)?)?;
             return Ok(Status::Done);
         }

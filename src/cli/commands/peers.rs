@@ -15,7 +15,7 @@ use crate::query::{self, PeerRow};
 /// under which id, and since when.
 ///
 /// With `--connect` the cluster is looked at from outside: one row for each node that an observer sees there, and for those
-/// of the zeekctl folder that it does not see.
+/// of the files that it names that it does not see.
 ///
 /// Columns: node, peer, type, id, up, since.
 #[derive(Debug, clap::Args)]
@@ -33,7 +33,7 @@ pub struct Peers {
 
 impl Peers {
     pub fn run(self, cx: &Context) -> Result<Status, Failure> {
-        if let Some(target) = self.connect.target()? {
+        if let Some(target) = self.connect.target(cx)? {
             let mut rows = target.peer_rows(&target.look(cx)?, &self.nodes.nodes)?;
             rows.retain(|row| !(self.down && row.up));
             cx.printer.records(&rows)?;

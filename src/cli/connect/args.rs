@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use super::place;
+use super::site;
 use super::target::{self, Target};
-use super::zeekctl;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
+use crate::cli::source::{self, Source};
 use crate::deploy::keys::KeyStore;
+use crate::layout::{self, SiteEncryption};
 use crate::node::Keys;
 use crate::node::environment;
 
@@ -18,8 +20,8 @@ pub struct ConnectArgs {
     /// Look at the cluster that runs there, as an observer that no node notices, whoever deployed it
     ///
     /// WHERE is the manager's HOST (port 27760, then 5555), HOST:PORT (the hub's XPUB; its XSUB is the next port), both
-    /// endpoints of the hub (`tcp://192.0.2.10:27760,tcp://192.0.2.10:27761`), or a zeekctl folder, whose `etc/node.cfg` and
-    /// `etc/zeekctl.cfg` say the rest. No layout is read.
+    /// endpoints of the hub (`tcp://192.0.2.10:27760,tcp://192.0.2.10:27761`), or what the cluster was started from: zeekctl's
+    /// prefix or node.cfg, Zeek's zeek.conf or the folder of HOST.zeek.conf, a cluster-layout.zeek, or a layout.
     #[arg(long, value_name = "WHERE", value_hint = clap::ValueHint::Hostname)]
     connect: Option<String>,
 
@@ -33,17 +35,11 @@ pub struct ConnectArgs {
 }
 
 impl ConnectArgs {
-    /// The cluster that `--connect` names; none without it.
-    pub fn target(&self) -> Result<Option<Target>, Failure> {
+    /// The cluster that `--connect` names; none without it. Says what is worth a warning in the files that it names.
+    pub fn target(&self, cx: &Context) -> Result<Option<Target>, Failure> {
         let Some(wanted) = &self.connect else { return Ok(None) };
-        let folder = Path::new(wanted);
-        if folder.is_dir() {
-            let installed = zeekctl::read(folder)?;
-            let keys = match (self.keys()?, installed.curve_dir) {
-                (None, Some(folder)) => Some(of_folder(&folder)?),
-                (keys, _) => keys,
-            };
-            return Ok(Some(Target { hubs: vec![installed.hub], keys, layout: Some(installed.layout) }));
+        if let Some(path) = names_a_file(wanted) {
+            return self.of_files(cx, path).map(Some);
         }
         let hubs = place::parse(wanted, &environment::resolve).map_err(|what| Failure::Usage {
             what: format!("--connect {wanted}: {what}"),
@@ -52,9 +48,32 @@ impl ConnectArgs {
         Ok(Some(Target { hubs, keys: self.keys()?, layout: None }))
     }
 
+    fn of_files(&self, cx: &Context, path: &Path) -> Result<Target, Failure> {
+        let import = match source::open(path)? {
+            Source::Foreign(import) => import,
+            Source::Layout(path, text) => {
+                let loaded = layout::load(&text, &path, &source::environment()).map_err(Failure::Layout)?;
+                return Target::of_layout(cx, loaded.layout);
+            }
+        };
+        let (site, warnings) = import.site().map_err(Failure::Layout)?;
+        if !warnings.is_empty() {
+            cx.printer.problems(&warnings, "warning");
+        }
+        let place = site::place(site, path)?;
+        let keys = match (self.keys()?, site.encryption, &site.curve_dir) {
+            (Some(keys), ..) => Some(keys),
+            (None, SiteEncryption::On, Some(folder)) => Some(of_folder(folder)?),
+            // A zeekctl that cannot encrypt leaves no keys behind.
+            (None, SiteEncryption::Unknown, Some(folder)) if folder.is_dir() => Some(of_folder(folder)?),
+            (None, ..) => None,
+        };
+        Ok(Target { hubs: place, keys, layout: Some(site.as_seen()) })
+    }
+
     /// The cluster that `--connect` names, else that of the layout with the keys of the key store.
     pub fn target_or_layout(&self, cx: &Context) -> Result<Target, Failure> {
-        match self.target()? {
+        match self.target(cx)? {
             Some(target) => Ok(target),
             None => Target::of_layout(cx, cx.layout()?),
         }
@@ -66,6 +85,13 @@ impl ConnectArgs {
             None => of_environment(),
         }
     }
+}
+
+/// The path, where a word can only be meant as one or names a folder.
+fn names_a_file(wanted: &str) -> Option<&Path> {
+    let path = Path::new(wanted);
+    let is_meant = path.is_dir() || (path.is_file() && wanted.contains(['/', '.']));
+    is_meant.then_some(path)
 }
 
 /// The keys in a folder; files that others may read are refused.

@@ -25,6 +25,11 @@ impl Hub {
     }
 }
 
+/// The places where the hub of a cluster may be of which only the address is known.
+pub fn anywhere(ip: IpAddr) -> Vec<Hub> {
+    PORTS.into_iter().map(|port| Hub::at(ip, port, port + 1)).collect()
+}
+
 /// Reads `HOST`, `HOST:PORT` or `XPUB_ENDPOINT,XSUB_ENDPOINT`; several hubs are places to try in that order.
 pub fn parse(text: &str, resolve: &dyn Fn(&str) -> Option<IpAddr>) -> Result<Vec<Hub>, String> {
     if let Some((xpub, xsub)) = text.split_once(',') {

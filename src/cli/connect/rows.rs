@@ -54,11 +54,20 @@ impl Target {
 }
 
 fn is_defined(layout: Option<&Layout>, seen: &SeenNode) -> bool {
-    layout.is_some_and(|layout| seen.name.as_ref().is_some_and(|name| layout.node(name).is_some()))
+    layout.is_some_and(|layout| layout.nodes.iter().any(|node| is_that(node, seen)))
+}
+
+/// The topic that zeekctl has one Zeek alone subscribe to, whatever node.cfg calls it. Source: zeekctl 2.6.0-67,
+/// `cluster_backend_zeromq.py`.
+const STANDALONE: &str = "zeek";
+
+fn is_that(node: &Node, seen: &SeenNode) -> bool {
+    let alone = node.node_type == NodeType::None;
+    seen.name.as_ref().is_some_and(|name| *name == node.name || (alone && name == STANDALONE))
 }
 
 fn defined_row(node: &Node, seen: &[SeenNode]) -> NodeRow {
-    let found = seen.iter().find(|seen| seen.name.as_ref() == Some(&node.name));
+    let found = seen.iter().find(|seen| is_that(node, seen));
     NodeRow {
         name: node.name.clone(),
         node_type: Some(node.node_type),
@@ -74,10 +83,11 @@ fn defined_row(node: &Node, seen: &[SeenNode]) -> NodeRow {
 
 /// A node without a name is shown under its id.
 fn seen_row(seen: &SeenNode) -> NodeRow {
+    let machine = seen.name.as_deref().zip(seen.id.as_deref()).and_then(|(name, id)| machine(name, id));
     NodeRow {
         name: seen.name.clone().or_else(|| seen.id.clone()).unwrap_or_default(),
-        node_type: seen.name.as_deref().and_then(type_of),
-        host: seen.name.as_deref().zip(seen.id.as_deref()).and_then(|(name, id)| machine(name, id)),
+        node_type: seen.name.as_deref().and_then(|name| type_of(name, machine.as_deref())),
+        host: machine,
         ip: None,
         port: None,
         metrics_port: None,
@@ -87,15 +97,23 @@ fn seen_row(seen: &SeenNode) -> NodeRow {
     }
 }
 
-/// The type after which a node is named, as zeekctl's users and Zeek's scripts do. The roles themselves subscribe to topics
+/// The type after which a node is named, as zeekctl's users and Zeek's generator do: `worker-1`, `HOST-logger-2`,
+/// `c-w-01-worker-eth1-1`. None where no type is a word of the name, or two are. The roles themselves subscribe to topics
 /// too, but a subscription does not tell whose it is.
-fn type_of(name: &str) -> Option<NodeType> {
+fn type_of(name: &str, machine: Option<&str>) -> Option<NodeType> {
+    let after_machine = machine.and_then(|machine| name.strip_prefix(machine)?.strip_prefix('-'));
     let types = [NodeType::Manager, NodeType::Logger, NodeType::Proxy, NodeType::Worker];
-    types.into_iter().find(|node_type| {
-        let rest = name.strip_prefix(node_type.as_str());
-        rest.is_some_and(|rest| {
-            rest.is_empty() || rest.starts_with(['-', '_']) || rest.starts_with(|c: char| c.is_ascii_digit())
-        })
+    let name = after_machine.unwrap_or(name);
+    let mut found = types.into_iter().filter(|node_type| has_word(name, node_type.as_str()));
+    found.next().filter(|_| found.next().is_none())
+}
+
+/// Whether a word stands in a name, alone or with a number behind it.
+fn has_word(name: &str, word: &str) -> bool {
+    name.match_indices(word).any(|(at, _)| {
+        let after = name[at + word.len()..].chars().next();
+        let begins = at == 0 || name[..at].ends_with(['-', '_', '.']);
+        begins && after.is_none_or(|c| c.is_ascii_digit() || "-_.".contains(c))
     })
 }
 
@@ -141,8 +159,27 @@ mod tests {
 
     #[test]
     fn a_name_gives_its_type_only_as_a_whole_word() {
-        assert_eq!(type_of("manager"), Some(NodeType::Manager));
-        assert_eq!(type_of("proxy12"), Some(NodeType::Proxy));
-        assert_eq!(type_of("workers-room"), None);
+        assert_eq!(type_of("manager", None), Some(NodeType::Manager));
+        assert_eq!(type_of("proxy12", None), Some(NodeType::Proxy));
+        assert_eq!(type_of("workers-room", None), None);
+    }
+
+    #[test]
+    fn a_host_before_the_type_does_not_hide_it() {
+        assert_eq!(type_of("c-w-01-worker-eth1-1", Some("c-w-01")), Some(NodeType::Worker));
+        assert_eq!(type_of("c-mgr-logger-2", None), Some(NodeType::Logger));
+        assert_eq!(type_of("sensor.example.net-worker-1", None), Some(NodeType::Worker));
+        assert_eq!(type_of("logger-host-worker-1", Some("logger-host")), Some(NodeType::Worker));
+        assert_eq!(type_of("logger-host-worker-1", None), None);
+    }
+
+    #[test]
+    fn one_zeek_alone_is_seen_under_its_topic() {
+        let text = "nodes:\n  zeeksa: { type: manager }\n";
+        let mut layout = crate::node::parse_layout(text, "x.yaml").expect("a layout");
+        layout.nodes[0].node_type = NodeType::None;
+        let target = Target { hubs: Vec::new(), keys: None, layout: Some(layout) };
+        let rows = target.node_rows(&[seen(Some("zeek"), None)], &[]).expect("nothing is named");
+        assert_eq!(rows.iter().map(|row| (row.name.as_str(), row.active)).collect::<Vec<_>>(), [("zeeksa", true)]);
     }
 }

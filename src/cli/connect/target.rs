@@ -18,6 +18,8 @@ use crate::node::{EventSerializer, Keys, NodeError, ObserveOptions, Observer, Se
 pub const JOIN_WITHIN: Duration = Duration::from_secs(5);
 /// How much earlier than the next one each place is tried: of two clusters on a host the first port is meant.
 const HEAD_START: Duration = Duration::from_millis(300);
+/// How long a hub may be silent before its ports are tried.
+const PATIENCE: Duration = Duration::from_millis(300);
 
 /// A cluster that is looked at from outside.
 #[derive(Debug)]
@@ -57,7 +59,10 @@ impl Target {
     pub async fn join(&self, within: Duration) -> Result<Observer, Failure> {
         let attempts = self.hubs.iter().zip(0u32..).map(|(hub, index)| async move {
             tokio::time::sleep(HEAD_START * index).await;
-            Observer::join(self.options(hub), within).await
+            tokio::select! {
+                joined = Observer::join(self.options(hub), within) => joined,
+                closed = nothing_listens(hub) => Err(closed),
+            }
         });
         let mut attempts: FuturesUnordered<_> = attempts.collect();
         let mut errors = Vec::new();
@@ -109,6 +114,20 @@ impl Target {
         };
         Failure::Unreachable { what, hint: Some(hint.to_owned()) }
     }
+}
+
+/// Ends as soon as the system there says that nothing listens at one of the hub's ports; never where something does. A hub
+/// that answers meanwhile is not bothered with it.
+async fn nothing_listens(hub: &Hub) -> NodeError {
+    tokio::time::sleep(PATIENCE).await;
+    for endpoint in [&hub.xpub, &hub.xsub] {
+        let place = endpoint.trim_start_matches("tcp://");
+        let tried = tokio::net::TcpStream::connect(place).await;
+        if tried.is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused) {
+            return NodeError::Transport { reason: format!("nothing listens at {endpoint} (connection refused)") };
+        }
+    }
+    std::future::pending().await
 }
 
 /// What a member that listens nowhere needs of a cluster's keys.

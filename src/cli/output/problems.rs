@@ -23,8 +23,13 @@ fn draw_one(renderer: &Renderer, problem: &Problem, level: &str) -> String {
     };
     let path = problem.file.display().to_string();
     let title = level.primary_title(problem.message.as_str());
+    // Of a line that was cut the place says more than the part of it that is left.
+    let beyond = problem.column as usize > problem.line_text.chars().count() + 1;
+    let place = format!("{path}:{}:{}", problem.line, problem.column);
     let mut group = if problem.line == 0 {
         title.element(annotate_snippets::Origin::path(path))
+    } else if beyond {
+        title.element(annotate_snippets::Origin::path(place))
     } else {
         let start = byte_of(&problem.line_text, problem.column.saturating_sub(1) as usize);
         let end = byte_of(&problem.line_text, (problem.column.saturating_sub(1) + problem.length) as usize);
@@ -33,7 +38,7 @@ fn draw_one(renderer: &Renderer, problem: &Problem, level: &str) -> String {
         let snippet = Snippet::source(problem.line_text.as_str()).line_start(problem.line as usize).path(path);
         title.element(snippet.annotation(annotation))
     };
-    if let (0, Some(expected)) = (problem.line, &problem.expected) {
+    if let (true, Some(expected)) = (problem.line == 0 || beyond, &problem.expected) {
         group = group.element(Level::NOTE.message(format!("expected {expected}")));
     }
     if let Some(hint) = &problem.hint {

@@ -126,6 +126,7 @@ impl Launch<'_> {
         self.zeek.scripts.iter().for_each(|script| add(&[script]));
         add(&[CLUSTER_SCRIPT]);
         self.zeek.aux_scripts.iter().for_each(|script| add(&[script]));
+        self.zeek.args.iter().for_each(|word| add(&[word]));
         arguments
     }
 
@@ -247,11 +248,10 @@ mod tests {
     fn arguments_are_in_zeekctls_order() {
         let case = case("8.2.2");
         let run = case.launch().arguments(Purpose::Run).join(" ");
-        let expected =
-            "-i af_packet::eth0 -U .status -p local -p worker-1 zeek-cluster-node local zeek-cluster-config tap.zeek";
+        let expected = "-i af_packet::eth0 -U .status -p local -p worker-1 zeek-cluster-node local zeek-cluster-config tap.zeek -C";
         assert_eq!(run, expected);
         let check = case.launch().arguments(Purpose::Check).join(" ");
-        assert_eq!(check, "-a -p local -p worker-1 zeek-cluster-node local zeek-cluster-config tap.zeek");
+        assert_eq!(check, "-a -p local -p worker-1 zeek-cluster-node local zeek-cluster-config tap.zeek -C");
     }
 
     #[test]

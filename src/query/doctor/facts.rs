@@ -32,7 +32,7 @@ impl Wanted {
             }
             wanted.cpus.extend(&node.pin_cpus);
             let websocket = node.websocket.as_ref().map(|websocket| websocket.listen_port);
-            for port in [node.port, node.metrics_port, websocket].into_iter().flatten() {
+            for port in [layout.log_port(node), node.metrics_port, websocket].into_iter().flatten() {
                 wanted.ports.insert(port, node.name.clone());
             }
             if node.node_type == NodeType::Manager {
