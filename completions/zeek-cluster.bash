@@ -151,6 +151,9 @@ _zeek__cluster() {
             zeek__cluster__subcmd__agent,connect)
                 cmd="zeek__cluster__subcmd__agent__subcmd__connect"
                 ;;
+            zeek__cluster__subcmd__agent,install)
+                cmd="zeek__cluster__subcmd__agent__subcmd__install"
+                ;;
             zeek__cluster__subcmd__agent,keep)
                 cmd="zeek__cluster__subcmd__agent__subcmd__keep"
                 ;;
@@ -159,6 +162,9 @@ _zeek__cluster() {
                 ;;
             zeek__cluster__subcmd__agent,status)
                 cmd="zeek__cluster__subcmd__agent__subcmd__status"
+                ;;
+            zeek__cluster__subcmd__agent,uninstall)
+                cmd="zeek__cluster__subcmd__agent__subcmd__uninstall"
                 ;;
             zeek__cluster__subcmd__history,show)
                 cmd="zeek__cluster__subcmd__history__subcmd__show"
@@ -300,7 +306,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__agent)
-            opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help run keep connect status"
+            opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help run keep connect install uninstall status"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -365,6 +371,77 @@ _zeek__cluster() {
             ;;
         zeek__cluster__subcmd__agent__subcmd__connect)
             opts="-l -o -q -v -h --dir --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --dir)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                --layout)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                -l)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table json jsonl tsv name" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json jsonl tsv name" -- "${cur}"))
+                    return 0
+                    ;;
+                --parallel)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ssh)
+                    COMPREPLY=($(compgen -W "builtin system" -- "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        zeek__cluster__subcmd__agent__subcmd__install)
+            opts="-l -o -q -v -h --system --user --dir --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -503,7 +580,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__agent__subcmd__run)
-            opts="-l -o -q -v -h --dir --detach --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
+            opts="-l -o -q -v -h --dir --detach --foreground --stop-nodes --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -580,6 +657,77 @@ _zeek__cluster() {
                 return 0
             fi
             case "${prev}" in
+                --layout)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                -l)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table json jsonl tsv name" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json jsonl tsv name" -- "${cur}"))
+                    return 0
+                    ;;
+                --parallel)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ssh)
+                    COMPREPLY=($(compgen -W "builtin system" -- "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        zeek__cluster__subcmd__agent__subcmd__uninstall)
+            opts="-l -o -q -v -h --dir --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --dir)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
                 --layout)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then

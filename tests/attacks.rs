@@ -79,14 +79,20 @@ impl Attacked {
     }
 }
 
-/// The pid of every node; all of them are running and see all others.
+/// The pid of every node; all of them run and see all others. A logger that refused a stranger's batch a moment ago is
+/// degraded, and says that alone.
 fn pids(sandbox: &Sandbox) -> BTreeMap<String, u64> {
     sandbox.until(PATIENCE, "a whole cluster", |sandbox| {
         let output = sandbox.run(&["status", "-o", "json"]);
         let rows: Value = serde_json::from_str(&output.stdout).map_err(|error| error.to_string())?;
         let rows = rows.as_array().ok_or("no rows")?;
         let row = |row: &Value| {
-            let whole = row["state"] == "running";
+            let refused = |text: &str| text.contains("a log batch was refused");
+            let whole = match row["state"].as_str() {
+                Some("running") => true,
+                Some("degraded") => row["error"].as_str().is_some_and(refused),
+                _ => false,
+            };
             let pid = row["pid"].as_u64().filter(|_| whole).ok_or_else(|| row.to_string())?;
             Ok((row["name"].as_str().unwrap_or_default().to_owned(), pid))
         };

@@ -129,6 +129,7 @@ impl Drop for Systemd {
 }
 
 /// Starts process 1 in new namespaces, and finds its number out here.
+#[expect(clippy::zombie_processes, reason = "the caller waits for it, and where it does not start the test ends")]
 fn start(folder: &Path, cgroup: &Path) -> (Child, u32) {
     let id = fs::read_to_string("/proc/sys/kernel/random/uuid").expect("a random name");
     fs::write(folder.join("boot_id"), id).expect("the boot's name");
