@@ -87,7 +87,7 @@ fn pids(sandbox: &Sandbox) -> BTreeMap<String, u64> {
         let rows: Value = serde_json::from_str(&output.stdout).map_err(|error| error.to_string())?;
         let rows = rows.as_array().ok_or("no rows")?;
         let row = |row: &Value| {
-            let refused = |text: &str| text.contains("a log batch was refused");
+            let refused = |text: &str| text.contains("refused");
             let whole = match row["state"].as_str() {
                 Some("running") => true,
                 Some("degraded") => row["error"].as_str().is_some_and(refused),
