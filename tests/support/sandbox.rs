@@ -116,7 +116,7 @@ impl Sandbox {
         serde_json::from_str(&output.stdout).unwrap_or_else(|e| panic!("{e}: {output:#?}"))
     }
 
-    /// Runs on a terminal of its own, and answers each prompt that ends with one of these words; tells what it said.
+    /// Runs on a terminal of its own, and answers each prompt that holds one of these words; tells what it said.
     pub fn on_a_terminal(&self, args: &[&str], answers: &[(&str, &str)]) -> String {
         const SCRIPT: &str = r#"
 import json, os, pty, sys
@@ -134,8 +134,10 @@ while True:
         break
     said += piece
     for word, answer in answers:
-        if said[answered:].endswith(word.encode()):
-            answered = len(said)
+        # A line of progress may be drawn right behind a prompt.
+        prompt = said.find(word.encode(), answered)
+        if prompt >= 0:
+            answered = prompt + len(word.encode())
             os.write(terminal, answer.encode() + b"\n")
 sys.stdout.buffer.write(said)
 "#;
