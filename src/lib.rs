@@ -6,6 +6,11 @@ pub mod layout;
 pub mod render;
 pub mod wire;
 
+// what both wings ask of the machine
+pub mod processes;
+pub mod socket;
+pub mod trust;
+
 // the cluster's wing
 pub mod cluster;
 pub mod logs;

@@ -14,6 +14,9 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("layout", &["api", "data"]),
     ("wire", &["api", "data", "layout"]),
     ("render", &["api", "data", "layout"]),
+    ("socket", &[]),
+    ("processes", &["api"]),
+    ("trust", &[]),
     ("transport", &["troubles", "wire", "api", "data", "layout"]),
     ("cluster", &["transport", "wire", "api", "data", "layout"]),
     ("logs", &["troubles", "cluster", "wire", "api", "data", "layout"]),
@@ -22,6 +25,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "node",
         &[
+            "socket",
+            "processes",
             "telemetry",
             "websocket",
             "logs",
@@ -38,7 +43,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     ("faults", &[]),
     ("journal", &["api"]),
-    ("agent", &["journal", "faults", "descriptors", "render", "api", "data", "layout"]),
+    ("agent", &["socket", "processes", "trust", "journal", "faults", "descriptors", "render", "api", "data", "layout"]),
     ("fleet", &["agent", "faults", "descriptors", "api", "data", "layout"]),
     ("deploy", &["fleet", "agent::client", "journal", "faults", "render", "api", "data", "layout"]),
     ("query", &["fleet", "agent::client", "journal", "render", "api", "data", "layout"]),

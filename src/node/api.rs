@@ -2,10 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::fs::{self, Permissions};
-use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +14,6 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use futures_util::stream;
 use serde::Deserialize;
-use tokio::net::UnixListener;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -32,6 +27,7 @@ use crate::api::config::{NodeConfig, NodeEntry};
 use crate::api::metrics::MetricFamily;
 use crate::api::node::{Beat, NodeView, OptionView};
 use crate::api::outcome::ErrorInfo;
+use crate::socket::{self, NamedListener};
 use crate::telemetry::Source;
 
 /// Longest path of a Unix socket on Linux.
@@ -55,26 +51,27 @@ pub(super) struct Api {
 
 /// The socket, ready to be served; its file is removed when this is dropped.
 pub(super) struct Socket {
-    listener: Option<UnixListener>,
+    listener: NamedListener,
     path: PathBuf,
 }
 
 impl Socket {
     /// Makes the socket with mode 0600 in a folder of mode 0700. One that a dead process left behind is replaced.
     pub(super) fn bind(path: &Path) -> Result<Socket, NodeError> {
-        let length = path.as_os_str().len() + ".new".len();
+        let length = path.as_os_str().len() + socket::UNFINISHED.len();
         if length > MAX_SOCKET_PATH {
             return Err(NodeError::SocketPath { path: path.to_owned(), length });
         }
-        if UnixStream::connect(path).is_ok() {
+        if socket::answers(path) {
             return Err(NodeError::AlreadyRuns { path: path.to_owned() });
         }
-        let listener = listen(path).map_err(|source| NodeError::Socket { path: path.to_owned(), source })?;
-        Ok(Socket { listener: Some(listener), path: path.to_owned() })
+        let listener =
+            NamedListener::bind(path).map_err(|source| NodeError::Socket { path: path.to_owned(), source })?;
+        Ok(Socket { listener, path: path.to_owned() })
     }
 
     /// Answers until told to stop.
-    pub(super) async fn serve(mut self, api: Api) -> Result<(), NodeError> {
+    pub(super) async fn serve(self, api: Api) -> Result<(), NodeError> {
         let stop = api.stop.clone();
         let router = Router::new()
             .route("/v1/node", get(node))
@@ -86,34 +83,9 @@ impl Socket {
             .merge(store_api::router(api.stores.clone(), stop.clone()))
             .layer(DefaultBodyLimit::max(MAX_BODY))
             .with_state(api);
-        let Some(listener) = self.listener.take() else { return Ok(()) };
-        let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
-        served.await.map_err(|source| NodeError::Socket { path: self.path.clone(), source })
+        let served = axum::serve(self.listener, router).with_graceful_shutdown(stop.cancelled_owned());
+        served.await.map_err(|source| NodeError::Socket { path: self.path, source })
     }
-}
-
-impl Drop for Socket {
-    fn drop(&mut self) {
-        // It may be gone already, with the whole folder.
-        let _gone = fs::remove_file(&self.path);
-    }
-}
-
-/// Nobody can connect before the mode is right: the socket gets its name only then.
-fn listen(path: &Path) -> io::Result<UnixListener> {
-    if let Some(folder) = path.parent() {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    }
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(".new");
-    match fs::remove_file(&temporary) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let listener = UnixListener::bind(&temporary)?;
-    fs::set_permissions(&temporary, Permissions::from_mode(0o600))?;
-    fs::rename(&temporary, path)?;
-    Ok(listener)
 }
 
 /// What a request is refused with.

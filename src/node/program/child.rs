@@ -4,12 +4,12 @@ use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child as Process, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, getpgid, kill_process_group, pidfd_open};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::oneshot;
@@ -17,6 +17,7 @@ use tokio::time::timeout;
 
 use super::environment::Surroundings;
 use crate::node::child::die_with_parent;
+use crate::processes::{self, Held, MARK_VARIABLE};
 
 /// How much of standard error is remembered.
 const REMEMBERED: usize = 4 << 10;
@@ -25,12 +26,15 @@ const SHOWN: usize = 300;
 /// How long the last words may take to arrive; whoever left the group may hold the stream open for ever.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
-/// A running program. Killed with all that it started when dropped.
+/// A running program. Killed with all that it started when dropped: its group, and whatever left that and carries the node's
+/// mark in its environment.
 pub(super) struct Child {
     process: Process,
     pid: Pid,
     ended: AsyncFd<OwnedFd>,
     stderr: Option<Stderr>,
+    /// The node's folder, see [`MARK_VARIABLE`].
+    mark: PathBuf,
     reaped: bool,
 }
 
@@ -52,16 +56,17 @@ impl Child {
         command
             .args(arguments)
             .envs(surroundings.variables())
+            .env(MARK_VARIABLE, folder)
             .current_dir(folder)
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
             .process_group(0);
         die_with_parent(&mut command);
         let process = command.spawn().map_err(|error| format!("could not be started: {program}: {error}"))?;
-        Child::watch(process).map_err(|error| format!("could not be watched: {program}: {error}"))
+        Child::watch(process, folder).map_err(|error| format!("could not be watched: {program}: {error}"))
     }
 
-    fn watch(mut process: Process) -> io::Result<Child> {
+    fn watch(mut process: Process, mark: &Path) -> io::Result<Child> {
         let pid = Pid::from_child(&process);
         let watched = pidfd_open(pid, PidfdFlags::NONBLOCK).map_err(io::Error::from);
         // SAFETY: an `OwnedFd` stays open and keeps its number as long as it lives, which is as long as the `AsyncFd`.
@@ -70,7 +75,7 @@ impl Child {
         match watched {
             Ok(ended) => {
                 let stderr = process.stderr.take().map(pass_on).transpose()?;
-                Ok(Child { process, pid, ended, stderr, reaped: false })
+                Ok(Child { process, pid, ended, stderr, mark: mark.to_owned(), reaped: false })
             }
             Err(error) => {
                 // What cannot be watched must not run; it is our child and a moment old, so neither can fail.
@@ -113,6 +118,12 @@ impl Child {
     /// Until it is waited for, the number of its group is nobody else's.
     fn signal(&self, signal: Signal) {
         let _nobody_left = kill_process_group(self.pid, signal);
+        // Twice would be more than once: some programs take a second SIGTERM for impatience.
+        let left_group = |process: &Held| getpgid(Pid::from_raw(process.pid.cast_signed())) != Ok(self.pid);
+        processes::marked(&self.mark)
+            .iter()
+            .filter(|process| left_group(process))
+            .for_each(|process| process.signal(signal));
     }
 }
 

@@ -5,7 +5,8 @@
 //! it left running is ended with it, and all of it with the node. Where the layout has a health command, a program that
 //! does not work is told of, and restarted when that lasts.
 //!
-//! Locking: a program's group is written to `run/NODE/program`, so that the next run of the node ends what a killed one left.
+//! Locking: a program's group is written to `run/NODE/program`, and the node's folder is in the environment of all that it starts,
+//! so that the next run of the node, or a stop, ends what a killed one left ([`processes`](crate::processes)).
 //! Failure: a program that does not run never takes its node down; the node's view says so.
 
 mod child;
@@ -14,7 +15,6 @@ mod health;
 mod policy;
 mod report;
 mod run;
-mod survivors;
 
 #[cfg(test)]
 mod tests;

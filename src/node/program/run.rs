@@ -2,9 +2,11 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::slice;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
+use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -13,10 +15,10 @@ use super::environment::Surroundings;
 use super::health::{Doctor, Health};
 use super::policy::{Policy, Timing};
 use super::said;
-use super::survivors;
 use crate::api::config::{HealthConfig, ProgramConfig};
 use crate::api::node::ProgramView;
 use crate::node::error::NodeError;
+use crate::processes;
 
 /// A program that is to run.
 pub(in crate::node) struct Program {
@@ -57,12 +59,8 @@ impl Program {
 
     /// Runs it until told to stop. Never fails for the program's sake.
     pub(in crate::node) async fn run(self, stop: CancellationToken) -> Result<(), NodeError> {
-        let record = survivors::record(&self.folder);
-        match survivors::end(&record) {
-            Ok(0) => {}
-            Ok(count) => tracing::warn!("ended {count} processes that an earlier run of the program had left behind"),
-            Err(error) => tracing::warn!(%error, "cannot look for what an earlier run of the program left behind"),
-        }
+        self.end_survivors().await;
+        let record = processes::group_record(&self.folder);
         let began = Instant::now();
         let mut policy = Policy::new(self.timing);
         loop {
@@ -84,9 +82,23 @@ impl Program {
         }
     }
 
+    /// Ends what an earlier run of the program left behind when its node was killed.
+    async fn end_survivors(&self) {
+        let left = processes::survivors(slice::from_ref(&self.folder), &[std::process::id()]);
+        if left.is_empty() {
+            return;
+        }
+        tracing::warn!("ending {} processes that an earlier run of the program left behind", left.len());
+        let left = left.into_iter().map(|survivor| survivor.process).collect();
+        match spawn_blocking(|| processes::end(left, Duration::ZERO)).await {
+            Ok(deaf) if deaf.is_empty() => {}
+            deaf => tracing::error!(?deaf, "an earlier run of the program left processes that do not end"),
+        }
+    }
+
     fn start(&self, record: &std::path::Path) -> Result<Child, String> {
         let child = Child::start(&self.command, &self.surroundings, &self.folder)?;
-        if let Err(error) = survivors::remember(record, child.pid()) {
+        if let Err(error) = processes::remember_group(record, child.pid()) {
             tracing::warn!(path = %record.display(), %error, "cannot be written");
         }
         tracing::info!(pid = child.pid(), program = %self.command[0], "the program was started");

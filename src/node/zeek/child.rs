@@ -15,6 +15,7 @@ use super::error::ZeekError;
 use super::hints::{fatal_line, hint};
 use super::launch::{Launch, Purpose};
 use crate::node::child::{die_with_parent, in_words};
+use crate::processes::MARK_VARIABLE;
 
 /// How much of standard error is remembered.
 const REMEMBERED: usize = 64 << 10;
@@ -37,6 +38,7 @@ impl Child {
         command
             .args(launch.arguments(Purpose::Run))
             .envs(launch.environment(Purpose::Run, &|name| env::var_os(name)))
+            .env(MARK_VARIABLE, launch.dir.node(&launch.config.name))
             .current_dir(&launch.places.work)
             .stdin(Stdio::null())
             .stderr(Stdio::piped())

@@ -18,7 +18,6 @@ mod launch;
 mod pulse;
 mod run;
 mod sight;
-mod survivor;
 
 pub use archive::{ArchiveRequest, archive_log};
 pub use check::check;

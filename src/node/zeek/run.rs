@@ -1,20 +1,23 @@
 //! The parent of one Zeek.
 
 use std::env;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
+use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
 use super::archive;
 use super::child::Child;
+use super::error::ZeekError;
 use super::follow::{Seen, follow};
 use super::install::{self, Install};
 use super::launch::{Launch, Places};
 use super::pulse::{self, Pulse};
 use super::sight::Sight;
-use super::survivor;
 use crate::api::config::{NodeConfig, ZeekConfig};
 use crate::api::node::{Beat, NodeView};
 use crate::api::paths::ClusterDir;
@@ -27,6 +30,7 @@ use crate::node::metrics::{self, Metrics};
 use crate::node::options::Redefs;
 use crate::node::view::wall_clock;
 use crate::node::{ObserveOptions, Stores, config, roles};
+use crate::processes;
 use crate::transport::zeromq::Keys;
 
 /// Requests of the socket that may wait.
@@ -56,9 +60,8 @@ pub(in crate::node) async fn run(
         program: own_program()?,
     };
     launch.write()?;
-    let record = survivor::record(&dir.node(&config.name));
-    survivor::end(&record)
-        .map_err(|source| NodeError::System { what: "end the zeek that an earlier run left behind", source })?;
+    let folder = dir.node(&config.name);
+    end_survivors(&folder).await?;
     if roles::of(config).writes_logs {
         archive::leftovers(config, dir);
     }
@@ -66,10 +69,29 @@ pub(in crate::node) async fn run(
     let pulse =
         Pulse::open(&path).map_err(|source| NodeError::System { what: "make the pipe run/NODE/pulse", source })?;
     let child = Child::start(&launch)?;
-    survivor::remember(&record, child.pid)?;
+    let record = processes::zeek_record(&folder);
+    processes::remember_process(&record, child.pid).map_err(|source| ZeekError::Write { path: record, source })?;
     tracing::info!(node = %config.name, zeek = %install.zeek.display(), version = %install.version, pid = child.pid, "started");
     let parent = Parent::new(config, &install, child, pulse, keys)?;
     parent.work(config, dir, socket, stop).await
+}
+
+/// Ends a Zeek that outlived its parent, with all that it had started: the kernel forgets to end a program that has
+/// capabilities of its own (`prctl(2)`, `PR_SET_PDEATHSIG`), as `setcap` gives it. SIGKILL: its successor needs the ports now,
+/// and archives its logs.
+async fn end_survivors(folder: &Path) -> Result<(), NodeError> {
+    let left = processes::survivors(&[folder.to_owned()], &[std::process::id()]);
+    for survivor in &left {
+        tracing::warn!(pid = survivor.process.pid, "a process of an earlier run is still there, ending it");
+    }
+    let left = left.into_iter().map(|survivor| survivor.process).collect();
+    let ended = spawn_blocking(|| processes::end(left, Duration::ZERO)).await.map_err(io::Error::other);
+    let source = match ended {
+        Ok(deaf) if deaf.is_empty() => return Ok(()),
+        Ok(deaf) => io::Error::new(io::ErrorKind::TimedOut, format!("processes {deaf:?} do not end")),
+        Err(error) => error,
+    };
+    Err(NodeError::System { what: "end the zeek that an earlier run left behind", source })
 }
 
 /// As the agent started it; a replaced file keeps its old name here.
