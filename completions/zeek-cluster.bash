@@ -580,7 +580,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__agent__subcmd__run)
-            opts="-l -o -q -v -h --dir --detach --foreground --stop-nodes --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
+            opts="-l -o -q -v -h --dir --detach --replace --foreground --stop-nodes --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

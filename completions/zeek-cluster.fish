@@ -919,6 +919,7 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __f
 system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from run" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from run" -l detach -d 'Run it in the background, and return when it listens; it writes `run/agent.log` in the folder'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from run" -l replace -d 'End an agent of the folder that gives no sign of life, and take its place; nodes run on'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from run" -l foreground -d 'Be the one process of a container: take care of orphans, start the agent again when it dies, and on SIGTERM or SIGINT stop the nodes in order, then end. Implied for process 1'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from run" -l stop-nodes -d 'On SIGTERM or SIGINT stop the nodes in order, then end'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from run" -s q -l quiet -d 'Say less on standard error: errors only'

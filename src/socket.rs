@@ -175,6 +175,8 @@ mod tests {
         assert_eq!(listening_process(&path), Some(std::process::id()));
         fs::remove_dir_all(folder.path().join("run")).unwrap();
         let accepting = tokio::spawn(async move {
+            // The first is the question above for who listens.
+            listener.accept().await;
             listener.accept().await;
             listener
         });

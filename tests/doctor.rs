@@ -135,7 +135,8 @@ fn a_missing_program_is_brought_when_it_is_this_one_and_what_is_not_mended_says_
     sandbox.write_layout(LAYOUT);
     sandbox.expect(0, &["status"]);
 
-    // A release of another version of the program.
+    // A release of another version of the program; an agent that runs remembers its own.
+    kill_agent(&sandbox);
     let path = cluster.join("current/manifest.json");
     let manifest = fs::read_to_string(&path).expect("a manifest");
     let hash = program.file_name().and_then(|name| name.to_str()).expect("text").trim_start_matches("zeek-cluster-");

@@ -356,7 +356,7 @@ fn a_terminal_is_asked_once_for_a_key_of_many_hosts_and_for_the_password_of_one(
     with_key(&locked);
     let said = fleet.on_a_terminal(&["doctor"], &[("locked: ", "sesame")]);
     assert_eq!(said.matches("passphrase of ").count(), 1, "{said}");
-    assert!(said.contains("all is well on head,sensor-[1-7]") && !said.contains("sesame"), "{said}");
+    assert!(said.contains("nothing is deployed yet on head,sensor-[1-7]") && !said.contains("sesame"), "{said}");
     // Without a terminal nobody is asked.
     let output = fleet.expect(4, &["doctor", "sensor-2"]);
     assert!(output.stdout.contains("needs a passphrase and there is nobody to ask"), "{output:#?}");
@@ -364,7 +364,7 @@ fn a_terminal_is_asked_once_for_a_key_of_many_hosts_and_for_the_password_of_one(
     fleet.machines().set_password(2, "open says me");
     with_key(Path::new("/nonexistent"));
     let said = fleet.on_a_terminal(&["doctor", "sensor-2"], &[(".3: ", "open says me")]);
-    assert!(said.contains("all is well on sensor-2") && !said.contains("open says me"), "{said}");
+    assert!(said.contains("nothing is deployed yet on sensor-2") && !said.contains("open says me"), "{said}");
     let output = fleet.expect(4, &["doctor", "sensor-2"]);
     assert!(output.stdout.contains("login as root refused"), "{output:#?}");
 }

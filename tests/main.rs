@@ -21,6 +21,7 @@ mod mixed;
 mod movein;
 mod observe;
 mod operators;
+mod orphans;
 mod pipes;
 mod plan;
 mod program;

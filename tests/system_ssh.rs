@@ -156,7 +156,7 @@ fn the_layout_chooses_the_installed_ssh_for_one_host_and_its_questions_come_thro
     // One question for the key, whoever speaks SSH.
     let said = sandbox.on_a_terminal(&["doctor"], &[("locked: ", "sesame")]);
     assert_eq!(said.matches("passphrase of ").count(), 1, "{said}");
-    assert!(said.contains("all is well on head,sensor-[1-2]") && !said.contains("sesame"), "{said}");
+    assert!(said.contains("nothing is deployed yet on head,sensor-[1-2]") && !said.contains("sesame"), "{said}");
     let nobody = sandbox.expect(1, &["exec", "sensor-2", "--", "true"]);
     assert!(nobody.stderr.contains("needs a passphrase and there is nobody to ask"), "{nobody:#?}");
 

@@ -14,6 +14,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("layout", &["api", "data"]),
     ("wire", &["api", "data", "layout"]),
     ("render", &["api", "data", "layout"]),
+    ("descriptors", &[]),
     ("socket", &[]),
     ("processes", &["api"]),
     ("trust", &[]),

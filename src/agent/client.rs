@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ use crate::api::keys::CurveKeys;
 use crate::api::node::{NodeView, OptionView};
 use crate::api::outcome::{ErrorInfo, Outcome};
 use crate::api::store::{StoreChange, StoreRequest, StoreView};
+use crate::{processes, socket};
 
 /// Who asks, as `user@machine`; the agent's history names them.
 pub const OPERATOR_HEADER: &str = "x-zeek-cluster-operator";
@@ -44,13 +46,19 @@ pub(super) const STORE_DEADLINE: Duration = Duration::from_secs(30);
 /// to write was seen to take more than 10 s for a small file (ext4, 2026-11-25).
 pub const DISK_DEADLINE: Duration = Duration::from_secs(60);
 
+/// An agent begins to answer most requests within milliseconds. One that takes this long is asked beside for a sign of life.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// How long it may take for that: its status comes from memory.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
+
 /// What the agent may need beyond the deadline it was given, to say which node exceeded it.
 const ANSWER_MARGIN: Duration = Duration::from_secs(5);
 
 /// A connection pool to one agent. Cheap to clone; nothing is dialled before the first request.
 ///
 /// Every request fails with [`ClientError::Connect`] where no agent listens, with [`ClientError::TimedOut`] at its deadline,
-/// with [`ClientError::Broken`] when the connection ends before the answer, with [`ClientError::Shape`] when the answer is
+/// with [`ClientError::Hung`] when it gives no sign of life, with [`ClientError::Broken`] when the connection ends before the answer, with [`ClientError::Shape`] when the answer is
 /// another than this version knows, and with [`ClientError::Refused`] (404) when the agent does not know the request. What
 /// else an agent refuses is told at each.
 #[derive(Clone, Debug)]
@@ -82,6 +90,14 @@ pub enum ClientError {
         request: String,
         /// The deadline.
         after: Duration,
+    },
+    /// It accepts connections and answers nothing, not even whether it is there: it hangs, or was stopped.
+    #[error("the agent{} does not answer", pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default())]
+    Hung {
+        /// Method and path.
+        request: String,
+        /// Its process, where it is one of this machine.
+        pid: Option<u32>,
     },
     /// The connection broke after it was made.
     #[error("the connection to the agent broke during {request}")]
@@ -128,9 +144,15 @@ impl ClientError {
         causes.fold(self.to_string(), |text, cause| format!("{text}: {cause}"))
     }
 
-    /// Whether the deadline passed.
+    /// Whether the deadline passed, or the agent hangs.
     pub fn is_timeout(&self) -> bool {
-        matches!(self, ClientError::TimedOut { .. })
+        matches!(self, ClientError::TimedOut { .. } | ClientError::Hung { .. })
+    }
+
+    /// What to do about it, where that is the same whatever was asked.
+    pub fn hint(&self) -> Option<String> {
+        let hung = matches!(self, ClientError::Hung { .. });
+        hung.then(|| "zeek-cluster doctor --fix ends it and starts a new one; nodes run on".to_owned())
     }
 }
 
@@ -568,6 +590,23 @@ impl AgentClient {
         self.request(Method::POST, path)
     }
 
+    /// Returns when the agent has given no sign of life for [`SIGN_OF_LIFE`].
+    async fn is_silent(&self) {
+        loop {
+            let asked = self.get("/v1/status").send_alone();
+            if tokio::time::timeout(SIGN_OF_LIFE, asked).await.is_err() {
+                return;
+            }
+            tokio::time::sleep(PATIENCE).await;
+        }
+    }
+
+    fn hung(&self, request: String) -> ClientError {
+        let listening = socket::listening_process(&self.socket);
+        // Behind a tunnel it is another process that listens here.
+        ClientError::Hung { request, pid: listening.filter(|pid| processes::is_agent(*pid)) }
+    }
+
     fn request(&self, method: Method, path: impl Into<String>) -> Request<'_> {
         Request { client: self, method, path: path.into(), query: Vec::new(), body: None }
     }
@@ -658,7 +697,23 @@ impl Request<'_> {
         }
     }
 
+    /// Gives up on an agent that hangs. What is uploaded may hold up everything else on the way, and has its own deadline.
     async fn send(self) -> Result<Response, ClientError> {
+        if matches!(self.body, Some(Body::Bytes(_))) {
+            return self.send_alone().await;
+        }
+        let (client, name) = (self.client, self.name());
+        let mut answer = pin!(self.send_alone());
+        if let Ok(answer) = tokio::time::timeout(PATIENCE, &mut answer).await {
+            return answer;
+        }
+        tokio::select! {
+            answer = &mut answer => answer,
+            () = client.is_silent() => Err(client.hung(name)),
+        }
+    }
+
+    async fn send_alone(self) -> Result<Response, ClientError> {
         let name = self.name();
         let mut builder = self.client.http.request(self.method.clone(), self.url());
         if let Some(operator) = &self.client.operator {

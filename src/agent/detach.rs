@@ -1,7 +1,7 @@
 //! Starting an agent that outlives its starter.
 
 use std::fs::{self, DirBuilder, File};
-use std::io;
+use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::UnixStream;
@@ -13,12 +13,14 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::folder::{self, program_of};
 use super::foreground;
-use super::lock_holder;
 use super::run::last_log_line;
 use super::supervise::open_output;
 use super::systemd::Unit;
 use crate::api::paths::ClusterDir;
+use crate::processes::{self, MARK_VARIABLE};
+use crate::socket;
 
 /// How long an agent may take until it listens.
 pub const START_DEADLINE: Duration = Duration::from_secs(20);
@@ -34,6 +36,24 @@ const LISTEN_POLL: Duration = Duration::from_millis(20);
 
 /// What it says.
 pub const READY: &[u8] = b"ready\n";
+
+/// How long an agent that runs may take to give a sign of life.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
+
+/// How long one whose socket was deleted may take to make it again.
+const SOCKET_BACK_WITHIN: Duration = Duration::from_secs(5);
+
+/// Between SIGTERM and SIGKILL for an agent that hangs.
+const HUNG_GRACE: Duration = Duration::from_secs(2);
+
+/// What becomes of an agent of the folder that runs and gives no sign of life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hung {
+    /// It is left alone, and no other one is started.
+    Leave,
+    /// It is ended; its nodes run on, and the new one adopts them.
+    Replace,
+}
 
 /// An agent that listens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +78,13 @@ pub enum DetachError {
         /// What the system says.
         #[source]
         source: io::Error,
+    },
+    /// An agent has the folder and gives no sign of life.
+    #[error("the agent{} does not answer; zeek-cluster doctor --fix ends it and starts a new one; nodes run on",
+        pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default())]
+    Hung {
+        /// Its process, where that can be told.
+        pid: Option<u32>,
     },
     /// The program could not be started.
     #[error("cannot start {}", binary.display())]
@@ -94,13 +121,20 @@ pub enum DetachError {
 /// # Errors
 /// [`DetachError::Prepare`] when folder or log cannot be made, [`DetachError::Spawn`] when `binary` cannot be run,
 /// [`DetachError::Ended`] when the agent ended before it listened and no other one took its place,
-/// [`DetachError::TimedOut`] after [`START_DEADLINE`].
-pub fn start_detached(dir: &ClusterDir, binary: &Path) -> Result<Detached, DetachError> {
+/// [`DetachError::TimedOut`] after [`START_DEADLINE`], [`DetachError::Hung`] when an agent has the folder, gives no sign of
+/// life, and is to be left or does not end.
+pub fn start_detached(dir: &ClusterDir, binary: &Path, hung: Hung) -> Result<Detached, DetachError> {
     let dir = ClusterDir::new(std::path::absolute(dir.path()).map_err(prepare(dir.path()))?);
+    let found = in_the_way(&dir);
+    match found {
+        Found::Silent(pid) if hung == Hung::Leave => return Err(DetachError::Hung { pid }),
+        Found::Silent(pid) => end_hung(&dir, pid)?,
+        Found::Nobody | Found::Alive => {}
+    }
     if let Some(starter) = Starter::of(&dir) {
         return start_by(&starter, &dir, binary);
     }
-    if listens(&dir) {
+    if matches!(found, Found::Alive) {
         return Ok(Detached::AlreadyRunning);
     }
     let (log, log_from) = open_log(&dir)?;
@@ -135,7 +169,7 @@ impl Starter {
     /// Has the agent replaced by what `bin/agent` points at, or started. An agent that ends leaves its nodes, and its
     /// starter starts the next one.
     fn nudge(&self, dir: &ClusterDir) -> Result<(), String> {
-        match (self, lock_holder::holder(dir)) {
+        match (self, folder::holder(dir)) {
             (Starter::Parent(parent), _) => {
                 kill_process(*parent, Signal::HUP).map_err(|error| format!("process {}: {error}", pid(*parent)))
             }
@@ -158,7 +192,7 @@ fn start_by(starter: &Starter, dir: &ClusterDir, binary: &Path) -> Result<Detach
     let link = dir.boot_program();
     foreground::point_at(dir, binary).map_err(prepare(&link))?;
     let right = || {
-        let agent = lock_holder::holder(dir).filter(|agent| lock_holder::program_of(*agent).as_ref() == Some(&wanted));
+        let agent = folder::holder(dir).filter(|agent| program_of(*agent).as_ref() == Some(&wanted));
         agent.filter(|_| listens(dir))
     };
     if right().is_some() {
@@ -184,8 +218,56 @@ fn prepare(path: &Path) -> impl FnOnce(io::Error) -> DetachError + '_ {
     move |source| DetachError::Prepare { path: path.to_owned(), source }
 }
 
+/// Who has the folder.
+enum Found {
+    Nobody,
+    Alive,
+    /// Its process, where that can be told.
+    Silent(Option<u32>),
+}
+
+fn in_the_way(dir: &ClusterDir) -> Found {
+    let socket = dir.agent_socket();
+    let end = Instant::now() + SOCKET_BACK_WITHIN;
+    // Who holds the lock and listens nowhere was just started, is about to end, or lost its socket and makes it again.
+    while !listens(dir) {
+        if !is_locked(dir) {
+            return Found::Nobody;
+        }
+        if Instant::now() >= end {
+            return folder::holder(dir).map_or(Found::Nobody, |agent| Found::Silent(Some(pid(agent))));
+        }
+        std::thread::sleep(LISTEN_POLL);
+    }
+    match gives_sign_of_life(&socket) {
+        true => Found::Alive,
+        false => Found::Silent(folder::holder(dir).map(pid).or_else(|| socket::listening_process(&socket))),
+    }
+}
+
 fn listens(dir: &ClusterDir) -> bool {
-    UnixStream::connect(dir.agent_socket()).is_ok()
+    socket::answers(&dir.agent_socket())
+}
+
+/// Any answer will do.
+fn gives_sign_of_life(socket: &Path) -> bool {
+    let ask = || -> io::Result<usize> {
+        let mut stream = UnixStream::connect(socket)?;
+        stream.set_read_timeout(Some(SIGN_OF_LIFE))?;
+        stream.set_write_timeout(Some(SIGN_OF_LIFE))?;
+        stream.write_all(b"GET /v1/status HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n\r\n")?;
+        stream.read(&mut [0])
+    };
+    ask().is_ok_and(|octets| octets > 0)
+}
+
+fn end_hung(dir: &ClusterDir, pid: Option<u32>) -> Result<(), DetachError> {
+    let agent = pid.and_then(|pid| processes::hold(pid, |pid| processes::agents(dir).contains(&pid)));
+    let Some(agent) = agent else { return Err(DetachError::Hung { pid }) };
+    match processes::end(vec![agent], HUNG_GRACE).is_empty() {
+        true => Ok(()),
+        false => Err(DetachError::Hung { pid }),
+    }
 }
 
 /// The log, and where this agent's part of it begins.
@@ -206,6 +288,8 @@ fn command(dir: &ClusterDir, binary: &Path, log: File, tell: OwnedFd) -> io::Res
     command.current_dir("/").stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
     announce_to(&mut command, tell);
     super::notify::keep_from(&mut command);
+    // Started by the program of a node, it must not end with that.
+    command.env_remove(MARK_VARIABLE);
     let in_child = || rustix::process::setsid().map(drop).map_err(io::Error::from);
     // SAFETY: between fork and exec the closure only makes system calls; it neither allocates nor takes a lock.
     unsafe { command.pre_exec(in_child) };
@@ -263,7 +347,7 @@ pub(super) fn is_locked(dir: &ClusterDir) -> bool {
 
 /// The agent that was faster has the lock and is about to listen.
 fn becomes_reachable(dir: &ClusterDir) -> bool {
-    let end = Instant::now() + Duration::from_secs(5);
+    let end = Instant::now() + SOCKET_BACK_WITHIN;
     while !listens(dir) {
         if Instant::now() >= end {
             return false;

@@ -16,9 +16,9 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, set_child_subreaper, wait};
 use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
 
-use super::lock_holder::{holder_of, program_of};
+use super::folder::{holder_of, lock_file, make_folders, program_of};
 use super::notify::{self, Notifier};
-use super::run::{AgentError, lock_file, make_folders, prepare, system};
+use super::run::{AgentError, lock_error, prepare, system};
 use crate::api::paths::ClusterDir;
 
 /// An agent that ended this soon after the first start with an error will not do better the next time: the container
@@ -56,8 +56,8 @@ pub enum ForegroundError {
 /// what is needed; [`ForegroundError::Ended`] when the agent cannot run at all.
 pub fn foreground(dir: &ClusterDir) -> Result<(), ForegroundError> {
     let dir = ClusterDir::new(std::path::absolute(dir.path()).map_err(prepare(dir.path()))?);
-    make_folders(&dir)?;
-    let _lock = lock_file(&dir, &dir.keeper_lock())?;
+    make_folders(&dir).map_err(lock_error(&dir))?;
+    let _lock = lock_file(&dir.keeper_lock()).map_err(lock_error(&dir))?;
     // As process 1 orphans come here anyway; elsewhere they are asked for, so that none stays behind unwaited for.
     set_child_subreaper(Some(rustix::process::getpid()))
         .map_err(|error| system("become the parent of orphans")(error.into()))?;

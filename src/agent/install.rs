@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::detach::{DetachError, start_detached};
+use super::detach::{DetachError, Hung, start_detached};
 use super::durable;
+use super::folder::{holder, program_of};
 use super::foreground;
-use super::lock_holder::{holder, program_of};
 use super::systemd::{self, Unit};
 use crate::api::boot::BootScope;
 use crate::api::paths::ClusterDir;
@@ -174,7 +174,7 @@ pub fn uninstall(dir: &ClusterDir) -> Result<Installed, InstallError> {
     unit.systemctl("stop").map_err(InstallError::Refused)?;
     let program = fs::canonicalize(dir.boot_program());
     if had_agent && let Ok(program) = program {
-        start_detached(dir, &program)?;
+        start_detached(dir, &program, Hung::Leave)?;
     }
     Ok(Installed::Removed)
 }
@@ -266,7 +266,7 @@ fn hand_over(unit: &Unit) -> Result<(), InstallError> {
     if before.is_some()
         && let Ok(program) = fs::canonicalize(unit.dir.boot_program())
     {
-        start_detached(&unit.dir, &program)?;
+        start_detached(&unit.dir, &program, Hung::Leave)?;
     }
     Err(InstallError::DoesNotStart { unit: unit.name(), why })
 }

@@ -9,6 +9,7 @@ use futures_util::future::join_all;
 use super::leftovers;
 use super::roster::Roster;
 use super::supervise::{Answer, Job, JobView, TaskEnded, Verb};
+use super::survivors;
 use crate::api::agent::NodeState;
 use crate::api::config::NodeConfig;
 use crate::api::outcome::{ErrorInfo, Kind, Outcome};
@@ -27,10 +28,12 @@ pub async fn start(roster: &Roster, names: &[String], deadline: Duration) -> Vec
     in_order(roster, names, Order::Starting, |job| bring_up(job, Verb::Start, end)).await
 }
 
-/// Stops what runs, workers first, and archives the logs of those that had to be killed.
+/// Stops what runs, workers first, ends what those left running, and archives the logs of those that had to be killed. It is
+/// no success while a process of the node lives.
 pub async fn stop(roster: &Roster, dir: &ClusterDir, names: &[String], deadline: Duration) -> Vec<Outcome> {
     let end = until(deadline);
-    let outcomes = in_order(roster, names, Order::Stopping, |job| bring_down(job, end)).await;
+    let mut outcomes = in_order(roster, names, Order::Stopping, |job| bring_down(job, end)).await;
+    survivors::end(dir, &mut outcomes).await;
     archive_leftovers(roster, dir, &outcomes, end).await;
     outcomes
 }
@@ -44,6 +47,20 @@ pub async fn halt(roster: &Roster) {
             tracing::error!(node = %outcome.target, "{}", error.what);
         }
     }
+}
+
+/// [`stop`] for every node that the roster has or that ever ran in the folder.
+pub async fn stop_all(roster: &Roster, dir: &ClusterDir, deadline: Duration) -> Vec<Outcome> {
+    let names: Vec<String> = roster.jobs().into_iter().map(|(name, _)| name).collect();
+    let mut outcomes = stop(roster, dir, &names, deadline).await;
+    let mut others: Vec<Outcome> = survivors::names(dir)
+        .into_iter()
+        .filter(|name| !names.contains(name))
+        .map(|name| outcome(&name, &host(roster), Duration::ZERO, Done::new(Kind::Unchanged, "stop")))
+        .collect();
+    survivors::end(dir, &mut others).await;
+    outcomes.extend(others.into_iter().filter(|outcome| outcome.kind != Kind::Unchanged));
+    outcomes
 }
 
 /// Gives each a new process, one type after the other, loggers first. A node is wanted throughout, so that an agent that
@@ -62,6 +79,7 @@ pub async fn apply(roster: &Roster, dir: &ClusterDir, names: &[String], deadline
         |name: &String| manifest.as_ref().is_some_and(|manifest| manifest.nodes.iter().any(|node| node.name == *name));
     let (named, gone): (Vec<String>, Vec<String>) = names.iter().cloned().partition(is_named);
     let mut outcomes = in_order(roster, &gone, Order::Stopping, |job| bring_down(job, end)).await;
+    survivors::end(dir, &mut outcomes).await;
     archive_leftovers(roster, dir, &outcomes, end).await;
     for outcome in &mut outcomes {
         if outcome.kind.is_success() {
@@ -127,7 +145,7 @@ async fn in_order<F: Future<Output = Done>>(
     order: Order,
     operate: impl Fn(Job) -> F,
 ) -> Vec<Outcome> {
-    let host = roster.manifest().map_or_else(String::new, |manifest| manifest.host.clone());
+    let host = host(roster);
     let mut ranks: BTreeMap<i16, Vec<(&String, Job)>> = BTreeMap::new();
     let mut outcomes: BTreeMap<&String, Outcome> = BTreeMap::new();
     for name in names {
@@ -152,6 +170,10 @@ async fn in_order<F: Future<Output = Done>>(
         }
     }
     names.iter().filter_map(|name| outcomes.remove(name)).collect()
+}
+
+fn host(roster: &Roster) -> String {
+    roster.manifest().map_or_else(String::new, |manifest| manifest.host.clone())
 }
 
 fn unknown_node(name: &str) -> Done {

@@ -195,6 +195,43 @@ impl Releases {
         self.put_in_place(building.path(), &self.dir.release(&manifest.id))
     }
 
+    /// Puts the current release back as its manifest says, from the blobs that are here, and points `current` to it; the
+    /// program is not looked at.
+    pub fn put_back(&mut self, manifest: &Manifest) -> Result<(), ReleaseError> {
+        if !self.is_staged(manifest) {
+            self.check_blobs(manifest)?;
+            let folder = self.dir.releases();
+            let building = tempfile::Builder::new().prefix(UNFINISHED).tempdir_in(&folder).map_err(at(&folder))?;
+            self.build(manifest, building.path())?;
+            self.put_in_place(building.path(), &self.dir.release(&manifest.id))?;
+        }
+        match self.points_to(&manifest.id) {
+            true => Ok(()),
+            false => self.point(&self.dir.current(), &manifest.id),
+        }
+    }
+
+    /// Whether `current` points to a release.
+    pub fn points_to(&self, id: &str) -> bool {
+        fs::read_link(self.dir.current()).is_ok_and(|target| target == Path::new("releases").join(id))
+    }
+
+    /// Where a file of a release lies.
+    pub fn file_of(&self, id: &str, path: &Path) -> PathBuf {
+        self.dir.release(id).join(path)
+    }
+
+    /// Where the program of a release lies; none when no node of it needs that.
+    pub fn program_of(&self, manifest: &Manifest) -> Option<PathBuf> {
+        let needed = manifest.nodes.iter().any(|node| node.command.is_none());
+        needed.then(|| self.dir.binary(&manifest.binary))
+    }
+
+    /// Whether the manifest of a release lies on disk as it is given.
+    pub fn has_manifest(&self, manifest: &Manifest) -> bool {
+        self.manifest(&manifest.id).is_ok_and(|there| there == *manifest)
+    }
+
     /// Computes the hashes of a release again, and of the executable of its nodes; damaged files are mended from their blobs.
     /// Keys that were deleted because others are in force now count as whole: no release goes back to them.
     pub fn verify(&mut self, id: &str) -> Result<Manifest, ReleaseError> {
@@ -492,7 +529,8 @@ fn remove_if_there(path: &Path) -> io::Result<()> {
     }
 }
 
-fn is_whole(release: &Path, file: &FileEntry) -> bool {
+/// Whether a file of a release is as its manifest says, mode and content.
+pub fn is_whole(release: &Path, file: &FileEntry) -> bool {
     let path = release.join(&file.path);
     let mode = fs::metadata(&path).map(|there| there.permissions().mode() & 0o777);
     mode.is_ok_and(|mode| mode == file.mode) && hash_file(&path).is_ok_and(|hash| hash == file.hash)

@@ -4,15 +4,21 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::watch;
 
+use super::manifest;
 use super::supervise::{Job, Saved, Spec, Timing};
-use crate::api::agent::{AgentStatus, Manifest, NodeState, Unseen};
+use crate::api::agent::{AgentStatus, Damage, DamagedPart, Manifest, ManifestNode, NodeState, Unseen};
 use crate::api::node::NodeView;
 use crate::api::paths::ClusterDir;
 use crate::data::NodeType;
+use crate::processes::{self, NodeProcess};
+
+/// Between SIGTERM and SIGKILL for a node of which nothing is known.
+const UNKNOWN_GRACE_MS: u64 = 10_000;
 
 /// The supervised nodes of one cluster's folder.
 pub struct Roster {
@@ -28,25 +34,34 @@ struct Inner {
     manifest: Option<Arc<Manifest>>,
     releases: Vec<String>,
     jobs: BTreeMap<String, Job>,
+    /// Of the current release, see [`AgentStatus::damage`].
+    damage: Vec<Damage>,
 }
 
 impl Roster {
     /// Takes up what lies in the folder: every node of the current release, and every node with a `state.json`; adopts
-    /// those that run. Must be called within a runtime.
+    /// those that run, and every other process that is a node of the folder. Must be called within a runtime.
     pub fn open(dir: &ClusterDir, timing: Timing, current: Option<Manifest>, releases: Vec<String>) -> Roster {
         let roster = Roster {
             dir: dir.clone(),
             timing,
             changes: watch::channel(0).0,
-            inner: Mutex::new(Inner { manifest: current.map(Arc::new), releases, jobs: BTreeMap::new() }),
+            inner: Mutex::new(Inner { manifest: current.map(Arc::new), releases, ..Inner::default() }),
         };
         let manifest = roster.manifest();
+        let running = running(dir);
         for (name, saved) in saved_nodes(dir) {
             let spec = manifest.as_deref().and_then(|manifest| spec_in(manifest, &name));
-            roster.add(spec.unwrap_or_else(|| saved.spec.clone()), Some(saved));
+            roster.add(spec.unwrap_or_else(|| saved.spec.clone()), Some(saved), &running);
         }
         if let Some(manifest) = manifest {
-            roster.take_nodes(&manifest);
+            roster.take_nodes(&manifest, &running);
+        }
+        for name in running.keys().filter(|name| manifest::is_name(name)) {
+            if roster.job(name).is_none() {
+                tracing::warn!(node = %name, "runs, and nothing else is known of it");
+                roster.add(unknown_spec(name), None, &running);
+            }
         }
         roster
     }
@@ -79,6 +94,8 @@ impl Roster {
         let before = {
             let mut inner = self.lock();
             inner.releases = releases;
+            // What was just put in place is whole, but for the program, which is looked at next.
+            inner.damage.retain(|damage| damage.part == DamagedPart::Program);
             inner.manifest.replace(manifest.clone())
         };
         self.forget_retired(before.as_deref(), &manifest);
@@ -89,7 +106,7 @@ impl Roster {
                 tracing::error!(node = %node.name, %error, "did not hear of the release");
             }
         }
-        self.take_nodes(&manifest);
+        self.take_nodes(&manifest, &running(&self.dir));
         self.changed();
     }
 
@@ -112,6 +129,14 @@ impl Roster {
         self.changed();
     }
 
+    /// What of the current release is damaged now.
+    pub fn set_damage(&self, damage: Vec<Damage>) {
+        let before = std::mem::replace(&mut self.lock().damage, damage.clone());
+        if before != damage {
+            self.changed();
+        }
+    }
+
     /// No longer supervises a node, which has been stopped, and forgets its desired state; its output stays.
     pub fn forget(&self, name: &str) -> io::Result<()> {
         self.lock().jobs.remove(name);
@@ -122,6 +147,11 @@ impl Roster {
         }
     }
 
+    /// No longer supervises any node: what they wrote is about to be removed.
+    pub fn forget_all(&self) {
+        self.lock().jobs.clear();
+    }
+
     /// What every answering node says of itself.
     pub fn views(&self) -> Vec<NodeView> {
         self.jobs().into_iter().filter_map(|(_, job)| job.view().view.map(Arc::unwrap_or_clone)).collect()
@@ -129,9 +159,9 @@ impl Roster {
 
     /// Fills in what is known of releases and nodes.
     pub fn fill(&self, status: &mut AgentStatus) {
-        let (manifest, releases) = {
+        let (manifest, releases, damage) = {
             let inner = self.lock();
-            (inner.manifest.clone(), inner.releases.clone())
+            (inner.manifest.clone(), inner.releases.clone(), inner.damage.clone())
         };
         if let Some(manifest) = manifest {
             status.cluster = Some(manifest.cluster.clone());
@@ -139,6 +169,7 @@ impl Roster {
             status.release = Some(manifest.id.clone());
         }
         status.releases = releases;
+        status.damage = damage;
         status.nodes = self.jobs().into_iter().map(|(_, job)| job.view().status).collect();
         status.unseen = unseen(&self.views());
     }
@@ -149,10 +180,10 @@ impl Roster {
     }
 
     /// New nodes of a release are supervised, and those that it no longer names are forgotten if they do not run.
-    fn take_nodes(&self, manifest: &Manifest) {
+    fn take_nodes(&self, manifest: &Manifest, running: &BTreeMap<String, u32>) {
         for node in &manifest.nodes {
             if self.job(&node.name).is_none() {
-                self.add(Spec::of(manifest, node), None);
+                self.add(Spec::of(manifest, node), None, running);
             }
         }
         for (name, job) in self.jobs() {
@@ -167,9 +198,10 @@ impl Roster {
         }
     }
 
-    fn add(&self, spec: Spec, saved: Option<Saved>) {
+    fn add(&self, spec: Spec, saved: Option<Saved>, running: &BTreeMap<String, u32>) {
         let name = spec.node.name.clone();
-        let job = Job::supervise(&self.dir, spec, saved, self.timing, self.changes.clone());
+        let found = running.get(&name).copied();
+        let job = Job::supervise(&self.dir, spec, saved, found, self.timing, self.changes.clone());
         self.lock().jobs.insert(name, job);
     }
 
@@ -204,6 +236,31 @@ fn unseen(views: &[NodeView]) -> Vec<Unseen> {
 pub fn spec_in(manifest: &Manifest, name: &str) -> Option<Spec> {
     let node = manifest.nodes.iter().find(|node| node.name == name)?;
     Some(Spec::of(manifest, node))
+}
+
+/// The nodes of the folder that run, whatever its files say; of two processes of one node the older one.
+fn running(dir: &ClusterDir) -> BTreeMap<String, u32> {
+    let mut found = BTreeMap::new();
+    for NodeProcess { pid, name } in processes::nodes(dir) {
+        found.entry(name).or_insert(pid);
+    }
+    found
+}
+
+/// Of a node that runs though neither a release nor a saved state names it: enough to stop it.
+fn unknown_spec(name: &str) -> Spec {
+    let node = ManifestNode {
+        name: name.to_owned(),
+        node_type: NodeType::Worker,
+        config: PathBuf::from(format!("nodes/{name}.yaml")),
+        hash: String::new(),
+        live: String::new(),
+        command: None,
+        env: BTreeMap::new(),
+        pin_cpus: Vec::new(),
+        restart_when_silent_ms: None,
+    };
+    Spec { node, binary: String::new(), stop_grace_ms: UNKNOWN_GRACE_MS }
 }
 
 fn saved_nodes(dir: &ClusterDir) -> Vec<(String, Saved)> {

@@ -1,21 +1,23 @@
 //! `agent run`: one process per host and cluster.
 
 use std::env;
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek, Write};
+use std::fs::File;
+use std::io::{self, Write};
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tokio::net::UnixListener;
+use rustix::fs::Mode;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::detach::{READY, READY_FD_VARIABLE};
 use super::durable;
+use super::folder::{self, FolderLock, LockError};
 use super::foreground;
+use super::guard::guard;
 use super::history::History;
+use super::inspect::inspect;
 use super::manifest::MAX_SOCKET_PATH;
 use super::notify::Notifier;
 use super::operate;
@@ -26,12 +28,17 @@ use super::supervise::{Timing, bound, read_end};
 use super::systemd;
 use crate::api::paths::ClusterDir;
 use crate::descriptors;
+use crate::socket::NamedListener;
+use crate::trust::{self, Untrusted};
 
 /// How long open connections may take to end after the agent was told to.
 const CLOSING: Duration = Duration::from_secs(2);
 
 /// How often the size of `agent.log` is looked at.
 const BOUND_EVERY: Duration = Duration::from_secs(60);
+
+/// What nodes and the agent make can be written by their user alone.
+const UMASK: u32 = 0o022;
 
 /// How to run an agent.
 #[derive(Clone, Debug)]
@@ -80,6 +87,15 @@ pub enum AgentError {
         #[source]
         source: io::Error,
     },
+    /// Another user could put a program into the folder.
+    #[error("the agent does not run in {}: {source}", dir.path().display())]
+    Untrusted {
+        /// The folder.
+        dir: ClusterDir,
+        /// Who, and where.
+        #[source]
+        source: Untrusted,
+    },
     /// The system refused something that an agent cannot do without.
     #[error("cannot {what}")]
     System {
@@ -89,6 +105,13 @@ pub enum AgentError {
         #[source]
         source: io::Error,
     },
+}
+
+pub(super) fn lock_error(dir: &ClusterDir) -> impl FnOnce(LockError) -> AgentError + '_ {
+    move |error| match error {
+        LockError::Taken(holder) => AgentError::Taken { dir: dir.clone(), holder },
+        LockError::Io(path, source) => AgentError::Prepare { path, source },
+    }
 }
 
 pub(super) fn prepare(path: &Path) -> impl FnOnce(io::Error) -> AgentError + '_ {
@@ -103,8 +126,8 @@ pub(super) fn system(what: &'static str) -> impl FnOnce(io::Error) -> AgentError
 ///
 /// # Errors
 /// [`AgentError::SocketPath`] when the folder is too deep for a socket, [`AgentError::Taken`] when another agent serves
-/// it, [`AgentError::Prepare`] when a file or folder cannot be made, [`AgentError::System`] when threads, signals or
-/// the socket cannot be had.
+/// it, [`AgentError::Untrusted`] when another user may change it, [`AgentError::Prepare`] when a file or folder cannot be
+/// made, [`AgentError::System`] when threads, signals or the socket cannot be had.
 pub fn run(options: AgentOptions) -> Result<(), AgentError> {
     run_with(options, Timing::default())
 }
@@ -120,26 +143,22 @@ pub(super) fn run_with(options: AgentOptions, timing: Timing) -> Result<(), Agen
     }
     // Absolute, as nodes are started in folders of their own.
     let dir = ClusterDir::new(std::path::absolute(dir.path()).map_err(prepare(dir.path()))?);
-    make_folders(&dir)?;
-    let _lock = lock_file(&dir, &dir.agent_lock())?;
+    trust::check(dir.path()).map_err(|source| AgentError::Untrusted { dir: dir.clone(), source })?;
+    // Whatever it was started from, nothing it makes can be changed by other users.
+    rustix::process::umask(Mode::from_raw_mode(UMASK));
+    let lock = Arc::new(Mutex::new(lock(&dir)?));
     name_boot_program(&dir);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .map_err(system("start its threads"))?;
-    let served = runtime.block_on(serve_until_told(&dir, timing, at_end, ready));
+    let served = runtime.block_on(serve_until_told(&dir, timing, at_end, (lock.clone(), ready)));
     // Tasks of nodes hold nothing that has to be finished: what they know is on disk after every change.
     runtime.shutdown_timeout(CLOSING);
+    // The next agent starts only when nothing of this one writes any more.
+    drop(lock);
     served
-}
-
-pub(super) fn make_folders(dir: &ClusterDir) -> Result<(), AgentError> {
-    DirBuilder::new().recursive(true).mode(0o755).create(dir.path()).map_err(prepare(dir.path()))?;
-    let run = dir.path().join("run");
-    DirBuilder::new().recursive(true).mode(0o700).create(&run).map_err(prepare(&run))?;
-    // It may have been there before, with other permissions.
-    fs::set_permissions(&run, fs::Permissions::from_mode(0o700)).map_err(prepare(&run))
 }
 
 /// What starts an agent at boot finds one as soon as there was one; from then on whoever brings another program says so.
@@ -153,42 +172,29 @@ fn name_boot_program(dir: &ClusterDir) {
     }
 }
 
-/// Held as long as the file is open; the system gives it up when the process ends, however it ends.
-pub(super) fn lock_file(dir: &ClusterDir, path: &Path) -> Result<File, AgentError> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false).mode(0o600);
-    let mut file = options.open(path).map_err(prepare(path))?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut holder = String::new();
-            // Only for the message.
-            let _ = (&file).take(64).read_to_string(&mut holder);
-            let holder = if holder.trim().is_empty() { "just starting" } else { holder.trim() }.to_owned();
-            return Err(AgentError::Taken { dir: dir.clone(), holder });
-        }
-        Err(TryLockError::Error(source)) => return Err(prepare(path)(source)),
+/// Takes the folder's lock, and ends agents that serve the same folder without it.
+fn lock(dir: &ClusterDir) -> Result<FolderLock, AgentError> {
+    let lock = FolderLock::take(dir).map_err(lock_error(dir))?;
+    match folder::end_other_agents(dir).as_slice() {
+        [] => Ok(lock),
+        [pid, ..] => Err(AgentError::Taken { dir: dir.clone(), holder: format!("pid {pid}, which does not end") }),
     }
-    let write = |file: &mut File| {
-        file.set_len(0)?;
-        file.rewind()?;
-        writeln!(file, "pid {}", std::process::id())
-    };
-    write(&mut file).map_err(prepare(path))?;
-    Ok(file)
 }
 
 async fn serve_until_told(
     dir: &ClusterDir,
     timing: Timing,
     at_end: AtEnd,
-    ready: Option<File>,
+    (lock, ready): (Arc<Mutex<FolderLock>>, Option<File>),
 ) -> Result<(), AgentError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(system("listen for SIGTERM"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(system("listen for SIGINT"))?;
     let mut give_way = signal(SignalKind::hangup()).map_err(system("listen for SIGHUP"))?;
     let service = Arc::new(service(dir, timing)?);
-    let listener = listen(dir)?;
+    let socket = dir.agent_socket();
+    // Under the lock no other agent can be listening, so what is there is a leftover.
+    let listener = NamedListener::bind(&socket).map_err(prepare(&socket))?;
+    service.keep_socket(listener.keeper());
     let notifier = Arc::new(Notifier::from_environment());
     notifier.ready(&format!("serves {}", dir.path().display()));
     let beating = tokio::spawn(beat(notifier.clone(), service.clone()));
@@ -202,6 +208,8 @@ async fn serve_until_told(
         async move { operate::resume(&service.roster).await }
     });
     let bounding = tokio::spawn(bound_log(dir.agent_log()));
+    let guarding = tokio::spawn(guard(service.clone(), lock));
+    let inspecting = tokio::spawn(inspect(service.clone()));
     let mut told = service.told_to_end();
     let stop = async move {
         tokio::select! {
@@ -235,9 +243,8 @@ async fn serve_until_told(
     resuming.abort();
     bounding.abort();
     beating.abort();
-    if !service.is_removed() {
-        let _ = fs::remove_file(dir.agent_socket());
-    }
+    guarding.abort();
+    inspecting.abort();
     Ok(())
 }
 
@@ -285,19 +292,6 @@ fn own_hash() -> io::Result<String> {
         Some(hash) if durable::is_hash(hash) => Ok(hash.to_owned()),
         _ => durable::hash_file(Path::new("/proc/self/exe")),
     }
-}
-
-/// Under the lock nobody else can be listening, so what is there is a leftover.
-fn listen(dir: &ClusterDir) -> Result<UnixListener, AgentError> {
-    let path = dir.agent_socket();
-    match fs::remove_file(&path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(prepare(&path)(error)),
-        _ => {}
-    }
-    let listener = UnixListener::bind(&path).map_err(prepare(&path))?;
-    // Nobody else could connect before this either: the folder is 0700.
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).map_err(prepare(&path))?;
-    Ok(listener)
 }
 
 async fn bound_log(path: PathBuf) {

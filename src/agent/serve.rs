@@ -4,8 +4,8 @@ use std::convert::Infallible;
 use std::fs;
 use std::io::{self, Read};
 use std::path::Path as FsPath;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
@@ -21,7 +21,9 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, watch};
 
 use super::client::{STORE_DEADLINE, WRITER_HEADER};
+use super::folder::{FolderLock, LockError};
 use super::history::{self, Asked, History};
+use super::inspect::Inspector;
 use super::install;
 use super::lock::{Lease, Lock};
 use super::logfeed;
@@ -39,6 +41,7 @@ use crate::api::agent::{
 use crate::api::node::NodeView;
 use crate::api::paths::ClusterDir;
 use crate::api::store::{StoreAsk, StoreRequest};
+use crate::socket::NameKeeper;
 
 /// Bodies of JSON: a manifest of twenty thousand files is a quarter of it.
 const MAX_JSON: usize = 16 << 20;
@@ -79,6 +82,8 @@ pub struct Service {
     started_at: f64,
     end: watch::Sender<bool>,
     removed: AtomicBool,
+    /// Of the socket, once there is one.
+    socket: OnceLock<NameKeeper>,
 }
 
 impl Service {
@@ -94,7 +99,7 @@ impl Service {
         let end = watch::channel(false).0;
         let releases = Mutex::new(releases);
         let (lock, removed) = (Lock::new(), AtomicBool::new(false));
-        Service { dir, releases, roster, history, lock, binary, started_at, end, removed }
+        Service { dir, releases, roster, history, lock, binary, started_at, end, removed, socket: OnceLock::new() }
     }
 
     /// Becomes true when the agent is to end.
@@ -107,9 +112,45 @@ impl Service {
         self.end.send_replace(true);
     }
 
+    /// Takes the name of the socket, to let it go before the folder is removed.
+    pub fn keep_socket(&self, keeper: NameKeeper) {
+        // There is one socket.
+        let _once = self.socket.set(keeper);
+    }
+
+    /// Locks the folder that lies where the agent's was, and makes what is missing in it.
+    pub fn take_folder_again(&self) -> Result<FolderLock, LockError> {
+        let lock = FolderLock::take(&self.dir)?;
+        Releases::open(&self.dir).map_err(|error| LockError::Io(self.dir.path().to_owned(), error))?;
+        Ok(lock)
+    }
+
+    /// Marks the folder as removed, or about to be.
+    fn give_up_folder(&self) {
+        self.removed.store(true, Ordering::Relaxed);
+        self.roster.forget_all();
+        self.socket.get().inspect(|socket| socket.let_go());
+    }
+
     /// Whether the cluster's folder was removed, the socket with it.
     pub fn is_removed(&self) -> bool {
         self.removed.load(Ordering::Relaxed)
+    }
+
+    /// Whether the link to the current release has gone since it was last looked at.
+    fn has_just_lost_current(&self, status: &AgentStatus) -> bool {
+        let Some(release) = &status.release else { return false };
+        let is_there = fs::read_link(self.dir.current()).is_ok_and(|target| target.ends_with(release));
+        !is_there && status.damage.is_empty() && !self.is_removed()
+    }
+
+    /// Looks at what is deployed, and mends what can be mended from what is there.
+    pub async fn inspect(&self, inspector: &mut Inspector) {
+        // What is being staged or switched is not looked at half way.
+        let mut releases = self.releases.lock().await;
+        let Some(manifest) = self.roster.manifest() else { return };
+        let damage = tokio::task::block_in_place(|| inspector.inspect(&manifest, &mut releases));
+        self.roster.set_damage(damage);
     }
 
     /// What the agent knows of its host; takes every lock that its requests need but that of an upload.
@@ -127,6 +168,7 @@ impl Service {
             releases: Vec::new(),
             nodes: Vec::new(),
             unseen: Vec::new(),
+            damage: Vec::new(),
         };
         self.roster.fill(&mut status);
         status
@@ -173,6 +215,12 @@ async fn unknown_request(method: axum::http::Method, uri: axum::http::Uri) -> Re
 }
 
 async fn status(State(service): Shared) -> Response {
+    let status = service.status();
+    if !service.has_just_lost_current(&status) {
+        return json(&status);
+    }
+    // Whoever asks may be about to decide from the answer that nothing has to be done.
+    service.inspect(&mut Inspector::default()).await;
     json(&service.status())
 }
 
@@ -598,9 +646,8 @@ struct RemoveQuery {
 async fn remove(State(service): Shared, Query(query): Query<RemoveQuery>, headers: HeaderMap) -> Answer<Response> {
     let asked = Asked::new("POST /v1/remove".into(), &headers);
     service.history.begins(&asked);
-    let names: Vec<String> = service.roster.jobs().into_iter().map(|(name, _)| name).collect();
     let deadline = Deadline { deadline_ms: query.deadline_ms }.get();
-    let outcomes = operate::stop(&service.roster, &service.dir, &names, deadline).await;
+    let outcomes = operate::stop_all(&service.roster, &service.dir, deadline).await;
     if let Some(first) = outcomes.iter().find(|outcome| !outcome.kind.is_success()) {
         tracing::error!(node = %first.target, "still runs, so nothing is removed");
         service.history.ended(&asked, &outcomes, None);
@@ -616,10 +663,11 @@ async fn remove(State(service): Shared, Query(query): Query<RemoveQuery>, header
         service.history.ended(&asked, &outcomes, Some(&refusal));
         return Err(refusal);
     }
-    tokio::task::block_in_place(|| remove_folder(&service.dir, keep_logs))
-        .map_err(|error| io_refusal(service.dir.path(), &error))?;
-    service.removed.store(true, Ordering::Relaxed);
+    service.give_up_folder();
+    let removed = tokio::task::block_in_place(|| remove_folder(&service.dir, keep_logs));
+    // Also where something stays: the next agent takes up what that is.
     service.tell_to_end();
+    removed.map_err(|error| io_refusal(service.dir.path(), &error))?;
     Ok(json(&outcomes))
 }
 

@@ -78,6 +78,9 @@ pub struct AgentStatus {
     /// for each, by the manager where it says so.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unseen: Vec<Unseen>,
+    /// What of the current release is not on disk as it was deployed, and could not be mended from what is there.
+    #[serde(default)]
+    pub damage: Vec<Damage>,
 }
 
 /// A node that another one does not see.
@@ -91,6 +94,27 @@ pub struct Unseen {
     pub by_manager: bool,
     /// Since when, seconds since the epoch.
     pub since: f64,
+}
+
+/// Something that was deployed and is gone, or is another now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Damage {
+    /// What kind of thing.
+    pub part: DamagedPart,
+    /// A sentence that names it.
+    pub what: String,
+}
+
+/// What can be damaged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DamagedPart {
+    /// The link `current`.
+    Current,
+    /// The manifest of the current release, or one of its files.
+    Release,
+    /// The program in `bin/`.
+    Program,
 }
 
 /// One node as its agent sees it.

@@ -146,7 +146,7 @@ impl Context {
         }
         match self.printer.ask(&format!("{question} [y/N]")) {
             Some(answer) if answer.eq_ignore_ascii_case("y") || answer.eq_ignore_ascii_case("yes") => Ok(()),
-            Some(_) => Err(Failure::Interrupted),
+            Some(_) => Err(Failure::Declined),
             None => Err(Failure::Usage {
                 what: format!("nothing was done: there is no terminal to ask on. {question}"),
                 hint: Some("say --yes to go on without a question".into()),

@@ -41,9 +41,12 @@ pub enum Failure {
     /// Whoever read standard output went away: the quiet end of `log -f | head -1`.
     #[error("the reader of standard output left")]
     ReaderLeft,
-    /// Ctrl-C, or a question answered with no.
+    /// Ctrl-C.
     #[error("interrupted; what the hosts were told before, they finish")]
     Interrupted,
+    /// A question answered with no.
+    #[error("nothing was done")]
+    Declined,
     /// Ctrl-C, in a command that goes on until then.
     #[error("ended by Ctrl-C")]
     Ended,
@@ -162,7 +165,7 @@ impl Failure {
             Failure::Unreachable { .. } => Status::Unreachable,
             Failure::TimedOut { .. } => Status::TimedOut,
             Failure::ReaderLeft => Status::Done,
-            Failure::Interrupted | Failure::Ended => Status::Interrupted,
+            Failure::Interrupted | Failure::Declined | Failure::Ended => Status::Interrupted,
         }
     }
 

@@ -6,7 +6,7 @@ use super::diff::{self, Before};
 use super::ledger::Trouble;
 use super::plan::*;
 use super::steps::check_scripts;
-use crate::api::agent::{AgentStatus, ManifestNode, NodeState, NodeStatus};
+use crate::api::agent::{AgentStatus, DamagedPart, ManifestNode, NodeState, NodeStatus};
 use crate::data::NodeType;
 use crate::layout::nodeset;
 use crate::render::{HostRelease, Release};
@@ -326,6 +326,11 @@ fn leaving(question: &Question<'_>, name: &str, found: &Found) -> HostPlan {
     }
 }
 
+/// Whether the current release has to be brought again; a program that is gone is brought before a plan is made.
+fn is_damaged(status: &AgentStatus) -> bool {
+    status.damage.iter().any(|damage| damage.part != DamagedPart::Program)
+}
+
 fn steps(question: &Question<'_>, plan: &Plan) -> Vec<Phase> {
     let id = &question.release.id;
     let reached = || {
@@ -336,9 +341,12 @@ fn steps(question: &Question<'_>, plan: &Plan) -> Vec<Phase> {
             Found::Silent(_) => None,
         })
     };
-    let is_current = |status: Option<&AgentStatus>| status.and_then(|status| status.release.as_ref()) == Some(id);
-    let has_staged =
-        |status: Option<&AgentStatus>| is_current(status) || status.is_some_and(|status| status.releases.contains(id));
+    let is_current = |status: Option<&AgentStatus>| {
+        status.is_some_and(|status| status.release.as_ref() == Some(id) && !is_damaged(status))
+    };
+    let has_staged = |status: Option<&AgentStatus>| {
+        is_current(status) || status.is_some_and(|status| status.releases.contains(id) && !is_damaged(status))
+    };
     let hosts = |step: Step, needs: &dyn Fn(&HostRelease, Option<&AgentStatus>) -> bool| {
         let needing = reached().filter(|(part, status)| needs(part, *status));
         let work = needing.map(|(part, _)| HostWork { host: part.manifest.host.clone(), nodes: Vec::new() });
@@ -379,9 +387,13 @@ fn consequences(question: &Question<'_>, plan: &Plan) -> Vec<String> {
     if is_first {
         return Vec::new();
     }
+    let damaged = question.found.iter().filter(|(host, _)| !question.leaves_out(host)).flat_map(|(host, found)| {
+        let damage = if let Found::Seen(status, _) = found { status.damage.as_slice() } else { &[] };
+        damage.iter().map(move |damage| format!("{host}: {}: it is brought again", damage.what))
+    });
     let everywhere: BTreeSet<&str> =
         question.release.hosts.iter().flat_map(|part| &part.manifest.nodes).map(|node| node.name.as_str()).collect();
-    let mut said = Vec::new();
+    let mut said: Vec<String> = damaged.collect();
     for (_, change) in plan.changes() {
         let moves = || plan.changes().filter(|(_, other)| other.name == change.name).count() > 1;
         let verb = match change.action {

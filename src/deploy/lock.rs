@@ -96,6 +96,8 @@ pub struct Claim<'a> {
 pub enum Needs {
     /// What was deployed before.
     Deployed,
+    /// What was deployed before, with an agent that answers: one that hangs is replaced.
+    Revived,
     /// This program; it is brought there.
     ThisProgram,
 }
@@ -104,6 +106,7 @@ impl Needs {
     fn presence(self) -> Result<Presence, LockError> {
         match self {
             Needs::Deployed => Ok(Presence::Started),
+            Needs::Revived => Ok(Presence::Revived),
             Needs::ThisProgram => Binary::own().map(Presence::Installed).map_err(LockError::OwnBinary),
         }
     }
@@ -130,7 +133,7 @@ pub async fn take(layout: &Layout, settings: &Settings, claim: &Claim<'_>) -> Re
     fleet::log_in_early(layout, settings, &others);
     let site = match open(layout, settings, host, &presence).await {
         Ok(site) => site,
-        Err(trouble) if trouble.place == Place::NoAgent && claim.needs == Needs::Deployed => return Ok(None),
+        Err(trouble) if trouble.place == Place::NoAgent && claim.needs != Needs::ThisProgram => return Ok(None),
         // An agent of another version that keeps somebody's lock is not replaced: that somebody is the reason.
         Err(trouble) => match holder(layout, settings).await {
             Ok(Some(holder)) if claim.wait.is_zero() => return Err(LockError::Held(Box::new(holder))),

@@ -20,7 +20,7 @@ pub enum Mend {
     Uploads,
     /// The program of the current release, by its SHA-256, is brought there: this one, or it cannot be mended from here.
     Program(String),
-    /// The agent is started.
+    /// The agent is started, in the place of one that gives no sign of life.
     Agent,
 }
 
@@ -104,7 +104,7 @@ async fn mend_one(host: &dyn Host, mend: &Mend) -> Result<(), Trouble> {
             }
             Some(Presence::Installed(own))
         }
-        Mend::Agent => Some(Presence::Started),
+        Mend::Agent => Some(Presence::Revived),
         Mend::Permissions | Mend::Uploads => None,
     };
     if let Some(presence) = presence {

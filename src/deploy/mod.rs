@@ -3,6 +3,7 @@
 //!
 //! Never prints, asks or exits. A host that gives no answer costs its own targets only; every remote step has a deadline.
 
+mod absent;
 mod boot;
 mod check;
 mod decide;

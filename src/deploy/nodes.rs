@@ -6,11 +6,13 @@ use futures_util::StreamExt;
 use futures_util::stream;
 use tokio::time::Instant;
 
+use super::absent;
 use super::deploy::wait_until_joined;
-use super::ledger::{Ledger, Trouble};
+use super::ledger::{Ledger, Place, Trouble};
 use super::progress::{Event, Progress};
 use super::site::{self, Site};
 use super::steps::join;
+use crate::agent::client::Keep;
 use crate::api::outcome::Outcome;
 use crate::fleet::{Presence, Settings};
 use crate::layout::{Layout, Node};
@@ -43,7 +45,7 @@ pub async fn restart(
 /// Stops nodes, workers first; one outcome per node. They stay stopped until an operator starts them.
 pub async fn stop(layout: &Layout, nodes: &[&Node], settings: &Settings, progress: &dyn Progress) -> Vec<Outcome> {
     let mut ledger = ledger(nodes);
-    let sites = reach(layout, nodes, settings, progress, &mut ledger).await;
+    let sites = reach(Request::Stop, layout, nodes, settings, progress, &mut ledger).await;
     let mut groups = groups(nodes);
     groups.reverse();
     for group in &groups {
@@ -97,7 +99,7 @@ async fn bring_up(
     progress: &dyn Progress,
 ) -> Vec<Outcome> {
     let mut ledger = ledger(nodes);
-    let sites = reach(layout, nodes, settings, progress, &mut ledger).await;
+    let sites = reach(request, layout, nodes, settings, progress, &mut ledger).await;
     let deadline = Instant::now() + join_within;
     for group in &groups(nodes) {
         ask(request, layout, group, &sites, settings.parallel, progress, &mut ledger).await;
@@ -119,6 +121,7 @@ pub fn hosts_of<'a>(nodes: &[&'a Node]) -> Vec<&'a str> {
 }
 
 async fn reach(
+    request: Request,
     layout: &Layout,
     nodes: &[&Node],
     settings: &Settings,
@@ -127,8 +130,15 @@ async fn reach(
 ) -> Vec<Site> {
     let names = hosts_of(nodes);
     let (sites, troubles) = site::open(layout, &names, settings, &Presence::Started, progress).await;
-    for (host, trouble) in &troubles {
-        ledger.close_host(host, trouble);
+    for (host, trouble) in troubles {
+        if request != Request::Stop || trouble.place != Place::NoAgent {
+            ledger.close_host(&host, &trouble);
+            continue;
+        }
+        match absent::settle(layout, settings, &host, request.word(), Keep::LogsAndStores).await {
+            Ok(outcome) => ledger.open_on(&host).iter().for_each(|node| ledger.enter(outcome(node))),
+            Err(trouble) => ledger.close_host(&host, &trouble),
+        }
     }
     sites
 }

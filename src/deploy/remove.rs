@@ -5,8 +5,9 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream;
 
+use super::absent;
 use super::estate::Estate;
-use super::ledger::{self, Ledger};
+use super::ledger::{self, Ledger, Place};
 use super::lock;
 use super::progress::{Event, Progress};
 use super::site::{self, Site};
@@ -23,8 +24,15 @@ pub async fn remove(layout: &Layout, settings: &Settings, keep: Keep, progress: 
     let names = layout.host_names();
     let mut ledger = Ledger::new(names.iter().map(|name| (*name, *name)));
     let (sites, troubles) = site::open(layout, &names, settings, &Presence::Started, progress).await;
-    for (host, trouble) in &troubles {
-        ledger.close_host(host, trouble);
+    for (host, trouble) in troubles {
+        if trouble.place != Place::NoAgent {
+            ledger.close_host(&host, &trouble);
+            continue;
+        }
+        match absent::settle(layout, settings, &host, "remove", keep).await {
+            Ok(outcome) => ledger.enter(outcome(&host)),
+            Err(trouble) => ledger.close_host(&host, &trouble),
+        }
     }
     let keeper = lock::keeper(layout);
     // The lock goes with its host's agent.

@@ -55,7 +55,12 @@ impl Site {
             (None, other) => {
                 let kind = if other.is_timeout() { Kind::TimedOut } else { Kind::Failed };
                 let what = format!("{}: {}", self.host, other.in_words());
-                Trouble { kind, step: step.to_owned(), error: ErrorInfo { what, hint: None }, place: Place::AtWork }
+                Trouble {
+                    kind,
+                    step: step.to_owned(),
+                    error: ErrorInfo { what, hint: other.hint() },
+                    place: Place::AtWork,
+                }
             }
         }
     }

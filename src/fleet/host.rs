@@ -77,8 +77,17 @@ pub enum Presence {
     /// It is started if its program is there.
     Started,
     /// This program is brought to the host if it is missing; the agent is started, or replaced if it is of another
-    /// program. Its nodes run on meanwhile.
+    /// program or gives no sign of life. Its nodes run on meanwhile.
     Installed(Binary),
+    /// It is started if its program is there, and replaced if it gives no sign of life.
+    Revived,
+}
+
+impl Presence {
+    /// Whether an agent that gives no sign of life makes room for another one.
+    pub(super) fn replaces_hung(&self) -> bool {
+        matches!(self, Presence::Installed(_) | Presence::Revived)
+    }
 }
 
 /// A program file and its hash. Clones share its packed forms.

@@ -146,14 +146,24 @@ impl Site for LocalHost {
         })
     }
 
-    fn start<'a>(&'a self, dir: &'a ClusterDir, program: &'a Path) -> BoxFuture<'a, Result<(), Fault>> {
+    fn start<'a>(
+        &'a self,
+        dir: &'a ClusterDir,
+        program: &'a Path,
+        presence: &'a Presence,
+    ) -> BoxFuture<'a, Result<(), Fault>> {
         Box::pin(async move {
+            let words = presence::start_words(dir, program, presence);
             let mut command = Command::new(program);
-            command.args(["agent", "run", "--detach", "--dir"]).arg(dir.path());
+            command.args(&words[1..]);
             let name = program.display().to_string();
             let output = run(command, START_DEADLINE).await.map_err(|error| refused(Step::Agent, &name, &error))?;
             if output.success() { Ok(()) } else { Err(presence::not_started(dir, &output)) }
         })
+    }
+
+    fn lacks_program(&self, dir: &ClusterDir, binary: &Binary) -> bool {
+        !dir.binary(&binary.hash).is_file()
     }
 }
 
@@ -306,7 +316,7 @@ fn copy_program(binary: &Binary, dir: &ClusterDir) -> io::Result<()> {
     let target = dir.binary(&binary.hash);
     let bin = target.parent().expect("a program lies in bin/");
     if let Some(base) = dir.path().parent() {
-        fs::create_dir_all(base)?;
+        DirBuilder::new().recursive(true).mode(0o755).create(base)?;
     }
     DirBuilder::new().recursive(true).mode(0o700).create(bin)?;
     let temporary = tempfile::Builder::new().prefix(&format!(".upload-{}-", binary.hash)).tempfile_in(bin)?;

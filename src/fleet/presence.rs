@@ -11,7 +11,7 @@ use super::host::{Binary, ExecOutput, Presence};
 use super::probe::{self, Probe};
 use super::settings::Deadlines;
 use crate::agent::client::{AgentClient, ClientError};
-use crate::api::agent::AgentStatus;
+use crate::api::agent::{AgentStatus, DamagedPart};
 use crate::api::paths::ClusterDir;
 
 /// How often an agent that was told to end is looked for.
@@ -33,8 +33,25 @@ pub(super) trait Site: Sync {
         probe: &'a Probe,
         dir: &'a ClusterDir,
     ) -> BoxFuture<'a, Result<(), Fault>>;
-    /// Starts the agent and returns when it listens.
-    fn start<'a>(&'a self, dir: &'a ClusterDir, program: &'a Path) -> BoxFuture<'a, Result<(), Fault>>;
+    /// Runs a command of the program that starts the agent, and returns when that listens.
+    fn start<'a>(
+        &'a self,
+        dir: &'a ClusterDir,
+        program: &'a Path,
+        presence: &'a Presence,
+    ) -> BoxFuture<'a, Result<(), Fault>>;
+    /// Whether the program is in `bin/` of `dir`, as far as that can be told without asking the host.
+    fn lacks_program(&self, dir: &ClusterDir, binary: &Binary) -> bool {
+        let _asked_elsewhere = (dir, binary);
+        false
+    }
+}
+
+/// The words that start the agent of `dir` in the background.
+pub(super) fn start_words(dir: &ClusterDir, program: &Path, presence: &Presence) -> Vec<String> {
+    let words = [program, Path::new("agent"), Path::new("run"), Path::new("--dir"), dir.path(), Path::new("--detach")];
+    let replace = presence.replaces_hung().then(|| "--replace".to_owned());
+    words.into_iter().map(|word| word.to_string_lossy().into_owned()).chain(replace).collect()
 }
 
 /// An agent as it was asked for.
@@ -63,21 +80,27 @@ pub(super) async fn settle(site: &dyn Site, presence: &Presence, deadlines: Dead
             match presence {
                 Presence::Running | Presence::Started => return Ok(Settled::new(dir, agent, None)),
                 Presence::Installed(binary) => match agent.status().await {
-                    Ok(status) if status.binary == binary.hash => {
+                    Ok(status) if is_whole(&status, binary) && !site.lacks_program(&dir, binary) => {
                         return Ok(Settled::new(dir, agent, Some(status)));
                     }
                     _ => {}
                 },
+                Presence::Revived => {
+                    if let Ok(status) = agent.status().await {
+                        return Ok(Settled::new(dir, agent, Some(status)));
+                    }
+                }
             }
         }
     }
     let wanted = match presence {
         Presence::Installed(binary) => Some(binary.hash.as_str()),
-        Presence::Running | Presence::Started => None,
+        Presence::Running | Presence::Started | Presence::Revived => None,
     };
     let probe = site.probe(wanted).await?;
     let dir = ClusterDir::new(&probe.dir);
     probe::check_socket_path(&dir)?;
+    check_access(&probe)?;
     let program = program(site, presence, &probe, &dir).await?;
     if probe.socket
         && let Ok(way) = site.way(&dir, program.as_deref()).await
@@ -88,6 +111,7 @@ pub(super) async fn settle(site: &dyn Site, presence: &Presence, deadlines: Dead
                 retire(&agent, deadlines.step).await?
             }
             (_, Ok(status)) => return Ok(Settled::new(dir, agent, Some(status))),
+            (presence, Err(error @ ClientError::Hung { .. })) if !presence.replaces_hung() => return Err(hung(&error)),
             // A socket that nobody listens on is what a killed agent leaves behind.
             (_, Err(_)) => {}
         }
@@ -95,9 +119,37 @@ pub(super) async fn settle(site: &dyn Site, presence: &Presence, deadlines: Dead
     let Some(program) = program.filter(|_| *presence != Presence::Running) else {
         return Err(not_running(&dir, presence));
     };
-    site.start(&dir, &program).await?;
+    site.start(&dir, &program, presence).await?;
     let way = site.way(&dir, Some(&program)).await?;
     Ok(Settled::new(dir, client(way, deadlines), None))
+}
+
+/// Whether the folder can be entered, runs programs, and holds only what this user or root put there.
+fn check_access(probe: &Probe) -> Result<(), Fault> {
+    if let Some(closed) = &probe.closed {
+        return Err(Fault::failed(Step::Agent, format!("{closed} may not be entered: permission denied"))
+            .hint("zeek-cluster doctor --fix opens it where it is this user's own"));
+    }
+    if let Some(mount) = &probe.noexec {
+        let what = format!("{} lies on {mount}, which is mounted noexec: no program runs there", probe.dir);
+        return Err(Fault::failed(Step::Agent, what).hint("set another base_dir in the layout"));
+    }
+    match &probe.untrusted {
+        Some(why) => Err(Fault::failed(Step::Agent, format!("{why}: another user could put a program there")).hint(
+            "set a base_dir that only root or this user can write in, or take that right away with chmod and chown",
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Whether an agent is this program, and has it on its disk.
+fn is_whole(status: &AgentStatus, binary: &Binary) -> bool {
+    status.binary == binary.hash && status.damage.iter().all(|damage| damage.part != DamagedPart::Program)
+}
+
+fn hung(error: &ClientError) -> Fault {
+    let fault = Fault::timed_out(Step::Agent, error.to_string());
+    error.hint().into_iter().fold(fault, Fault::hint)
 }
 
 fn client(way: PathBuf, deadlines: Deadlines) -> AgentClient {

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -35,7 +35,13 @@ pub(super) struct Probe {
     pub glibc: String,
     /// The cluster's folder on that host.
     pub dir: String,
-    /// Whether the program asked for is there.
+    /// A folder on the way to the cluster's that another user may change, and why.
+    pub untrusted: Option<String>,
+    /// Where the file system of the cluster's folder is mounted, when that runs no programs.
+    pub noexec: Option<String>,
+    /// A folder on the way to the cluster's that may not be entered.
+    pub closed: Option<String>,
+    /// Whether the program asked for is there, and is what its name says.
     pub installed: bool,
     /// The program of the current release, else the newest one; empty where there is none.
     pub program: String,
@@ -113,7 +119,46 @@ pub(super) fn script(place: &Place, hash: Option<&str>) -> String {
         r#"{place}echo "system=$(uname -sm)"
 echo "glibc=$(getconf GNU_LIBC_VERSION 2>/dev/null)"
 printf 'dir=%s\n' "$dir"
-[ -x "$dir"/bin/zeek-cluster-{wanted} ] && echo installed=1
+user=$(id -u)
+group=$(id -g)
+look() {{
+  at=$1
+  while [ -n "$at" ]; do
+    if [ -d "$at" ]; then
+      set -- $(ls -ldnL "$at")
+      case $3 in 0|"$user") ;; *) printf 'untrusted=%s belongs to user %s\n' "$at" "$3" ;; esac
+      case $1 in
+      ?????????[tT]*) ;;
+      ????????w*) printf 'untrusted=%s can be written by everyone (%s)\n' "$at" "$1" ;;
+      ?????w*) [ "$4" = 0 ] || {{ [ "$4" = "$group" ] && [ "$group" = "$user" ]; }} ||
+        printf 'untrusted=%s can be written by group %s (%s)\n' "$at" "$4" "$1" ;;
+      esac
+      [ -x "$at" ] || printf 'closed=%s\n' "$at"
+    fi
+    [ "$at" = / ] && break
+    at=$(dirname "$at")
+  done
+}}
+look "$dir"
+near=$dir
+while [ ! -d "$near" ] && [ "$near" != / ]; do near=$(dirname "$near"); done
+real=$(cd "$near" 2>/dev/null && pwd -P)
+[ -n "$real" ] && [ "$real" != "$near" ] && look "$real"
+deepest=
+while read -r device mount type options rest; do
+  case "${{real:-$near}}/" in
+  "${{mount%/}}"/*) [ "${{#mount}}" -ge "${{#deepest}}" ] && {{ deepest=$mount; deepest_options=$options; }} ;;
+  esac
+done 2>/dev/null </proc/self/mounts
+case ",$deepest_options," in *,noexec,*) printf 'noexec=%s\n' "$deepest" ;; esac
+wanted="$dir"/bin/zeek-cluster-{wanted}
+if [ -x "$wanted" ]; then
+  if command -v sha256sum >/dev/null; then
+    [ "$(sha256sum <"$wanted" | cut -c1-64)" = {wanted} ] && echo installed=1
+  else
+    echo installed=1
+  fi
+fi
 [ -S "$dir"/run/agent.sock ] && echo socket=1
 packing=
 for tool in {tools}; do
@@ -146,6 +191,9 @@ pub(super) fn parse(output: &[u8]) -> Probe {
             }
             "glibc" => probe.glibc = value.trim_start_matches("glibc ").to_owned(),
             "dir" => probe.dir = value,
+            "untrusted" => probe.untrusted = probe.untrusted.or(Some(value)),
+            "noexec" => probe.noexec = Some(value),
+            "closed" => probe.closed = probe.closed.or(Some(value)),
             "program" => probe.program = value,
             "installed" => probe.installed = true,
             "socket" => probe.socket = true,
@@ -252,7 +300,8 @@ fn needed_glibc_once(program: &Path) -> io::Result<Option<(u32, u32)>> {
 
 /// The newest `GLIBC_2.N` among the symbol versions that a program names; none for a static one.
 fn needed_glibc(program: &Path) -> io::Result<Option<(u32, u32)>> {
-    const NAME: &[u8] = b"GLIBC_";
+    // `skip_until` is optimized in every build of this program, so the first letter is looked for with it.
+    const REST_OF_NAME: &[u8] = b"LIBC_";
     // More than the longest version; kept from one piece to the next.
     const OVERLAP: usize = 32;
     let (mut file, mut buffer, mut newest) = (File::open(program)?, Vec::new(), None);
@@ -262,8 +311,10 @@ fn needed_glibc(program: &Path) -> io::Result<Option<(u32, u32)>> {
         if file.by_ref().take(1 << 20).read_to_end(&mut buffer)? == 0 {
             return Ok(newest);
         }
-        for (at, _) in buffer.iter().enumerate().filter(|&(at, &c)| c == b'G' && buffer[at..].starts_with(NAME)) {
-            let digits: Vec<u8> = buffer[at + NAME.len()..].iter().copied().take(12).collect();
+        let mut rest = buffer.as_slice();
+        while rest.skip_until(b'G')? > 0 {
+            let Some(behind) = rest.strip_prefix(REST_OF_NAME) else { continue };
+            let digits: Vec<u8> = behind.iter().copied().take(12).collect();
             let text: String =
                 digits.iter().map(|&c| c as char).take_while(|c| c.is_ascii_digit() || *c == '.').collect();
             newest = newest.max(version(&text));
@@ -315,7 +366,7 @@ mod tests {
     #[test]
     fn a_probe_finds_the_program_of_the_current_release() {
         let base = tempfile::tempdir().unwrap();
-        let hash = "a".repeat(64);
+        let hash = crate::fleet::host::hash_of(Path::new("/bin/true")).unwrap();
         let place = Place { base: Some(base.path().to_str().unwrap().into()), cluster: "it's one".into() };
         let dir = base.path().join("it's one");
         let probe = || parse(after_magic(&sh(&with_magic(&script(&place, Some(&hash))))).unwrap());
@@ -333,6 +384,8 @@ mod tests {
         std::fs::write(dir.join("current/manifest.json"), format!("{{\n  \"binary\": \"{hash}\"\n}}")).unwrap();
         let full = probe();
         assert!(full.installed);
+        let other = parse(after_magic(&sh(&with_magic(&script(&place, Some(&"b".repeat(64)))))).unwrap());
+        assert!(!other.installed, "it is not what its name says");
         assert_eq!(full.program, dir.join("bin").join(format!("zeek-cluster-{hash}")).to_str().unwrap());
     }
 

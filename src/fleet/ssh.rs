@@ -529,11 +529,14 @@ impl Site for Ssh {
         })
     }
 
-    fn start<'a>(&'a self, dir: &'a ClusterDir, program: &'a Path) -> BoxFuture<'a, Result<(), Fault>> {
+    fn start<'a>(
+        &'a self,
+        dir: &'a ClusterDir,
+        program: &'a Path,
+        presence: &'a Presence,
+    ) -> BoxFuture<'a, Result<(), Fault>> {
         Box::pin(async move {
-            let words =
-                [program, Path::new("agent"), Path::new("run"), Path::new("--dir"), dir.path(), Path::new("--detach")];
-            let argv = words.map(|word| word.to_string_lossy().into_owned());
+            let argv = presence::start_words(dir, program, presence);
             let output = self.run(&probe::exec_script(&argv), self.deadlines.step).await.map_err(|mut fault| {
                 fault.step = Step::Agent;
                 fault

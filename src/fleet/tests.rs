@@ -939,6 +939,7 @@ fn helper_run() {
         releases: Vec::new(),
         nodes: Vec::new(),
         unseen: Vec::new(),
+        damage: Vec::new(),
     };
     let socket = dir.agent_socket();
     let _ = fs::remove_file(&socket);

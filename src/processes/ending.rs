@@ -27,9 +27,14 @@ pub fn hold(pid: u32, is_it: impl FnOnce(u32) -> bool) -> Option<Held> {
 /// Ends processes: SIGTERM, and SIGKILL to those that are there after `grace`; no SIGTERM where there is no grace. Waits for
 /// their end and gives the ids of those that are still there. Blocks.
 pub fn end(processes: Vec<Held>, grace: Duration) -> Vec<u32> {
+    end_by(Signal::TERM, processes, grace)
+}
+
+/// [`end`], with another signal before SIGKILL.
+pub fn end_by(first: Signal, processes: Vec<Held>, grace: Duration) -> Vec<u32> {
     let mut left = processes;
     if !grace.is_zero() {
-        left.iter().for_each(|process| process.signal(Signal::TERM));
+        left.iter().for_each(|process| process.signal(first));
         wait(&mut left, grace);
     }
     left.iter().for_each(|process| process.signal(Signal::KILL));

@@ -8,7 +8,7 @@ mod ending;
 mod scan;
 mod survivors;
 
-pub use ending::{Held, end, hold};
+pub use ending::{Held, end, end_by, hold};
 pub use scan::{NodeProcess, agents, is_agent, is_node, nodes};
 pub use survivors::{
     MARK_VARIABLE, Survivor, group_record, marked, remember_group, remember_process, survivors, zeek_record,

@@ -12,6 +12,9 @@ use crate::api::paths::ClusterDir;
 /// The beginning of the names under which this program runs.
 const PROGRAM: &str = "zeek-cluster";
 
+/// The name under which it is started with its host: the link `bin/agent`.
+const BOOT_PROGRAM: &str = "agent";
+
 /// A process that runs a node of the folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeProcess {
@@ -90,7 +93,7 @@ fn runs_agent(words: &[OsString], dir: &ClusterDir) -> bool {
 
 fn is_program(word: &OsStr) -> bool {
     let name = Path::new(word).file_name().and_then(OsStr::to_str);
-    name.is_some_and(|name| name.starts_with(PROGRAM))
+    name.is_some_and(|name| name.starts_with(PROGRAM) || name == BOOT_PROGRAM)
 }
 
 fn is_of(words: &[OsString], dir: &ClusterDir) -> bool {
@@ -123,6 +126,9 @@ mod tests {
         check("zeek-cluster agent run --dir /b/c", None, true);
         check("zeek-cluster agent run --dir /b/c --detach", None, false);
         check("zeek-cluster agent run --foreground --dir /b/c", None, false);
+        check("/b/c/bin/agent agent run --dir /b/c", None, true);
+        check("zeek-cluster agent keep --dir /b/c", None, false);
+        check("zeek-cluster agent run --stop-nodes --dir /b/c", None, true);
         check("zeek-cluster agent connect --dir /b/c", None, false);
         check("zeek-cluster", None, false);
     }

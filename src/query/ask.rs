@@ -88,7 +88,7 @@ impl Silent {
             ClientError::Refused { info, .. } => (Kind::Failed, info.clone()),
             other => {
                 let kind = if other.is_timeout() { Kind::TimedOut } else { Kind::Failed };
-                (kind, ErrorInfo { what: format!("{}: {}", session.host(), other.in_words()), hint: None })
+                (kind, ErrorInfo { what: format!("{}: {}", session.host(), other.in_words()), hint: other.hint() })
             }
         };
         Silent { host: session.host().to_owned(), not_deployed: false, kind, step: "agent".to_owned(), error }

@@ -3,6 +3,7 @@
 
 mod checks;
 mod facts;
+mod running;
 
 use std::pin::pin;
 
@@ -13,6 +14,7 @@ use super::settings::Settings;
 use crate::fleet::{self, Deadlines, Exam, Host, Step};
 use crate::layout::Layout;
 use facts::{Facts, Wanted};
+use running::Asked;
 
 /// Everything that was looked at.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,7 +56,7 @@ pub enum Remedy {
     RemoveUploads,
     /// Bring the program of the current release, by its SHA-256.
     BringProgram(String),
-    /// Start the agent.
+    /// Start the agent, in the place of one that gives no sign of life.
     StartAgent,
     /// Keep others from reading the keys on this machine.
     CloseKeys,
@@ -99,8 +101,13 @@ pub async fn doctor(layout: &Layout, names: &[&str], settings: &Settings) -> Doc
     let exams = fleet::each(&hosts, settings.reach.parallel, |host| async move {
         let wanted = Wanted::on(layout, host.name());
         let script = facts::script(&wanted);
-        match settings.reach.within(settings.within, host.examine(&script, deadlines)).await {
-            Some(exam) => (is_reached(&exam), rows(host.as_ref(), &exam, &wanted)),
+        let examined = async {
+            let exam = host.examine(&script, deadlines).await;
+            let asked = if exam.answer.is_ok() { running::ask(host.as_ref()).await } else { Asked::NoAgent };
+            (exam, asked)
+        };
+        match settings.reach.within(settings.within, examined).await {
+            Some((exam, asked)) => (is_reached(&exam), rows(host.as_ref(), &exam, &asked, &wanted, layout)),
             None => (false, vec![late(host.as_ref(), settings)]),
         }
     });
@@ -125,7 +132,7 @@ fn late(host: &dyn Host, settings: &Settings) -> Finding {
 }
 
 /// All that is to be said of one host.
-fn rows(host: &dyn Host, exam: &Exam, wanted: &Wanted) -> Vec<Finding> {
+fn rows(host: &dyn Host, exam: &Exam, asked: &Asked, wanted: &Wanted, layout: &Layout) -> Vec<Finding> {
     let name = host.name();
     let mut rows = settings_rows(name, exam);
     let over_ssh = !exam.settings.is_empty() || !exam.way.is_empty();
@@ -141,6 +148,7 @@ fn rows(host: &dyn Host, exam: &Exam, wanted: &Wanted) -> Vec<Finding> {
             rows.extend(checks::of_answer(answer).into_iter().map(|row| row.on(name)));
             let facts = Facts::parse(&answer.output.stdout);
             rows.extend(checks::of_facts(&facts, answer, wanted).into_iter().map(|row| row.on(name)));
+            rows.extend(running::rows(asked, &facts, layout, name).into_iter().map(|row| row.on(name)));
         }
     }
     rows

@@ -51,6 +51,7 @@ mod tests {
             nodes: Vec::new(),
             unseen: unseen.collect(),
             boot: None,
+            damage: Vec::new(),
         }
     }
 

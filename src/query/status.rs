@@ -174,12 +174,17 @@ fn known(node: &Node, status: &AgentStatus, now: f64) -> StatusRow {
         next_try_at: found.next_try_at,
         started_at: found.started_at,
         uptime_s: found.started_at.map(|started| (now - started).max(0.0)),
-        error: found.error.clone(),
+        error: found.error.clone().or_else(|| damage(status)),
         peers_up: found.peers_up.map(|(up, _)| up),
         peers: found.peers_up.map(|(_, all)| all),
         release: status.release.clone(),
         ..blank(node, found.state)
     }
+}
+
+/// What a node that runs well cannot know: it would not come up again, or not as it was deployed.
+fn damage(status: &AgentStatus) -> Option<String> {
+    status.damage.first().map(|damage| format!("{} (zeek-cluster deploy)", damage.what))
 }
 
 fn unknown(node: &Node, silent: &Silent, last: &LastAnswers) -> StatusRow {

@@ -100,7 +100,11 @@ fn unseen(found: &NodeStatus, answers: &Answers) -> Option<String> {
 fn outcome(node: &Node, condition: Condition, answers: &Answers, elapsed_ms: u64) -> Outcome {
     let state = state(node, answers);
     let as_expected = condition.wants(state);
-    let error = (!as_expected).then(|| ErrorInfo { what: why(node, state, answers), hint: None });
+    let hint = match answers.get(&node.host) {
+        Some(Err(silent)) => silent.error.hint.clone(),
+        _ => None,
+    };
+    let error = (!as_expected).then(|| ErrorInfo { what: why(node, state, answers), hint });
     Outcome {
         target: node.name.clone(),
         host: node.host.clone(),

@@ -49,18 +49,19 @@ pub struct Job {
 }
 
 impl Job {
-    /// Supervises a node: adopts its process if one runs, else waits to be asked. `changes` is counted up whenever the
-    /// node's status changes.
+    /// Supervises a node: adopts its process if one runs, else waits to be asked. `found` is a process of it that was seen,
+    /// for where its record is damaged. `changes` is counted up whenever the node's status changes.
     pub fn supervise(
         dir: &ClusterDir,
         spec: Spec,
         saved: Option<Saved>,
+        found: Option<u32>,
         timing: Timing,
         changes: watch::Sender<u64>,
     ) -> Job {
         let client = NodeClient::new(dir, &spec.node.name);
         let (mailbox, messages) = mpsc::channel(MAILBOX);
-        let task = task::Task::new(dir.clone(), spec, saved, timing, client.clone(), changes);
+        let task = task::Task::new(dir.clone(), spec, saved, found, timing, client.clone(), changes);
         let view = task.subscribe();
         tokio::spawn(task.run(messages));
         Job { mailbox, view, client }

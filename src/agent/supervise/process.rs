@@ -9,9 +9,12 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::OnceLock;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde::{Deserialize, Serialize};
+
+use crate::agent::durable;
 
 /// Of the running system: `/proc/sys/kernel/random/boot_id`; empty where it cannot be read.
 pub fn boot_id() -> &'static str {
@@ -20,6 +23,10 @@ pub fn boot_id() -> &'static str {
         fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_owned()).unwrap_or_default()
     })
 }
+
+/// Tells in the environment of a node which `ManifestNode::hash` it was started with: where its record is damaged, that is
+/// all that is left of it.
+pub const HASH_VARIABLE: &str = "ZEEK_CLUSTER_NODE_HASH";
 
 /// The first line of a record: what the agent knows before there is a process.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -100,6 +107,46 @@ impl Process {
         let stat = Stat::of(self.pid)?;
         (stat.start_ticks == self.start_ticks && stat.is_alive()).then_some(pidfd)
     }
+}
+
+/// A process without a record, as it is found now, and its descriptor; none when it has ended or `is_it` says that it is
+/// another one. `stderr_from` is where its standard error goes on.
+pub fn found(pid: u32, stderr_from: u64, is_it: impl FnOnce(u32) -> bool) -> Option<(Process, OwnedFd)> {
+    let pidfd = open_pidfd(pid).ok()?;
+    let stat = Stat::of(pid)?;
+    if !stat.is_alive() || !is_it(pid) {
+        return None;
+    }
+    let header = Header {
+        boot_id: boot_id().to_owned(),
+        started_at: started_at(stat.start_ticks),
+        hash: variable_of(pid, HASH_VARIABLE).unwrap_or_default(),
+        stderr_from,
+    };
+    Some((Process { pid, start_ticks: stat.start_ticks, header, adopted: true }, pidfd))
+}
+
+/// Writes the record of a process that runs.
+pub fn write_record(path: &Path, process: &Process) -> io::Result<()> {
+    let mut text = serde_json::to_string(&process.header)?;
+    text.push('\n');
+    text.push_str(&fs::read_to_string(format!("/proc/{}/stat", process.pid))?);
+    durable::write_atomic(path, text.as_bytes(), 0o600)
+}
+
+/// Seconds since the epoch, from clock ticks since the boot.
+fn started_at(start_ticks: u64) -> f64 {
+    let uptime = fs::read_to_string("/proc/uptime").unwrap_or_default();
+    let uptime: f64 = uptime.split_whitespace().next().and_then(|seconds| seconds.parse().ok()).unwrap_or_default();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+    now - (uptime - start_ticks as f64 / procfs::ticks_per_second() as f64).max(0.0)
+}
+
+fn variable_of(pid: u32, name: &str) -> Option<String> {
+    let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let mut variables = environment.split(|octet| *octet == 0);
+    let value = variables.find_map(|variable| variable.strip_prefix(name.as_bytes())?.strip_prefix(b"="))?;
+    String::from_utf8(value.to_vec()).ok()
 }
 
 /// `pidfd_open`; close-on-exec by definition.

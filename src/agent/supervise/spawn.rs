@@ -16,12 +16,13 @@ use rustix::thread::{CpuSet, sched_setaffinity};
 use tokio::io::unix::AsyncFd;
 
 use super::output;
-use super::process::{Header, Process, boot_id, open_pidfd, read_record};
+use super::process::{HASH_VARIABLE, Header, Process, boot_id, open_pidfd, read_record};
 use super::saved::Spec;
 use crate::agent::detach::READY_FD_VARIABLE;
 use crate::agent::notify;
 use crate::api::node::RESTARTS_VARIABLE;
 use crate::api::paths::ClusterDir;
+use crate::processes::MARK_VARIABLE;
 
 /// `run/NODE/pid`: see [`process`](super::process).
 pub fn record_path(dir: &ClusterDir, node: &str) -> std::path::PathBuf {
@@ -74,7 +75,7 @@ pub fn spawn(dir: &ClusterDir, spec: &Spec, restarts: u64) -> Result<(Process, O
     let record_path = record_path(dir, node);
     let record = begin_record(&record_path, &header).map_err(in_folder)?;
     let mut command = command(dir, spec);
-    command.env(RESTARTS_VARIABLE, restarts.to_string());
+    command.env(RESTARTS_VARIABLE, restarts.to_string()).env(HASH_VARIABLE, &spec.node.hash);
     command.current_dir(&folder).stdin(Stdio::null()).stdout(stdout).stderr(stderr);
     become_a_node(&mut command, record, cpu_set(&spec.node.pin_cpus));
     let mut child = command.spawn().map_err(|error| spawn_error(&command, spec, &error))?;
@@ -117,7 +118,7 @@ fn command(dir: &ClusterDir, spec: &Spec) -> Command {
     };
     command.env_remove(READY_FD_VARIABLE);
     notify::keep_from(&mut command);
-    command.envs(&spec.node.env);
+    command.envs(&spec.node.env).env(MARK_VARIABLE, dir.node(&spec.node.name));
     command
 }
 

@@ -14,7 +14,7 @@ use super::job::JobView;
 use super::link::{Link, NodeClient, Seen};
 use super::messages::Message;
 use super::output;
-use super::process::{Process, boot_id, read_record};
+use super::process::{Process, boot_id, found, read_record, write_record};
 use super::saved::{Desired, Saved, Spec};
 use super::spawn::{self, Running, record_path};
 use super::state::{Effect, ExitNote, Input, Machine, Timing};
@@ -22,9 +22,13 @@ use crate::api::agent::NodeStatus;
 use crate::api::node::NodeView;
 use crate::api::paths::ClusterDir;
 use crate::data::NodeType;
+use crate::{processes, socket};
 
 /// How often the sizes of standard output and error are looked at.
 const BOUND_EVERY: Duration = Duration::from_secs(30);
+
+/// How often the files are looked at from which the next agent learns of the node.
+const KEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// The owner of one node's process.
 pub struct Task {
@@ -64,14 +68,17 @@ enum Woken {
     Seen(Option<Seen>),
     Tick,
     Bound,
+    Keep,
 }
 
 impl Task {
-    /// Adopts the node's process if it still runs. Must be called within a runtime.
+    /// Adopts the node's process if it still runs: that of its record, else `found`, else the one that answers on its
+    /// socket. Must be called within a runtime.
     pub fn new(
         dir: ClusterDir,
         spec: Spec,
         saved: Option<Saved>,
+        found: Option<u32>,
         timing: Timing,
         client: NodeClient,
         changes: watch::Sender<u64>,
@@ -103,7 +110,7 @@ impl Task {
             last_exit: ExitNote::default(),
             ended_process: None,
         };
-        task.adopt();
+        task.adopt(found);
         task.publish();
         task
     }
@@ -116,6 +123,7 @@ impl Task {
     /// Until no handle is left.
     pub async fn run(mut self, mut messages: mpsc::Receiver<Message>) {
         let mut bound = tokio::time::interval(BOUND_EVERY);
+        let mut keep = tokio::time::interval(KEEP_EVERY);
         loop {
             let woken = tokio::select! {
                 message = messages.recv() => Woken::Message(message),
@@ -123,6 +131,7 @@ impl Task {
                 seen = next_seen(self.link.as_mut()) => Woken::Seen(seen),
                 () = sleep_until(self.machine.wake_at(Instant::now())) => Woken::Tick,
                 _ = bound.tick() => Woken::Bound,
+                _ = keep.tick() => Woken::Keep,
             };
             match woken {
                 Woken::Message(None) => return,
@@ -134,6 +143,7 @@ impl Task {
                 Woken::Seen(None) => self.link = None,
                 Woken::Tick => self.feed(Input::Tick),
                 Woken::Bound => self.bound_output(),
+                Woken::Keep => self.keep_files(),
             }
         }
     }
@@ -185,15 +195,50 @@ impl Task {
         self.publish();
     }
 
-    fn adopt(&mut self) {
-        let Some(process) = read_record(&record_path(&self.dir, &self.spec.node.name)) else { return };
-        let Some(pidfd) = process.open() else { return };
+    fn adopt(&mut self, found: Option<u32>) {
+        let recorded = || {
+            let process = read_record(&record_path(&self.dir, &self.spec.node.name))?;
+            let pidfd = process.open()?;
+            Some((process, pidfd))
+        };
+        let Some((process, pidfd)) = recorded().or_else(|| self.without_record(found)) else { return };
         let now = Instant::now();
         let age = (seconds_since_epoch() - process.header.started_at).max(0.0);
         let since = now.checked_sub(Duration::from_secs_f64(age)).unwrap_or(now);
         tracing::info!(node = %self.spec.node.name, pid = process.pid, "adopted");
         self.machine.adopt(process.clone(), self.spec.is_foreign(), since, now);
         self.own(process, pidfd);
+    }
+
+    /// A node whose record is gone or damaged is told by its command line and by who answers on its socket.
+    fn without_record(&self, seen: Option<u32>) -> Option<(Process, OwnedFd)> {
+        let name = &self.spec.node.name;
+        let is_it = |pid: &u32| processes::is_node(*pid, name, &self.dir);
+        let answering = || socket::listening_process(&self.dir.node_socket(name));
+        let pid = seen.filter(is_it).or_else(|| answering().filter(is_it))?;
+        let stderr_from = std::fs::metadata(self.dir.node_stderr(name)).map_or(0, |file| file.len());
+        let (process, pidfd) = found(pid, stderr_from, |pid| is_it(&pid))?;
+        tracing::warn!(node = %name, pid, "its record was damaged; it was found by its command line");
+        Some((process, pidfd))
+    }
+
+    /// Writes again what was taken away or damaged.
+    fn keep_files(&mut self) {
+        let node = &self.spec.node.name;
+        if self.saved.is_some() && Saved::read(&self.dir.node_state(node)).is_none() {
+            self.saved = None;
+            self.save();
+        }
+        let Some(running) = &self.running else { return };
+        let path = record_path(&self.dir, &self.spec.node.name);
+        if read_record(&path).is_some_and(|there| there.pid == running.process.pid) {
+            return;
+        }
+        let written = block_in_place(|| make_folder(&path).and_then(|()| write_record(&path, &running.process)));
+        match written {
+            Ok(()) => tracing::warn!(path = %path.display(), "was damaged or gone and has been written again"),
+            Err(error) => tracing::debug!(path = %path.display(), %error, "cannot be written again"),
+        }
     }
 
     fn spawn(&mut self) {
@@ -244,7 +289,18 @@ impl Task {
         self.feed(Input::Exited(self.last_exit.clone()));
     }
 
+    /// Ends what the process left running: whatever that does, it would do beside its successor.
+    fn end_survivors(&self) {
+        let folder = self.dir.node(&self.spec.node.name);
+        let left = block_in_place(|| processes::survivors(std::slice::from_ref(&folder), &[std::process::id()]));
+        for survivor in &left {
+            tracing::warn!(node = %self.spec.node.name, pid = survivor.process.pid, "was left running, ending it");
+            survivor.process.signal(Signal::KILL);
+        }
+    }
+
     fn report_crash(&mut self) {
+        self.end_survivors();
         let Some(process) = self.ended_process.take() else { return };
         let status = view_of(&self.machine, &self.spec, &self.told, Instant::now()).status;
         let report = crash::Report {

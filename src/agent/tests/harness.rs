@@ -19,7 +19,7 @@ use crate::agent::client::AgentClient;
 use crate::agent::run::run_with;
 use crate::agent::supervise::Timing;
 use crate::agent::testing::{file, manifest, node, sha256};
-use crate::agent::{AgentOptions, AtEnd, Detached, start_detached};
+use crate::agent::{AgentOptions, AtEnd, Detached, Hung, start_detached};
 use crate::api::agent::{AgentStatus, Manifest, ManifestNode, NodeState, NodeStatus};
 use crate::api::config::{Compress, LogFormat, LoggingConfig, NodeConfig, ZeromqEndpoints};
 use crate::api::node::NodeView;
@@ -64,7 +64,7 @@ impl Host {
 
     /// Starts an agent that outlives its starter; its pid.
     pub fn start_agent(&self) -> u32 {
-        match start_detached(&self.dir, &self.program).unwrap() {
+        match start_detached(&self.dir, &self.program, Hung::Leave).unwrap() {
             Detached::Started { pid } => pid,
             Detached::AlreadyRunning => panic!("an agent runs already"),
         }

@@ -7,7 +7,7 @@ use rustix::process::Signal;
 
 use super::harness::*;
 use super::lifecycle::wait_for_end;
-use crate::agent::{Detached, start_detached};
+use crate::agent::{Detached, Hung, start_detached};
 use crate::api::agent::NodeState;
 use crate::api::outcome::Kind;
 use crate::data::NodeType;
@@ -103,7 +103,7 @@ async fn a_second_agent_ends_at_once_and_says_why() {
     second.stderr.take().unwrap().read_to_string(&mut said).unwrap();
     assert!(said.contains(&format!("another agent (pid {first}) serves {}", host.dir.path().display())), "{said}");
     assert_eq!(host.client().status().await.unwrap().pid, first);
-    assert_eq!(start_detached(&host.dir, "/bin/false".as_ref()).unwrap(), Detached::AlreadyRunning);
+    assert_eq!(start_detached(&host.dir, "/bin/false".as_ref(), Hung::Leave).unwrap(), Detached::AlreadyRunning);
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn a_start_in_vain_says_the_last_line_of_the_log() {
     let broken = host.dir.path().join("broken");
     fs::write(&broken, "#!/bin/sh\necho 'error: no room' >&2\nexit 1\n").unwrap();
     fs::set_permissions(&broken, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    let error = start_detached(&host.dir, &broken).unwrap_err();
+    let error = start_detached(&host.dir, &broken, Hung::Leave).unwrap_err();
     assert_eq!(error.to_string(), "the agent ended before it listened: error: no room");
 }
 

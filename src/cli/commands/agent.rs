@@ -38,6 +38,9 @@ enum Sub {
         /// Run it in the background, and return when it listens; it writes `run/agent.log` in the folder
         #[arg(long)]
         detach: bool,
+        /// End an agent of the folder that gives no sign of life, and take its place; nodes run on
+        #[arg(long, requires = "detach")]
+        replace: bool,
         /// Be the one process of a container: take care of orphans, start the agent again when it dies, and on SIGTERM or
         /// SIGINT stop the nodes in order, then end. Implied for process 1
         #[arg(long, conflicts_with = "detach")]
@@ -128,9 +131,10 @@ impl Agent {
 
     pub fn run(self, cx: &Context) -> Result<Status, Failure> {
         match self.command {
-            Sub::Run { dir, detach: true, .. } => {
+            Sub::Run { dir, detach: true, replace, .. } => {
                 let program = std::env::current_exe().map_err(Failure::here)?;
-                agent::start_detached(&ClusterDir::new(dir), &program).map_err(Failure::here)?;
+                let hung = if replace { agent::Hung::Replace } else { agent::Hung::Leave };
+                agent::start_detached(&ClusterDir::new(dir), &program, hung).map_err(Failure::here)?;
                 Ok(Status::Done)
             }
             Sub::Run { dir, foreground, .. } if foreground || std::process::id() == 1 => {

@@ -93,7 +93,11 @@ impl Count {
         };
         self.show(cx, &report)?;
         cx.printer.silent_hosts(&report.silent, &nodes);
-        Ok(self.verdict(cx, &report))
+        match self.verdict(cx, &report) {
+            // Who gave no answer was not counted.
+            Status::Done if !report.silent.is_empty() => Ok(Status::Failed),
+            verdict => Ok(verdict),
+        }
     }
 
     fn number(&self, report: &CountReport) -> u64 {

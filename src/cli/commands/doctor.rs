@@ -19,12 +19,12 @@ use crate::query::{self, DoctorReport, Finding, Remedy, Verdict};
 /// resolution, TCP, the server's banner, key exchange, host key and login, then what the host says of itself: whether this
 /// program can run there, base_dir, disk, inodes, clock, limits, the interfaces, CPUs and ports of its nodes, Zeek and its
 /// right to capture, and sshd's limits. Nothing but a POSIX shell is needed there. Of a host with a release it also says
-/// whether its folder and keys are closed to others, its program is there, its agent runs, and what uploads left behind; of
-/// this machine, whether others can read the cluster's keys.
+/// whether its folder and keys are closed to others, what is deployed is whole, its agent answers, each node runs and answers,
+/// and what uploads left behind; of this machine, whether others can read the cluster's keys.
 ///
 /// With `--fix` it mends what needs neither root nor a decision: those permissions, what interrupted uploads left behind, a
-/// missing program of the current release if it is this one, and an agent that does not run. It then looks again, and each
-/// finding is `fixed` or says why not. Nodes that run are not touched.
+/// missing program of the current release if it is this one, and an agent that does not run or hangs. It then looks again, and
+/// each finding is `fixed` or says why not. Nodes that run are not touched.
 ///
 /// The table folds hosts with equal results; the other formats have one row per host and check. Exit status 1 when a check
 /// failed, 4 when no host was reached.
@@ -102,7 +102,7 @@ impl Doctor {
             return Ok(Vec::new());
         }
         let hosts: Vec<&str> = wanted.iter().map(|(host, _)| host.as_str()).collect();
-        cx.change(layout, &self.lock, Needs::Deployed, &hosts, async |settings, progress| {
+        cx.change(layout, &self.lock, Needs::Revived, &hosts, async |settings, progress| {
             Ok(deploy::mend(layout, settings, &wanted, progress).await)
         })
     }
@@ -145,7 +145,7 @@ fn mended_report(before: DoctorReport, after: DoctorReport, mended: &[Outcome]) 
             true => {
                 let why = match was.remedy {
                     None => BY_HAND.to_owned(),
-                    Some(_) => error.unwrap_or_else(|| "it was mended, and is as before".to_owned()),
+                    Some(_) => error.unwrap_or_else(|| "tried, but the problem remains".to_owned()),
                 };
                 Finding { fix: Some(why), ..now }
             }
@@ -172,9 +172,12 @@ fn summary(report: &DoctorReport) -> String {
             parts.push(format!("{} {word} on {}", of(verdict).count(), hosts(verdict)));
         }
     }
-    match parts.is_empty() {
-        true => format!("all is well on {}", hosts(Verdict::Ok)),
-        false => parts.join(" · "),
+    let is_empty = |row: &&Finding| row.check == "installed" && row.verdict == Verdict::Skipped;
+    let empty = nodeset::fold(report.rows.iter().filter(is_empty).map(|row| row.host.as_str()));
+    match (parts.is_empty(), empty.is_empty()) {
+        (true, true) => format!("all is well on {}", hosts(Verdict::Ok)),
+        (true, false) => format!("all is ready, and nothing is deployed yet on {empty}"),
+        (false, _) => parts.join(" · "),
     }
 }
 

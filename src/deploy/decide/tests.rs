@@ -63,6 +63,7 @@ fn seen(part: &HostRelease) -> Found {
         releases: vec![part.manifest.id.clone()],
         nodes: part.manifest.nodes.iter().map(node).collect(),
         unseen: Vec::new(),
+        damage: Vec::new(),
     };
     let text = |hash: &String| String::from_utf8(part.blobs[hash].clone()).unwrap();
     let texts = part.manifest.files.iter().map(|file| (file.path.clone(), text(&file.hash))).collect();

@@ -33,8 +33,8 @@ pub(super) struct Child {
     pid: Pid,
     ended: AsyncFd<OwnedFd>,
     stderr: Option<Stderr>,
-    /// The node's folder, see [`MARK_VARIABLE`].
-    mark: PathBuf,
+    /// The node's folder, see [`MARK_VARIABLE`]; none where only its group ends with it.
+    mark: Option<PathBuf>,
     reaped: bool,
 }
 
@@ -75,7 +75,7 @@ impl Child {
         match watched {
             Ok(ended) => {
                 let stderr = process.stderr.take().map(pass_on).transpose()?;
-                Ok(Child { process, pid, ended, stderr, mark: mark.to_owned(), reaped: false })
+                Ok(Child { process, pid, ended, stderr, mark: Some(mark.to_owned()), reaped: false })
             }
             Err(error) => {
                 // What cannot be watched must not run; it is our child and a moment old, so neither can fail.
@@ -83,6 +83,12 @@ impl Child {
                 Err(error)
             }
         }
+    }
+
+    /// Ends nothing but its own group: what else carries the node's mark is another program's.
+    pub(super) fn beside_another(mut self) -> Child {
+        self.mark = None;
+        self
     }
 
     pub(super) fn pid(&self) -> u32 {
@@ -118,12 +124,10 @@ impl Child {
     /// Until it is waited for, the number of its group is nobody else's.
     fn signal(&self, signal: Signal) {
         let _nobody_left = kill_process_group(self.pid, signal);
+        let Some(mark) = &self.mark else { return };
         // Twice would be more than once: some programs take a second SIGTERM for impatience.
         let left_group = |process: &Held| getpgid(Pid::from_raw(process.pid.cast_signed())) != Ok(self.pid);
-        processes::marked(&self.mark)
-            .iter()
-            .filter(|process| left_group(process))
-            .for_each(|process| process.signal(signal));
+        processes::marked(mark).iter().filter(|process| left_group(process)).for_each(|process| process.signal(signal));
     }
 }
 

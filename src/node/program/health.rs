@@ -47,7 +47,7 @@ impl<'a> Doctor<'a> {
     /// Runs the command; what is wrong, if anything is.
     async fn ask(&self) -> Option<String> {
         let child = match Child::start(&self.config.command, self.surroundings, &self.folder) {
-            Ok(child) => child,
+            Ok(child) => child.beside_another(),
             Err(why) => return Some(why),
         };
         let limit = Duration::from_millis(self.config.timeout_ms);

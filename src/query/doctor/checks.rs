@@ -63,7 +63,6 @@ pub(super) fn of_facts(facts: &Facts, answer: &Answer, wanted: &Wanted) -> Vec<F
     rows.extend(permissions(facts));
     rows.extend(uploads(facts));
     rows.extend(installed(facts));
-    rows.extend(agent(facts));
     rows.extend(boot(facts));
     rows.push(clock(facts, answer.asked, answer.answered));
     rows.push(limit(facts, "open_files", "open files", OPEN_FILES_NEEDED, "nofile"));
@@ -89,6 +88,17 @@ fn machine(facts: &Facts) -> Finding {
 fn base_dir(facts: &Facts) -> Finding {
     let (dir, nearest) = (facts.get("dir").unwrap_or("?"), facts.get("nearest").unwrap_or("/"));
     let user = facts.get("user").unwrap_or("the user");
+    if let Some(mount) = facts.get("noexec") {
+        return row(
+            "base_dir",
+            Verdict::Failed,
+            format!("{dir} lies on {mount}, which is mounted noexec: no program runs there"),
+        )
+        .hint(format!(
+            "set another base_dir in the layout, or as root there: mount -o remount,exec {}",
+            crate::fleet::quote(mount)
+        ));
+    }
     if facts.get("writable").is_some() {
         let state = if dir == nearest { "is there" } else { "can be made" };
         return ok("base_dir", format!("{dir} {state}"));
@@ -128,9 +138,16 @@ fn uploads(facts: &Facts) -> Option<Finding> {
     })
 }
 
-/// Nothing is said of a host without a release.
+/// What is deployed, as far as the disk says.
 fn installed(facts: &Facts) -> Option<Finding> {
-    let (release, binary) = (facts.get("release")?, facts.get("binary"));
+    let Some(release) = facts.get("release") else {
+        return Some(match facts.number("releases").unwrap_or(0) {
+            0 => row("installed", Verdict::Skipped, "nothing is deployed yet").hint("zeek-cluster deploy"),
+            n => row("installed", Verdict::Failed, format!("there are {n} releases, and `current` is gone"))
+                .hint("zeek-cluster deploy makes it again; nodes that run are not touched"),
+        });
+    };
+    let binary = facts.get("binary");
     Some(match (binary, facts.get("binary_there")) {
         (None, _) => row("installed", Verdict::Failed, format!("release {release} is not whole"))
             .hint("zeek-cluster deploy brings it anew"),
@@ -143,11 +160,15 @@ fn installed(facts: &Facts) -> Option<Finding> {
     })
 }
 
-fn agent(facts: &Facts) -> Option<Finding> {
-    facts.get("release")?;
+/// Of a host where no agent answers; nothing is said of one without a release.
+pub(super) fn agent(facts: &Facts) -> Option<Finding> {
+    if facts.get("release").is_none() && facts.number("releases").unwrap_or(0) == 0 {
+        return None;
+    }
     let what = match (facts.get("agent"), facts.get("agent_socket")) {
         (None, _) => return Some(unread("agent", "/proc/net/unix")),
-        (Some("yes"), _) => return Some(ok("agent", "it runs")),
+        (Some("yes"), Some(_)) => "it runs, and does not answer",
+        (Some("yes"), None) => "it runs, and its socket is gone",
         (_, Some(_)) => "it does not run, and left its socket behind",
         (_, None) => "it does not run",
     };
@@ -375,10 +396,10 @@ mod tests {
             let found = [permissions(&facts), uploads(&facts), installed(&facts), agent(&facts)];
             found.into_iter().flatten().map(|row| (row.verdict, row.remedy)).collect::<Vec<_>>()
         };
-        assert_eq!(rows("dir=/b/c\n"), [], "nothing is there yet");
+        assert_eq!(rows("dir=/b/c\n"), [(Verdict::Skipped, None)], "nothing is there yet");
         let well = "dir=/b\nfolder_mode=drwx------\nfolder_owned=yes\nopen_keys=0\nuploads=0\nrelease=ab\nbinary=ff\n\
-                    binary_there=yes\nagent_socket=yes\nagent=yes\nagent=no\n";
-        assert_eq!(rows(well), [const { (Verdict::Ok, None) }; 4]);
+                    binary_there=yes\nagent_socket=yes\nagent=no\n";
+        assert_eq!(rows(well)[..3], [const { (Verdict::Ok, None) }; 3]);
         let sick = "dir=/b\nfolder_mode=drwxr-xr-x\nfolder_owned=yes\nopen_keys=1\nuploads=2\nrelease=ab\nbinary=ff\n\
                     agent_socket=yes\nagent=no\n";
         assert_eq!(
@@ -390,7 +411,11 @@ mod tests {
                 (Verdict::Warning, Some(Remedy::StartAgent)),
             ]
         );
-        assert_eq!(rows("dir=/b\nfolder_mode=drwx--S---\nopen_keys=0\n"), [(Verdict::Failed, None)]);
+        let foreign = "dir=/b\nfolder_mode=drwx--S---\nopen_keys=0\n";
+        assert_eq!(rows(foreign), [(Verdict::Failed, None), (Verdict::Skipped, None)]);
+        let lost = "dir=/b\nfolder_mode=drwx------\nfolder_owned=yes\nreleases=2\nagent=no\n";
+        let ok = (Verdict::Ok, None);
+        assert_eq!(rows(lost), [ok, (Verdict::Failed, None), (Verdict::Warning, Some(Remedy::StartAgent))]);
     }
 
     #[test]

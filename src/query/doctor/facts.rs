@@ -80,19 +80,13 @@ if [ -d "$dir" ]; then
   done
   say open_keys "$open"
   say uploads "$(find "$dir/bin" -name '.upload-*' -type f -mmin +60 2>/dev/null | wc -l | tr -d ' ')"
+  say releases "$(ls "$dir/releases" 2>/dev/null | wc -l | tr -d ' ')"
   release=$(readlink "$dir/current" 2>/dev/null); release=${release#releases/}
   if [ -n "$release" ]; then
     say release "$release"
     binary=$(tr ',{' '\n\n' <"$dir/releases/$release/manifest.json" 2>/dev/null | sed -n 's/^ *"binary": *"\([0-9a-f]*\)".*/\1/p' | head -n 1)
     say binary "$binary"
     [ -x "$dir/bin/zeek-cluster-$binary" ] && say binary_there yes
-    [ -S "$dir/run/agent.sock" ] && say agent_socket yes
-    if [ -r /proc/net/unix ]; then
-      grep -F " $dir/run/agent.sock" /proc/net/unix | while read -r num refs protocol flags type state inode path; do
-        [ "$flags $path" = "00010000 $dir/run/agent.sock" ] && say agent yes
-      done
-      say agent no
-    fi
     unit=zeek-cluster-$(basename "$dir").service
     [ -d /run/systemd/system ] && say systemd yes
     for scope in system user; do
@@ -105,7 +99,19 @@ if [ -d "$dir" ]; then
     [ -e "/var/lib/systemd/linger/$(id -un 2>/dev/null)" ] && say lingers yes
     [ -e "$dir/run/keeper.lock" ] && tr '\0' ' ' <"/proc/$(sed 's/pid //' "$dir/run/keeper.lock")/cmdline" 2>/dev/null | grep -q 'agent run' && say keeper yes
   fi
+  [ -S "$dir/run/agent.sock" ] && say agent_socket yes
+  if [ -r /proc/net/unix ]; then
+    grep -F " $dir/run/agent.sock" /proc/net/unix | while read -r num refs protocol flags type state inode path; do
+      case "$flags $path" in "00010000 $dir/run/agent.sock"|"00010000 $dir/run/agent.sock.new") say agent yes ;; esac
+    done
+    say agent no
+  fi
 fi
+deepest=
+while read -r device mount type options rest; do
+  case "$at/" in "${mount%/}"/*) [ "${#mount}" -ge "${#deepest}" ] && { deepest=$mount; deepest_options=$options; } ;; esac
+done 2>/dev/null </proc/self/mounts
+case ",$deepest_options," in *,noexec,*) say noexec "$deepest" ;; esac
 say machine "$(uname -m)"
 say libc "$(getconf GNU_LIBC_VERSION 2>/dev/null)"
 while read -r a b c soft hard rest; do
