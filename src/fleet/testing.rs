@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use super::settings::{Deadlines, Settings};
 use super::ssh::SshHost;
-use crate::api::config::{Compress, LogFormat};
+use crate::api::config::Compress;
 use crate::layout::{self, Backend, HostKeyChecking, HubPorts, Layout, Logging, Reach, Ssh, Zeek};
 
 /// Ends with its value.
@@ -241,8 +241,8 @@ pub(super) fn layout(reach: Reach, base: &Path) -> Layout {
         options: Default::default(),
         stores: Default::default(),
         logging: Logging {
-            format: LogFormat::Tsv,
-            rotation_interval: Duration::ZERO,
+            format: None,
+            rotation_interval: None,
             compress: Compress::Gzip,
             expire: Duration::ZERO,
         },

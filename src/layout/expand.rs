@@ -18,7 +18,7 @@ use super::problem::{Problems, Report, Span, Spanned};
 use super::schema;
 use super::spec::*;
 use super::tree::shorten;
-use crate::api::config::{Compress, LogFormat, OptionValue};
+use crate::api::config::{Compress, OptionValue};
 use crate::api::store::BackendType;
 use crate::data::NodeType;
 
@@ -73,7 +73,7 @@ pub(crate) fn expand(spec: &LayoutSpec, origin: &Path, env: &Environment<'_>, pr
         backend: spec.backend.as_ref().map_or(Backend::Zeromq, |backend| backend.value),
         encrypted: encrypted(spec.encryption, &nodes, &hosts),
         base_dir: spec.base_dir.as_ref().map(|dir| dir.value.clone().into()),
-        stop_grace: spec.stop_grace.unwrap_or(Duration::from_secs(10)),
+        stop_grace: spec.stop_grace.unwrap_or_else(|| default_grace(&nodes)),
         nodes: nodes.iter().map(|placed| placed.node.clone()).collect(),
         hub: HubPorts { xpub: base, xsub: base.saturating_add(1) },
         manager_is_logger,
@@ -90,6 +90,13 @@ pub(crate) fn expand(spec: &LayoutSpec, origin: &Path, env: &Environment<'_>, pr
         hosts,
     };
     Expanded { layout, nodes, host_spans }
+}
+
+/// How long nodes may take to stop where the layout does not say. A real Zeek flushes its logs and runs `zeek_done`: zeekctl
+/// waits 60 s for it (`StopTimeout`).
+fn default_grace(nodes: &[Placed]) -> Duration {
+    let any_zeek = nodes.iter().any(|placed| placed.node.engine == Engine::Zeek);
+    Duration::from_secs(if any_zeek { 60 } else { 10 })
 }
 
 /// The file's stem, with `-` for what cannot stand in a name.
@@ -407,8 +414,8 @@ fn store<'a>(spec: &StoreSpec, option: &impl Fn(&str) -> Option<&'a OptionValue>
 
 fn logging(spec: &LoggingSpec) -> Logging {
     Logging {
-        format: spec.format.unwrap_or(LogFormat::Tsv),
-        rotation_interval: spec.rotation_interval.unwrap_or(Duration::from_secs(3600)),
+        format: spec.format,
+        rotation_interval: spec.rotation_interval,
         compress: spec.compress.unwrap_or(Compress::Gzip),
         expire: spec.expire.unwrap_or(Duration::ZERO),
     }

@@ -271,14 +271,27 @@ pub struct Store {
 /// `logging:`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Logging {
-    /// `format`, default tsv.
-    pub format: LogFormat,
-    /// `rotation_interval`, default one hour; zero never rotates.
-    pub rotation_interval: Duration,
+    /// `format`. Absent: tsv for loggers of this program; for a real Zeek what its own scripts set.
+    pub format: Option<LogFormat>,
+    /// `rotation_interval`; zero never rotates. Absent: one hour for loggers of this program; for a real Zeek what its own
+    /// scripts set.
+    pub rotation_interval: Option<Duration>,
     /// `compress`, default gzip.
     pub compress: Compress,
     /// `expire`, default zero: never.
     pub expire: Duration,
+}
+
+impl Logging {
+    /// How loggers of this program write.
+    pub fn format_or_default(&self) -> LogFormat {
+        self.format.unwrap_or(LogFormat::Tsv)
+    }
+
+    /// How often loggers of this program rotate their files.
+    pub fn rotation_or_default(&self) -> Duration {
+        self.rotation_interval.unwrap_or(Duration::from_secs(3600))
+    }
 }
 
 /// One entry of `networks:`.

@@ -1,6 +1,6 @@
 //! What an expanded layout must not be, wherever it was read from. The shapes of single values are `schema.rs`'s affair.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 
 use super::expand::{Expanded, Origin, Placed, by_lower_name};
@@ -35,6 +35,7 @@ pub(crate) fn validate(spec: &LayoutSpec, expanded: &Expanded, problems: &mut Pr
     check_stores(spec, expanded, problems);
     check_commands(spec, expanded, problems);
     warn_of_websockets(expanded, problems);
+    warn_of_shared_interfaces(expanded, problems);
     check_websocket_tls(spec, problems);
 }
 
@@ -147,6 +148,28 @@ fn check_interfaces(group: &NodeSpec, problems: &mut Problems) {
                 Report::new(group.name.span, format!("the interface of `{name}` has a blank in it: `{interface}`"));
             problems.warn(report);
         }
+    }
+}
+
+/// Zeeks of one host that read one interface and do not share its packets out.
+fn warn_of_shared_interfaces(expanded: &Expanded, problems: &mut Problems) {
+    let mut readers: BTreeMap<(&str, &str), Vec<&Placed>> = BTreeMap::new();
+    for placed in expanded.nodes.iter().filter(|placed| placed.node.engine == Engine::Zeek) {
+        let node = &placed.node;
+        // A prefix such as `af_packet::` names a packet source, which has means of its own.
+        let Some(interface) = node.interface.as_deref().filter(|name| !name.contains("::")) else { continue };
+        if node.lb_method.is_none() {
+            readers.entry((&node.host, interface)).or_default().push(placed);
+        }
+    }
+    for ((host, interface), nodes) in readers.into_iter().filter(|(_, nodes)| nodes.len() > 1) {
+        let names: Vec<&str> = nodes.iter().map(|placed| placed.node.name.as_str()).collect();
+        let message = format!(
+            "each of the {} processes on `{host}` that read `{interface}` sees all its packets, and logs them: {}",
+            names.len(),
+            names.join(", ")
+        );
+        problems.warn(Report::new(nodes[0].span, message).hint("`lb_method: af_packet` shares them out".to_owned()));
     }
 }
 

@@ -246,15 +246,16 @@ fn store_value(store: &Store) -> Value {
 
 fn logging_value(logging: &Logging) -> Value {
     let mut map = Mapping::new();
-    put(
-        &mut map,
-        "format",
-        match logging.format {
-            LogFormat::Tsv => "tsv",
-            LogFormat::Json => "json",
-        },
-    );
-    put(&mut map, "rotation_interval", text(logging.rotation_interval));
+    let format = logging.format.map(|format| match format {
+        LogFormat::Tsv => "tsv",
+        LogFormat::Json => "json",
+    });
+    if let Some(format) = format {
+        put(&mut map, "format", format);
+    }
+    if let Some(interval) = logging.rotation_interval {
+        put(&mut map, "rotation_interval", text(interval));
+    }
     put(
         &mut map,
         "compress",

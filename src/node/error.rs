@@ -172,7 +172,7 @@ fn bind_hint(endpoint: &str, cause: &str, config: &NodeConfig) -> String {
     let cause = cause.to_lowercase();
     if cause.contains("in use") {
         format!(
-            "; port {port} is taken: `ss -ltnp 'sport = :{port}'` shows by whom; end that, or choose another port in the layout"
+            "; port {port} is taken: `ss -tanp 'sport = :{port}'` shows by whom; end that, or choose another port in the layout"
         )
     } else if cause.contains("cannot assign") || cause.contains("no such device") {
         format!("; that is no address of this machine: correct the address of host {} in the layout", config.host)

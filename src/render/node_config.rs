@@ -167,8 +167,8 @@ fn store_config(store: &Store) -> StoreConfig {
 fn logging(layout: &Layout, node: &Node) -> LoggingConfig {
     let several = layout.nodes.iter().filter(|node| node.node_type == NodeType::Logger).count() > 1;
     LoggingConfig {
-        format: layout.logging.format,
-        rotation_interval_s: layout.logging.rotation_interval.as_secs(),
+        format: layout.logging.format_or_default(),
+        rotation_interval_s: layout.logging.rotation_or_default().as_secs(),
         compress: layout.logging.compress,
         expire_s: layout.logging.expire.as_secs(),
         suffix: (several && node.node_type == NodeType::Logger).then(|| node.name.clone()),

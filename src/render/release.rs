@@ -5,14 +5,14 @@
 //! the table and its scripts only when it starts, so its hash covers both.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::{cluster_layout, hosts, node_config, zeek};
 use crate::api::agent::{FileEntry, Manifest, ManifestNode};
-use crate::api::config::{Compress, LogFormat, LoggingConfig, NodeConfig};
+use crate::api::config::{Compress, LogFormat, LoggingConfig, NodeConfig, OptionValue};
 use crate::api::hosts::HOSTS_FILE;
 use crate::api::keys::{CurveKeys, KEY_FOLDER, SERVER_SECRET};
 use crate::data::NodeType;
@@ -153,6 +153,7 @@ fn shared_files(layout: &Layout, input: &ReleaseInput<'_>) -> Result<Vec<File>, 
         let scripts = [
             ("local-networks.zeek", zeek::local_networks(&layout.networks)),
             ("zeek-cluster-config.zeek", zeek::config_script(layout, &seed)?),
+            (LOGGER_SCRIPT, zeek::logger_script(layout)),
         ];
         files.extend(scripts.map(|(name, text)| File {
             recipients: Recipients::ZeekHosts,
@@ -220,6 +221,9 @@ fn add(blobs: &mut BTreeMap<String, Vec<u8>>, file: &File) -> FileEntry {
     FileEntry { path: file.path.clone(), hash, bytes: file.content.len() as u64, mode: file.mode }
 }
 
+/// The script that only a Zeek which writes logs loads.
+const LOGGER_SCRIPT: &str = "zeek-cluster-logger.zeek";
+
 /// Everything whose change needs a restart.
 #[derive(Serialize)]
 struct Restart<'a> {
@@ -257,8 +261,14 @@ fn manifest_node(
     };
     let is_zeek = config.zeek.is_some();
     let nodes = config.nodes.iter().filter(|entry| is_zeek || entry.name == node.name).cloned().collect();
-    let effective = NodeConfig { logging: logging_that_matters(config), ..config.clone() };
-    let scripts = shared.iter().filter(|file| is_zeek && file.path.extension().is_some_and(|ext| ext == "zeek"));
+    let effective = NodeConfig {
+        logging: logging_that_matters(config),
+        options: options_that_matter(config),
+        ..config.clone()
+    };
+    let loads = |path: &Path| config.zeromq.listen_log_endpoint.is_some() || path != Path::new(LOGGER_SCRIPT);
+    let is_script = |path: &Path| path.extension().is_some_and(|ext| ext == "zeek") && loads(path);
+    let scripts = shared.iter().filter(|file| is_zeek && is_script(&file.path));
     let restart = Restart {
         config: NodeConfig { nodes, ..live::at_start(&effective) },
         scripts: scripts.map(|file| sha256(&file.content)).collect(),
@@ -287,10 +297,17 @@ fn logging_that_matters(config: &NodeConfig) -> LoggingConfig {
         expire_s: 0,
         suffix: None,
     };
-    match config.zeromq.listen_log_endpoint.is_some() || config.zeek.is_some() {
+    match config.zeromq.listen_log_endpoint.is_some() {
         true => config.logging.clone(),
         false => unused,
     }
+}
+
+/// Without the options that only who receives logs reads, where none are received.
+fn options_that_matter(config: &NodeConfig) -> BTreeMap<String, OptionValue> {
+    let receives = config.zeromq.listen_log_endpoint.is_some();
+    let matters = |name: &str| receives || !zeek::is_for_log_writers(name);
+    config.options.iter().filter(|(name, _)| matters(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 /// Hex digits of the keys' fingerprint behind a node's hash.

@@ -16,8 +16,8 @@ use crate::api::keys::CurveKeys;
 use crate::data::NodeType;
 use crate::layout::{Backend, Engine, Layout, Network, Node, options};
 
-/// `AF_Packet::fanout_id` of the first interface of a host. Source: Zeek 8.2, `base/packet-protocols/af_packet`.
-const FIRST_FANOUT_ID: usize = 23;
+/// Fanout groups of AF_PACKET that a cluster may use on one host: one for each interface.
+const FANOUT_IDS: u16 = 64;
 /// `PFRINGClusterID` of zeekctl: the first interface of a host has it.
 const FIRST_PF_RING_CLUSTER: usize = 21;
 
@@ -64,7 +64,7 @@ fn balance(layout: &Layout, node: &Node) -> Balanced {
                 balanced.interface = Some(format!("af_packet::{interface}"));
             }
             // The kernel refuses two devices in one fanout group.
-            let id = FIRST_FANOUT_ID + place(layout, node, interface).interface;
+            let id = first_fanout_id(&layout.name) + place(layout, node, interface).interface;
             balanced.redefs.insert("AF_Packet::fanout_id".to_owned(), id.to_string());
         }
         "myricom" => {
@@ -75,6 +75,16 @@ fn balance(layout: &Layout, node: &Node) -> Balanced {
         _ => {}
     }
     balanced
+}
+
+/// `AF_Packet::fanout_id`, a number of 16 bits, of a cluster's first interface on a host. It depends on the cluster's name: two
+/// clusters that capture from one interface would share its packets if their groups had the same number. Never below
+/// `FANOUT_IDS`, where Zeek's own default lies (23).
+fn first_fanout_id(cluster: &str) -> usize {
+    let hash = sha256(format!("fanout_id\n{cluster}").as_bytes());
+    let number = hash.bytes().take(8).fold(0_u32, |number, digit| (number << 4) | char::from(digit).to_digit(16).unwrap_or(0));
+    let groups = u32::from(u16::MAX / FANOUT_IDS) - 1;
+    ((number % groups + 1) * u32::from(FANOUT_IDS)) as usize
 }
 
 /// The variables of PF_RING that say by what packets are spread begin so.
@@ -181,23 +191,47 @@ pub(super) fn config_script(layout: &Layout, hash_seed: &str) -> Result<String, 
     );
     text.push_str(&logs(layout));
     text.push_str(&sockets(layout)?);
-    text.push_str(&redefs(&layout.options));
+    text.push_str(&pool_specs(&layout.options));
+    text.push_str(&redefs(layout.options.iter().filter(|(name, _)| !is_for_log_writers(name))));
     for (name, value) in &layout.zeek.redefs {
         text.push_str(&guarded(name, value));
     }
     Ok(text)
 }
 
-/// Only who writes logs rotates them; what a crash left behind is archived at the next start.
+/// The type of the nodes that write logs.
+pub(super) fn log_writer(layout: &Layout) -> NodeType {
+    if layout.manager_is_logger { NodeType::Manager } else { NodeType::Logger }
+}
+
+/// Loads [`LOGGER_SCRIPT`] where logs are written.
 fn logs(layout: &Layout) -> String {
-    let writer = if layout.manager_is_logger { NodeType::Manager } else { NodeType::Logger };
-    let json = if layout.logging.format == LogFormat::Json { "T" } else { "F" };
     format!(
-        "\n@if ( Cluster::local_node_type() == {} )\nredef Log::default_rotation_interval = {} secs;\n\
-         redef LogAscii::use_json = {json};\nredef LogAscii::enable_leftover_log_rotation = T;\n@endif\n",
-        writer.zeek_name(),
-        layout.logging.rotation_interval.as_secs(),
+        "\n@if ( Cluster::local_node_type() == {} )\n@load ./zeek-cluster-logger\n@endif\n",
+        log_writer(layout).zeek_name()
     )
+}
+
+/// The script of the nodes that write logs, a file of its own so that a change of it restarts them alone. What the layout does
+/// not set stays as the site's scripts have it. Logs that a crash left behind are archived at the next start.
+pub(super) fn logger_script(layout: &Layout) -> String {
+    let mut text = String::from(
+        "# Automatically generated. Do not edit.\n\nredef LogAscii::enable_leftover_log_rotation = T;\n",
+    );
+    if let Some(interval) = layout.logging.rotation_interval {
+        let _ = writeln!(text, "redef Log::default_rotation_interval = {} secs;", interval.as_secs());
+    }
+    if let Some(format) = layout.logging.format {
+        let json = if format == LogFormat::Json { "T" } else { "F" };
+        let _ = writeln!(text, "redef LogAscii::use_json = {json};");
+    }
+    text.push_str(&redefs(layout.options.iter().filter(|(name, _)| is_for_log_writers(name))));
+    text
+}
+
+/// Whether only a node that receives logs reads the option.
+pub(super) fn is_for_log_writers(option: &str) -> bool {
+    ["Cluster::Backend::ZeroMQ::log_rcvhwm", "Cluster::Backend::ZeroMQ::log_rcvbuf"].contains(&option)
 }
 
 /// The endpoints of the hub; the backend is loaded before, by the node's own script. Those for logs Zeek takes from `Cluster::nodes`.
@@ -251,10 +285,10 @@ fn pool_specs(layout: &BTreeMap<String, OptionValue>) -> String {
 }
 
 /// `options:` of the layout. A name that this Zeek does not know yet or any more is skipped.
-fn redefs(layout: &BTreeMap<String, OptionValue>) -> String {
-    let whole = layout.iter().filter(|(name, _)| !name.contains('$'));
+fn redefs<'a>(options: impl Iterator<Item = (&'a String, &'a OptionValue)>) -> String {
+    let whole = options.filter(|(name, _)| !name.contains('$'));
     let known = whole.filter_map(|(name, value)| Some((name, options::find(name)?.kind.zeek_text(value))));
-    let mut text = pool_specs(layout);
+    let mut text = String::new();
     for (name, value) in known {
         text.push_str(&guarded(name, &value));
     }

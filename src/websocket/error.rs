@@ -71,7 +71,7 @@ pub enum ListenError {
 /// What to do about a port that cannot be bound.
 fn hint(source: &io::Error, port: u16) -> String {
     match source.kind() {
-        io::ErrorKind::AddrInUse => format!("; `ss -ltnp 'sport = :{port}'` shows who has it"),
+        io::ErrorKind::AddrInUse => format!("; `ss -tanp 'sport = :{port}'` shows who has it"),
         io::ErrorKind::AddrNotAvailable => "; that is no address of this machine".to_owned(),
         io::ErrorKind::PermissionDenied => "; ports below 1024 are reserved".to_owned(),
         _ => String::new(),

@@ -9,7 +9,7 @@ use super::report::ReportLine;
 use super::site::{Site, SiteEncryption, SiteNode, SiteType};
 use super::zeekctl::ZeekctlFiles;
 use super::{cluster_layout, yaml_text, zeek_conf, zeekctl};
-use crate::api::config::{Compress, LogFormat};
+use crate::api::config::Compress;
 use crate::data::NodeType;
 use crate::layout::load::{Environment, Loaded, finish};
 use crate::layout::model::{Engine, Host, HubPorts, Layout, Logging, Node, Reach, Zeek};
@@ -119,8 +119,8 @@ impl Site {
             options: BTreeMap::new(),
             stores: BTreeMap::new(),
             logging: Logging {
-                format: LogFormat::Tsv,
-                rotation_interval: Duration::ZERO,
+                format: None,
+                rotation_interval: None,
                 compress: Compress::None,
                 expire: Duration::ZERO,
             },

@@ -249,7 +249,7 @@ fn a_metrics_port_that_is_taken_ends_the_node_with_the_port_and_what_to_do() {
     let error = crate::node::run::run_until(options, Ok).unwrap_err();
     let text = error.to_string();
     assert!(matches!(error, NodeError::Metrics { .. }), "{text}");
-    assert!(text.contains(&format!("Attempted to bind to 127.0.0.1:{port}.")) && text.contains("ss -ltnp"), "{text}");
+    assert!(text.contains(&format!("Attempted to bind to 127.0.0.1:{port}.")) && text.contains("ss -tanp"), "{text}");
 }
 
 #[test]

@@ -8,7 +8,8 @@ const GENERIC: &str = "errors occurred while initializing";
 pub(super) fn fatal_line(text: &str) -> Option<String> {
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let fatal = lines.iter().rev().find(|line| line.contains("fatal error") && !line.contains(GENERIC));
-    let error = || lines.iter().find(|line| line.starts_with("error") || line.contains("internal error"));
+    let is_error = |line: &str| line.starts_with("error") || line.contains("error in ") || line.contains("internal error");
+    let error = || lines.iter().find(|line| is_error(line));
     let aborted = || lines.iter().find(|line| line.starts_with("what():"));
     let line = fatal.or_else(error).or_else(aborted).or(lines.last())?;
     Some((*line).to_owned())
@@ -29,12 +30,12 @@ pub(super) fn hint(line: &str) -> Option<String> {
     } else if has("Attempted to bind to") {
         "its metrics port is taken; choose another `metrics_port` in the layout"
     } else if has("already in use") || has("Failed to bind") {
-        "the port is taken: `ss -ltnp` on the host shows by whom; end that, or choose another `port` in the layout"
+        "the port is taken: `ss -tanp` on the host shows by whom; end that, or choose another `port` in the layout"
     } else if has("ZeroMQ CURVE configured via") {
         "remove the keys from the site's scripts: the cluster's own are in the environment"
     } else if has("select a cluster backend") {
         "Zeek was built without its ZeroMQ backend, or a site script replaces `Cluster::backend`"
-    } else if line.starts_with("error in ") {
+    } else if has("error in ") {
         "correct the script; `zeek-cluster check` tries it without starting anything"
     } else {
         return None;
@@ -69,11 +70,13 @@ mod tests {
         check(&format!("{syntax}\nerror in x, line 8: more\n"), syntax, Some("zeek-cluster check"));
         let port =
             "error in <params>: ZeroMQ: Failed to bind pull socket tcp://127.0.0.1:27764: Address already in use";
-        check(&format!("{port}\nfatal error: {GENERIC}\n"), port, Some("ss -ltnp"));
+        check(&format!("{port}\nfatal error: {GENERIC}\n"), port, Some("ss -tanp"));
         let metrics =
             "fatal error: Failed to setup Prometheus endpoint: null context. Attempted to bind to 127.0.0.1:9991.";
         check(metrics, metrics, Some("metrics_port"));
         check("terminate called\nwhat():  Invalid argument\nAborted\n", "what():  Invalid argument", None);
+        let late = "expression error in /srv/rt.zeek, line 1: no such index (t[5])";
+        check(&format!("{late}\nfatal error: {GENERIC}\n"), late, Some("correct the script"));
         check("one\ntwo\n", "two", None);
         assert_eq!(fatal_line("\n"), None);
     }

@@ -18,6 +18,7 @@ mod launch;
 mod pulse;
 mod run;
 mod sight;
+mod traffic;
 
 pub use archive::{ArchiveRequest, archive_log};
 pub use check::check;

@@ -5,7 +5,8 @@
 //! of 9.0), its WebSocket server too, its hellos only answer other nodes' arrivals, and the file of `-U` is written when the
 //! state changes. So the script that this program writes for each node schedules an event every two seconds, which Zeek
 //! handles in `run_loop` like any other, and the event writes a line into a pipe: `run/NODE/pulse`. Neither network nor
-//! hub have a part in it. It begins after `zeek_init`: a Zeek that has not come so far is not silent but starting.
+//! hub have a part in it. It begins when all of `zeek_init` is over: a Zeek that has not come so far is not silent but
+//! starting. Each line has what Zeek has counted of its traffic.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -28,7 +29,8 @@ export {{
 global pulse: file;
 
 event beat() {{
-	print pulse, "beat";
+	local seen = get_net_stats();
+	print pulse, fmt("%d %d %d", seen$pkts_recvd, seen$pkts_dropped, seen$pkts_link);
 	schedule {EVERY_S}sec {{ ZeekClusterPulse::beat() }};
 }}
 
@@ -49,6 +51,27 @@ const EVERY_S: u64 = 2;
 /// Where the pipe of a node lies.
 pub(super) fn path(node_folder: &Path) -> PathBuf {
     node_folder.join("pulse")
+}
+
+/// What a Zeek has counted since its start, in packets; zeros where it reads no interface. Source: `NetStats` of Zeek's
+/// `base/init-bare.zeek`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Turn {
+    /// Packets that Zeek took.
+    pub(super) received: u64,
+    /// Packets that were lost before Zeek took them.
+    pub(super) dropped: u64,
+    /// Packets that the interface showed.
+    pub(super) link: u64,
+}
+
+impl Turn {
+    /// From a line of the pipe.
+    fn parse(line: &str) -> Option<Turn> {
+        let mut numbers = line.split(' ').map(str::parse);
+        let mut next = || numbers.next()?.ok();
+        Some(Turn { received: next()?, dropped: next()?, link: next()? })
+    }
 }
 
 /// The reading end.
@@ -72,8 +95,9 @@ impl Pulse {
         Ok(Pulse { pipe })
     }
 
-    /// Waits until Zeek's loop has turned. Cancel safe.
-    pub(super) async fn turned(&self) {
+    /// Waits until Zeek's loop has turned, and returns what it has counted: the last line of several that waited. Cancel
+    /// safe.
+    pub(super) async fn turned(&self) -> Turn {
         let mut lines = [0; 4096];
         loop {
             let read = async {
@@ -81,7 +105,11 @@ impl Pulse {
                 self.pipe.try_read(&mut lines)
             };
             match read.await {
-                Ok(1..) => return,
+                // Lines are written whole: they are shorter than PIPE_BUF.
+                Ok(count @ 1..) => {
+                    let text = String::from_utf8_lossy(&lines[..count]);
+                    return text.lines().rev().find_map(Turn::parse).unwrap_or_default();
+                }
                 Ok(0) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => {
@@ -110,8 +138,9 @@ mod tests {
         let pulse = Pulse::open(&path).unwrap();
         for _ in 0..2 {
             let mut zeek = std::fs::File::options().write(true).open(&path).unwrap();
-            zeek.write_all(b"beat\n").unwrap();
-            timeout(Duration::from_secs(20), pulse.turned()).await.unwrap();
+            zeek.write_all(b"10 0 10\n12 1 13\n").unwrap();
+            let turn = timeout(Duration::from_secs(20), pulse.turned()).await.unwrap();
+            assert_eq!(turn, Turn { received: 12, dropped: 1, link: 13 });
         }
         timeout(Duration::from_millis(50), pulse.turned()).await.unwrap_err();
     }

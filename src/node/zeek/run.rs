@@ -4,7 +4,7 @@ use std::env;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_blocking;
@@ -16,8 +16,9 @@ use super::error::ZeekError;
 use super::follow::{Seen, follow};
 use super::install::{self, Install};
 use super::launch::{Launch, Places};
-use super::pulse::{self, Pulse};
+use super::pulse::{self, Pulse, Turn};
 use super::sight::Sight;
+use super::traffic::Traffic;
 use crate::api::config::{NodeConfig, ZeekConfig};
 use crate::api::node::{Beat, NodeView};
 use crate::api::paths::ClusterDir;
@@ -32,6 +33,7 @@ use crate::node::view::wall_clock;
 use crate::node::{ObserveOptions, Stores, config, roles};
 use crate::processes;
 use crate::transport::zeromq::Keys;
+use crate::troubles::Troubles;
 
 /// Requests of the socket that may wait.
 const REQUESTS: usize = 16;
@@ -104,6 +106,9 @@ struct Parent {
     pulse: Pulse,
     beats: watch::Sender<Beat>,
     sight: Sight,
+    /// Of a node that reads an interface.
+    traffic: Option<Traffic>,
+    troubles: Troubles,
     seen: watch::Receiver<Seen>,
     views: watch::Sender<NodeView>,
     requests: mpsc::Receiver<Request>,
@@ -120,7 +125,7 @@ impl Parent {
     ) -> Result<Parent, NodeError> {
         let sight = Sight::new(config, format!("Zeek {}", install.version), child.pid, wall_clock());
         let (asks, requests) = mpsc::channel(REQUESTS);
-        let (views, _) = watch::channel(sight.view());
+        let (views, _) = watch::channel(sight.view(Vec::new()));
         let (told, seen) = watch::channel(Seen::default());
         let observe = ObserveOptions {
             connect_xpub_endpoint: config.zeromq.connect_xpub_endpoint.clone(),
@@ -130,7 +135,9 @@ impl Parent {
         };
         tokio::spawn(follow(observe, told));
         let (beats, _) = watch::channel(Beat::default());
-        Ok(Parent { child, pulse, beats, sight, seen, views, requests, asks })
+        let interface = config.zeek.as_ref().and_then(|zeek| zeek.interface.as_deref());
+        let traffic = interface.map(|interface| Traffic::new(interface, Instant::now()));
+        Ok(Parent { child, pulse, beats, sight, traffic, troubles: Troubles::default(), seen, views, requests, asks })
     }
 
     async fn work(
@@ -171,7 +178,7 @@ impl Parent {
                     }
                     self.look();
                 }
-                () = self.pulse.turned() => self.beats.send_modify(|beat| beat.beat += 1),
+                turn = self.pulse.turned() => self.turned(turn),
                 Some(request) = self.requests.recv() => self.answer(request),
                 served = &mut serving, if !stopping => {
                     return served.map_err(|error| NodeError::TaskDied { task: "API socket", reason: error.to_string() })?;
@@ -188,18 +195,36 @@ impl Parent {
         Err(self.child.why(status).await.into())
     }
 
+    /// Zeek's loop has turned.
+    fn turned(&mut self, turn: Turn) {
+        self.beats.send_modify(|beat| beat.beat += 1);
+        let joining = self.sight.turned();
+        let Some(traffic) = &mut self.traffic else {
+            return if joining { self.look() };
+        };
+        traffic.turned(turn, Instant::now());
+        let before = self.troubles.list().len();
+        match traffic.look(Instant::now()) {
+            Some(text) => self.troubles.raise("interface", "", text),
+            None => self.troubles.clear("interface", ""),
+        }
+        if joining || self.troubles.list().len() != before {
+            self.look();
+        }
+    }
+
     /// Takes in what the observer sees, and publishes it.
     fn look(&mut self) {
         let seen = self.seen.borrow_and_update().clone();
         self.sight.look(&seen, wall_clock());
-        self.views.send_replace(self.sight.view());
+        self.views.send_replace(self.sight.view(self.troubles.list()));
     }
 
     /// Whoever asked may have left.
     fn answer(&mut self, request: Request) {
         match request {
             Request::View(reply) => {
-                let _left = reply.send(self.sight.view());
+                let _left = reply.send(self.sight.view(self.troubles.list()));
             }
             Request::Layout(table, reply) => {
                 self.sight.set_table(table);

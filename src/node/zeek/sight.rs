@@ -4,8 +4,13 @@ use std::collections::BTreeMap;
 
 use super::follow::Seen;
 use crate::api::config::{NodeConfig, NodeEntry};
-use crate::api::node::{Count, NodeView, PeerView};
+use crate::api::node::{Count, NodeView, PeerView, Trouble};
 use crate::data::NodeType;
+
+/// Beats of Zeek's loop, one every two seconds, before it counts as joined. It subscribes early in `zeek_init`, of which later
+/// handlers may still fail, and a script may fail in the first events: a rolling deploy must not go on to the next node
+/// meanwhile.
+const SETTLED: u64 = 3;
 
 /// A node and since when it is up or down.
 #[derive(Clone, Debug)]
@@ -24,6 +29,8 @@ pub(super) struct Sight {
     version: String,
     hub: String,
     child: u32,
+    /// Beats of Zeek's loop.
+    turns: u64,
     started_at: f64,
     joined: bool,
     joined_since: f64,
@@ -40,6 +47,7 @@ impl Sight {
             version,
             hub: config.zeromq.connect_xsub_endpoint.clone(),
             child,
+            turns: 0,
             started_at: now,
             joined: false,
             joined_since: now,
@@ -51,6 +59,12 @@ impl Sight {
     /// Takes a new table of nodes.
     pub(super) fn set_table(&mut self, table: Vec<NodeEntry>) {
         self.table = table;
+    }
+
+    /// Zeek's loop has turned. Returns whether that may be what it lacked to have joined.
+    pub(super) fn turned(&mut self) -> bool {
+        self.turns += 1;
+        self.turns <= SETTLED
     }
 
     /// Takes what the observer sees now.
@@ -81,24 +95,29 @@ impl Sight {
         }
         let own = format!("_{}_", self.child);
         let all: Vec<_> = found.collect();
-        let mine = all.iter().find(|node| node.id.as_ref().is_some_and(|id| id.contains(&own)));
-        mine.or(all.first()).map(|node| node.id.clone())
+        all.iter().find(|node| node.id.as_ref().is_some_and(|id| id.contains(&own))).map(|node| node.id.clone())
     }
 
     fn missing(&self, seen: &Seen) -> Option<String> {
         let up = |name: &str| self.known.get(name).is_some_and(|node| node.up);
+        if self.turns == 0 {
+            return Some("Zeek is still initializing".to_owned());
+        }
         if let Some(trouble) = &seen.trouble {
             return Some(trouble.clone());
         }
         if !up(&self.name) {
             return Some(format!("Zeek has not subscribed at the hub {} yet", self.hub));
         }
+        if self.turns < SETTLED {
+            return Some("Zeek has just finished initializing".to_owned());
+        }
         let manager = self.table.iter().find(|entry| entry.node_type == NodeType::Manager)?;
         (!up(&manager.name)).then(|| format!("{} is not there", manager.name))
     }
 
     /// As `node.sock` answers.
-    pub(super) fn view(&self) -> NodeView {
+    pub(super) fn view(&self, troubles: Vec<Trouble>) -> NodeView {
         let own = self.known.get(&self.name).and_then(|up| up.id.clone());
         let peers: Vec<PeerView> =
             self.table.iter().filter(|entry| entry.name != self.name).map(|entry| self.peer(entry)).collect();
@@ -112,7 +131,7 @@ impl Sight {
             joined: self.joined,
             joined_since: self.joined_since,
             not_joined_because: self.not_joined_because.clone(),
-            troubles: Vec::new(),
+            troubles,
             counts: self.counts(&peers),
             peers,
             program: None,
@@ -157,13 +176,19 @@ mod tests {
     #[test]
     fn a_zeek_has_joined_when_the_hub_shows_it_and_the_manager() {
         let mut sight = Sight::new(&zeek_config("worker-1"), "Zeek 8.2.2".into(), 42, 1.0);
-        assert_eq!(sight.view().not_joined_because.as_deref(), Some("Zeek is starting"));
+        assert_eq!(sight.view(Vec::new()).not_joined_because.as_deref(), Some("Zeek is starting"));
         sight.look(&seen(&[("manager", "m")]), 2.0);
-        assert!(sight.view().not_joined_because.unwrap().starts_with("Zeek has not subscribed at the hub tcp://"));
+        assert_eq!(sight.view(Vec::new()).not_joined_because.as_deref(), Some("Zeek is still initializing"));
+        assert!(sight.turned());
+        sight.look(&seen(&[("manager", "m"), ("worker-1", "zeromq_worker-1_h_41_x")]), 2.0);
+        assert!(sight.view(Vec::new()).not_joined_because.unwrap().starts_with("Zeek has not subscribed at the hub tcp://"));
         let both =
             seen(&[("manager", "m"), ("worker-1", "zeromq_worker-1_h_41_x"), ("worker-1", "zeromq_worker-1_h_42_y")]);
         sight.look(&both, 3.0);
-        let view = sight.view();
+        assert_eq!(sight.view(Vec::new()).not_joined_because.as_deref(), Some("Zeek has just finished initializing"));
+        assert!(sight.turned() && sight.turned() && !sight.turned());
+        sight.look(&both, 3.0);
+        let view = sight.view(Vec::new());
         assert!(view.joined);
         assert_eq!((view.joined_since, view.id.as_str()), (3.0, "zeromq_worker-1_h_42_y"));
         assert_eq!(view.counts[&NodeType::Manager], Count { defined: 1, active: 1 });
@@ -172,11 +197,11 @@ mod tests {
 
         let away = Seen { nodes: Vec::new(), trouble: Some("the hub is away".into()) };
         sight.look(&away, 4.0);
-        let view = sight.view();
+        let view = sight.view(Vec::new());
         assert_eq!((view.joined, view.joined_since), (false, 4.0));
         assert_eq!(view.not_joined_because.as_deref(), Some("the hub is away"));
         assert_eq!(view.peers[0].since, Some(4.0));
         sight.look(&seen(&[("worker-1", "zeromq_worker-1_h_42_y")]), 5.0);
-        assert_eq!(sight.view().not_joined_because.as_deref(), Some("manager is not there"));
+        assert_eq!(sight.view(Vec::new()).not_joined_because.as_deref(), Some("manager is not there"));
     }
 }

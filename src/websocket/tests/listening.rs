@@ -45,7 +45,7 @@ async fn a_port_that_is_taken_is_an_error_that_says_how_to_find_out_who_has_it()
         listen(Ipv4Addr::LOCALHOST),
         format!(
             "WebSocket: Unable to listen on 127.0.0.1:{port}: Address already in use (os error 98); \
-             `ss -ltnp 'sport = :{port}'` shows who has it"
+             `ss -tanp 'sport = :{port}'` shows who has it"
         )
     );
     let elsewhere = listen(Ipv4Addr::new(192, 0, 2, 1));

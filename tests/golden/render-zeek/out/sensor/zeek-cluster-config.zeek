@@ -13,9 +13,7 @@ redef Telemetry::metrics_address = "127.0.0.1";
 @endif
 
 @if ( Cluster::local_node_type() == Cluster::LOGGER )
-redef Log::default_rotation_interval = 1800 secs;
-redef LogAscii::use_json = T;
-redef LogAscii::enable_leftover_log_rotation = T;
+@load ./zeek-cluster-logger
 @endif
 
 redef Cluster::Backend::ZeroMQ::listen_xpub_endpoint = "tcp://192.0.2.10:27760";
