@@ -153,7 +153,7 @@ fn each_version_gets_the_scripts_it_has() {
         sandbox.expect(0, &["deploy"]);
         let text = script(&sandbox, "worker-1", "zeek-cluster-node.zeek");
         assert!(text.contains(&format!("@load policy/frameworks/cluster/backend/{backend}\n")), "{text}");
-        assert!(text.contains("redef AF_Packet::fanout_id = 23;"), "{text}");
+        assert!(text.contains("redef AF_Packet::fanout_id = 19008;"), "{text}");
     }
 }
 
@@ -195,6 +195,16 @@ fn check_finds_a_wrong_script_before_the_cluster_does() {
     let output = sandbox.expect(1, &["check"]);
     assert!(output.stderr.contains("local.zeek, line 1: syntax error, at or near \"nonsense\""), "{output:#?}");
     assert_eq!(state(&sandbox, "worker-1"), "running");
+
+    // Neither does a restart stop a worker that would not come back.
+    let before = sandbox.node("worker-1")["pid"].clone();
+    let output = sandbox.expect(1, &["restart", "worker-1", "proxy"]);
+    assert!(output.stderr.contains("local.zeek, line 1: syntax error"), "{output:#?}");
+    assert!(output.stderr.contains("ok proxy"), "{output:#?}");
+    assert_eq!(sandbox.node("worker-1")["pid"], before);
+    fs::write(sandbox.path().join("zeek/share/zeek/site/local.zeek"), "# Mended.\n").expect("local.zeek");
+    sandbox.expect(0, &["restart", "worker-1"]);
+    assert_ne!(sandbox.node("worker-1")["pid"], before);
 }
 
 #[test]

@@ -11,11 +11,11 @@ use super::deploy::wait_until_joined;
 use super::ledger::{Ledger, Place, Trouble};
 use super::progress::{Event, Progress};
 use super::site::{self, Site};
-use super::steps::join;
+use super::steps::{check_scripts, join};
 use crate::agent::client::Keep;
-use crate::api::outcome::Outcome;
+use crate::api::outcome::{Kind, Outcome};
 use crate::fleet::{Presence, Settings};
-use crate::layout::{Layout, Node};
+use crate::layout::{Engine, Layout, Node};
 
 /// How long starting or stopping the nodes of one host may take beyond the grace period.
 const REQUEST_WITHIN: Duration = Duration::from_secs(30);
@@ -100,8 +100,10 @@ async fn bring_up(
 ) -> Vec<Outcome> {
     let mut ledger = ledger(nodes);
     let sites = reach(request, layout, nodes, settings, progress, &mut ledger).await;
+    read_scripts(nodes, &sites, settings.parallel, progress, &mut ledger).await;
+    let nodes: Vec<&Node> = nodes.iter().copied().filter(|node| !ledger.has_failed(&node.name)).collect();
     let deadline = Instant::now() + join_within;
-    for group in &groups(nodes) {
+    for group in &groups(&nodes) {
         ask(request, layout, group, &sites, settings.parallel, progress, &mut ledger).await;
     }
     wait_until_joined(&sites, settings.parallel, deadline, join::hub(layout), progress, &mut ledger).await;
@@ -141,6 +143,40 @@ async fn reach(
         }
     }
     sites
+}
+
+/// Lets each host's Zeek read its scripts before any of its nodes stops: the outcome of a node whose scripts are wrong is final.
+async fn read_scripts(nodes: &[&Node], sites: &[Site], parallel: usize, progress: &dyn Progress, ledger: &mut Ledger) {
+    let zeeks = |site: &Site| -> Vec<&str> {
+        let wanted = nodes.iter().filter(|node| node.host == site.host && node.engine == Engine::Zeek);
+        wanted.map(|node| node.name.as_str()).collect()
+    };
+    let work: Vec<(&Site, Vec<&str>)> =
+        sites.iter().map(|site| (site, zeeks(site))).filter(|(_, zeeks)| !zeeks.is_empty()).collect();
+    if work.is_empty() {
+        return;
+    }
+    let targets: Vec<&str> = work.iter().map(|(site, _)| site.host.as_str()).collect();
+    progress.tell(Event::Phase { what: "checking Zeek's scripts", targets: &targets });
+    let checked = work.iter().map(|(site, zeeks)| async move { (site, zeeks, read_scripts_of(site).await) });
+    let mut checked = stream::iter(checked).buffer_unordered(parallel.max(1));
+    while let Some((site, zeeks, answer)) = checked.next().await {
+        progress.tell(Event::Done { target: &site.host });
+        match answer {
+            Ok(outcomes) => {
+                let failed = outcomes.into_iter().filter(|outcome| outcome.kind != Kind::Ok);
+                failed
+                    .filter(|outcome| zeeks.contains(&outcome.target.as_str()))
+                    .for_each(|outcome| ledger.enter(outcome));
+            }
+            Err(trouble) => zeeks.iter().for_each(|node| ledger.enter(trouble.outcome(node, &site.host))),
+        }
+    }
+}
+
+async fn read_scripts_of(site: &Site) -> Result<Vec<Outcome>, Trouble> {
+    let status = site.session.agent().status().await.map_err(|error| site.trouble("scripts", &error))?;
+    check_scripts::run_current(site, &status).await
 }
 
 /// Nodes of equal rank together, in the order in which they start.

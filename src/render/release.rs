@@ -261,11 +261,8 @@ fn manifest_node(
     };
     let is_zeek = config.zeek.is_some();
     let nodes = config.nodes.iter().filter(|entry| is_zeek || entry.name == node.name).cloned().collect();
-    let effective = NodeConfig {
-        logging: logging_that_matters(config),
-        options: options_that_matter(config),
-        ..config.clone()
-    };
+    let effective =
+        NodeConfig { logging: logging_that_matters(config), options: options_that_matter(config), ..config.clone() };
     let loads = |path: &Path| config.zeromq.listen_log_endpoint.is_some() || path != Path::new(LOGGER_SCRIPT);
     let is_script = |path: &Path| path.extension().is_some_and(|ext| ext == "zeek") && loads(path);
     let scripts = shared.iter().filter(|file| is_zeek && is_script(&file.path));

@@ -82,7 +82,8 @@ fn balance(layout: &Layout, node: &Node) -> Balanced {
 /// `FANOUT_IDS`, where Zeek's own default lies (23).
 fn first_fanout_id(cluster: &str) -> usize {
     let hash = sha256(format!("fanout_id\n{cluster}").as_bytes());
-    let number = hash.bytes().take(8).fold(0_u32, |number, digit| (number << 4) | char::from(digit).to_digit(16).unwrap_or(0));
+    let number =
+        hash.bytes().take(8).fold(0_u32, |number, digit| (number << 4) | char::from(digit).to_digit(16).unwrap_or(0));
     let groups = u32::from(u16::MAX / FANOUT_IDS) - 1;
     ((number % groups + 1) * u32::from(FANOUT_IDS)) as usize
 }
@@ -215,9 +216,8 @@ fn logs(layout: &Layout) -> String {
 /// The script of the nodes that write logs, a file of its own so that a change of it restarts them alone. What the layout does
 /// not set stays as the site's scripts have it. Logs that a crash left behind are archived at the next start.
 pub(super) fn logger_script(layout: &Layout) -> String {
-    let mut text = String::from(
-        "# Automatically generated. Do not edit.\n\nredef LogAscii::enable_leftover_log_rotation = T;\n",
-    );
+    let mut text =
+        String::from("# Automatically generated. Do not edit.\n\nredef LogAscii::enable_leftover_log_rotation = T;\n");
     if let Some(interval) = layout.logging.rotation_interval {
         let _ = writeln!(text, "redef Log::default_rotation_interval = {} secs;", interval.as_secs());
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::api::agent::AgentStatus;
 use crate::api::node::ScriptsChecked;
 use crate::api::outcome::{ErrorInfo, Kind, Outcome};
 use crate::deploy::ledger::{self, Place, Trouble};
@@ -20,12 +21,25 @@ pub(in crate::deploy) fn is_needed(part: &HostRelease) -> bool {
     part.manifest.files.iter().any(|file| file.path.as_os_str() == "zeek-cluster-config.zeek")
 }
 
-/// One outcome for each node that is a real Zeek.
+/// Checks a staged release: one outcome for each node that is a real Zeek.
 pub(in crate::deploy) async fn run(site: &Site, part: &HostRelease) -> Result<Vec<Outcome>, Trouble> {
+    check(site, &part.manifest.binary, &part.manifest.id).await
+}
+
+/// Checks the release that is current on the host, before its nodes are started or restarted: scripts of the site may have been
+/// edited since it was deployed. One outcome for each node that is a real Zeek.
+pub(in crate::deploy) async fn run_current(site: &Site, status: &AgentStatus) -> Result<Vec<Outcome>, Trouble> {
+    match &status.release {
+        Some(release) => check(site, &status.binary, release).await,
+        None => Ok(Vec::new()),
+    }
+}
+
+async fn check(site: &Site, binary: &str, release: &str) -> Result<Vec<Outcome>, Trouble> {
     let dir = site.session.dir();
     let text = |path: &std::path::Path| path.display().to_string();
-    let (program, folder) = (text(&dir.binary(&part.manifest.binary)), text(dir.path()));
-    let argv = [&program, "node", "check", &part.manifest.id, "--dir", &folder].map(str::to_owned);
+    let (program, folder) = (text(&dir.binary(binary)), text(dir.path()));
+    let argv = [&program, "node", "check", release, "--dir", &folder].map(str::to_owned);
     faults::point("check");
     let answer = site.session.exec(&argv, WITHIN).await.map_err(|error| Trouble::from(&error))?;
     let failed = |what: String| Trouble {

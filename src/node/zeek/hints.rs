@@ -8,7 +8,8 @@ const GENERIC: &str = "errors occurred while initializing";
 pub(super) fn fatal_line(text: &str) -> Option<String> {
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let fatal = lines.iter().rev().find(|line| line.contains("fatal error") && !line.contains(GENERIC));
-    let is_error = |line: &str| line.starts_with("error") || line.contains("error in ") || line.contains("internal error");
+    let is_error =
+        |line: &str| line.starts_with("error") || line.contains("error in ") || line.contains("internal error");
     let error = || lines.iter().find(|line| is_error(line));
     let aborted = || lines.iter().find(|line| line.starts_with("what():"));
     let line = fatal.or_else(error).or_else(aborted).or(lines.last())?;

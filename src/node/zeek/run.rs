@@ -200,7 +200,9 @@ impl Parent {
         self.beats.send_modify(|beat| beat.beat += 1);
         let joining = self.sight.turned();
         let Some(traffic) = &mut self.traffic else {
-            return if joining { self.look() };
+            return if joining {
+                self.look()
+            };
         };
         traffic.turned(turn, Instant::now());
         let before = self.troubles.list().len();

@@ -181,7 +181,9 @@ mod tests {
         assert_eq!(sight.view(Vec::new()).not_joined_because.as_deref(), Some("Zeek is still initializing"));
         assert!(sight.turned());
         sight.look(&seen(&[("manager", "m"), ("worker-1", "zeromq_worker-1_h_41_x")]), 2.0);
-        assert!(sight.view(Vec::new()).not_joined_because.unwrap().starts_with("Zeek has not subscribed at the hub tcp://"));
+        assert!(
+            sight.view(Vec::new()).not_joined_because.unwrap().starts_with("Zeek has not subscribed at the hub tcp://")
+        );
         let both =
             seen(&[("manager", "m"), ("worker-1", "zeromq_worker-1_h_41_x"), ("worker-1", "zeromq_worker-1_h_42_y")]);
         sight.look(&both, 3.0);

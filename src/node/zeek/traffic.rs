@@ -72,10 +72,14 @@ impl Traffic {
         let name = &self.name;
         let opened = self.opened?;
         let Some(device) = device else {
-            return Some(format!("the interface {name} is gone: no packets until it is back and this node is restarted"));
+            return Some(format!(
+                "the interface {name} is gone: no packets until it is back and this node is restarted"
+            ));
         };
         if device.index != opened.index {
-            return Some(format!("the interface {name} was made anew since Zeek opened it: no packets until this node is restarted"));
+            return Some(format!(
+                "the interface {name} was made anew since Zeek opened it: no packets until this node is restarted"
+            ));
         }
         if !device.up {
             return Some(format!("the interface {name} is down: `ip link set {name} up` on the host"));
