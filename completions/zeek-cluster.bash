@@ -151,6 +151,9 @@ _zeek__cluster() {
             zeek__cluster__subcmd__agent,connect)
                 cmd="zeek__cluster__subcmd__agent__subcmd__connect"
                 ;;
+            zeek__cluster__subcmd__agent,free-cgroup)
+                cmd="zeek__cluster__subcmd__agent__subcmd__free__subcmd__cgroup"
+                ;;
             zeek__cluster__subcmd__agent,install)
                 cmd="zeek__cluster__subcmd__agent__subcmd__install"
                 ;;
@@ -306,7 +309,7 @@ _zeek__cluster() {
             return 0
             ;;
         zeek__cluster__subcmd__agent)
-            opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help run keep connect install uninstall status"
+            opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help run keep free-cgroup connect install uninstall status"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -383,6 +386,70 @@ _zeek__cluster() {
                     fi
                     return 0
                     ;;
+                --layout)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                -l)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table json jsonl tsv name" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json jsonl tsv name" -- "${cur}"))
+                    return 0
+                    ;;
+                --parallel)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ssh)
+                    COMPREPLY=($(compgen -W "builtin system" -- "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        zeek__cluster__subcmd__agent__subcmd__free__subcmd__cgroup)
+            opts="-l -o -q -v -h --layout --output --quiet --verbose --parallel --ssh --timeout --yes --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --layout)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then

@@ -887,26 +887,27 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fi
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from show-public" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from show-public" -l yes -d 'Answer every question with yes'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand keys; and __fish_seen_subcommand_from show-public" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and not __fish_seen_subcommand_from run keep connect install uninstall status" -s l -l layout -d 'The layout file to read' -r -F
-complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and not __fish_seen_subcommand_from run keep connect install uninstall status" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and not __fish_seen_subcommand_from run keep free-cgroup connect install uninstall status" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and not __fish_seen_subcommand_from run keep free-cgroup connect install uninstall status" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
 json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
 jsonl\t'One JSON object a line, as soon as it is known: the same objects'
 tsv\t'Tab-separated columns without a header line, for cut and awk'
 name\t'Names only, one a line'"
-complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and not __fish_seen_subcommand_from run keep connect install uninstall status" -l parallel -d 'How many hosts to talk to at once' -r
-complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and not __fish_seen_subcommand_from run keep connect install uninstall status" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and not __fish_seen_subcommand_from run keep free-cgroup connect install uninstall status" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and not __fish_seen_subcommand_from run keep free-cgroup connect install uninstall status" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
 system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
-complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and not __fish_seen_subcommand_from run keep connect install uninstall status" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
-complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and not __fish_seen_subcommand_from run keep connect install uninstall status" -s q -l quiet -d 'Say less on standard error: errors only'
-complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and not __fish_seen_subcommand_from run keep connect install uninstall status" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
-complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and not __fish_seen_subcommand_from run keep connect install uninstall status" -l yes -d 'Answer every question with yes'
-complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and not __fish_seen_subcommand_from run keep connect install uninstall status" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and not __fish_seen_subcommand_from run keep connect install uninstall status" -f -a "run" -d 'Run the agent of a cluster\'s folder in the foreground'
-complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and not __fish_seen_subcommand_from run keep connect install uninstall status" -f -a "keep" -d 'Keep the agent of a cluster\'s folder running'
-complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and not __fish_seen_subcommand_from run keep connect install uninstall status" -f -a "connect" -d 'Join standard input and output to an agent\'s socket'
-complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and not __fish_seen_subcommand_from run keep connect install uninstall status" -f -a "install" -d 'Have systemd start the agents when their hosts start'
-complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and not __fish_seen_subcommand_from run keep connect install uninstall status" -f -a "uninstall" -d 'Undo `agent install`'
-complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and not __fish_seen_subcommand_from run keep connect install uninstall status" -f -a "status" -d 'Show the agent of each host of the layout'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and not __fish_seen_subcommand_from run keep free-cgroup connect install uninstall status" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and not __fish_seen_subcommand_from run keep free-cgroup connect install uninstall status" -s q -l quiet -d 'Say less on standard error: errors only'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and not __fish_seen_subcommand_from run keep free-cgroup connect install uninstall status" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and not __fish_seen_subcommand_from run keep free-cgroup connect install uninstall status" -l yes -d 'Answer every question with yes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and not __fish_seen_subcommand_from run keep free-cgroup connect install uninstall status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and not __fish_seen_subcommand_from run keep free-cgroup connect install uninstall status" -f -a "run" -d 'Run the agent of a cluster\'s folder in the foreground'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and not __fish_seen_subcommand_from run keep free-cgroup connect install uninstall status" -f -a "keep" -d 'Keep the agent of a cluster\'s folder running'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and not __fish_seen_subcommand_from run keep free-cgroup connect install uninstall status" -f -a "free-cgroup" -d 'Let the cgroup of the agent\'s unit take a process again'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and not __fish_seen_subcommand_from run keep free-cgroup connect install uninstall status" -f -a "connect" -d 'Join standard input and output to an agent\'s socket'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and not __fish_seen_subcommand_from run keep free-cgroup connect install uninstall status" -f -a "install" -d 'Have systemd start the agents when their hosts start'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and not __fish_seen_subcommand_from run keep free-cgroup connect install uninstall status" -f -a "uninstall" -d 'Undo `agent install`'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and not __fish_seen_subcommand_from run keep free-cgroup connect install uninstall status" -f -a "status" -d 'Show the agent of each host of the layout'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from run" -l dir -d 'The cluster\'s folder on this host, `BASE/CLUSTER`' -r -f -a "(__fish_complete_directories)"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from run" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from run" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
@@ -941,6 +942,20 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __f
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from keep" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from keep" -l yes -d 'Answer every question with yes'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from keep" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from free-cgroup" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from free-cgroup" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
+tsv\t'Tab-separated columns without a header line, for cut and awk'
+name\t'Names only, one a line'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from free-cgroup" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from free-cgroup" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from free-cgroup" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from free-cgroup" -s q -l quiet -d 'Say less on standard error: errors only'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from free-cgroup" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from free-cgroup" -l yes -d 'Answer every question with yes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from free-cgroup" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from connect" -l dir -d 'The cluster\'s folder on this host, `BASE/CLUSTER`' -r -f -a "(__fish_complete_directories)"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from connect" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand agent; and __fish_seen_subcommand_from connect" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'

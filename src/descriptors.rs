@@ -15,12 +15,17 @@ pub fn raise_limit() -> Option<u64> {
     {
         tracing::warn!(%error, "the limit of open files could not be raised");
     }
+    keep_limit()
+}
+
+/// Says so in the log when the soft limit is low. Returns it; none: unlimited.
+pub fn keep_limit() -> Option<u64> {
     let limit = getrlimit(Resource::Nofile).current;
     if let Some(limit) = limit.filter(|limit| *limit < FEW) {
         tracing::warn!(
             limit,
-            "this process may open {limit} files and connections, which strangers can use up; raise its hard limit to \
-             {FEW} or more (`ulimit -Hn`, LimitNOFILE= of a systemd unit)"
+            "this process may open {limit} files and connections, which strangers can use up; raise its limit to \
+             {FEW} or more (`open_files` in the layout, `ulimit -Hn`, LimitNOFILE= of a systemd unit)"
         );
     }
     limit

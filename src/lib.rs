@@ -28,6 +28,7 @@ pub mod descriptors;
 pub mod faults;
 pub mod fleet;
 pub mod journal;
+pub mod kernel_log;
 pub mod query;
 
 // for the tests of TLS

@@ -277,7 +277,8 @@ fn systemd_brings_the_cluster_back_whatever_dies_and_lets_go_of_it_again() {
     if !can_boot() {
         return;
     }
-    let sandbox = Sandbox::with_layout(LAYOUT);
+    let limited = LAYOUT.replace("count: 2", "count: 2, memory_max: 1GiB");
+    let sandbox = Sandbox::with_layout(&limited);
     let folder = sandbox.path().join("host");
     fs::create_dir(&folder).expect("a folder");
     let mut host = Systemd::boot(&folder);
@@ -319,6 +320,16 @@ fn systemd_brings_the_cluster_back_whatever_dies_and_lets_go_of_it_again() {
     let unit = "zeek-cluster-campus.service";
     assert_eq!(host.systemctl(&["show", "--property=MainPID", "--value", unit]), under["pid"].to_string());
     assert_eq!(boot_row(&host)["verdict"], "ok");
+    // The unit's cgroup is the agent's to divide, also after the next agent was started into it.
+    let in_its_cgroup = |host: &Systemd, after: &str| {
+        let rows = json(host, &["status"]);
+        let worker = rows.as_array().and_then(|rows| rows.iter().find(|row| row["name"] == "worker-1")).expect("a row");
+        let cgroup = host.run("cat", &[&format!("/proc/{}/cgroup", worker["pid"])]).stdout;
+        assert!(cgroup.contains("zeek-cluster-campus.service/node-worker-1"), "{after}: {cgroup}");
+        let note = worker["error"].as_str().unwrap_or_default();
+        assert!(worker["cgroup"].is_string() || note.contains("the controller of memory"), "{after}: {worker}");
+    };
+    in_its_cgroup(&host, "install");
     let again = expect(&host, &["agent", "install"]);
     assert!(again.stderr.contains("unchanged"), "{again:#?}");
     assert_eq!(agent_of(&json(&host, &["agent", "status"]))["pid"], under["pid"]);
@@ -350,6 +361,7 @@ fn systemd_brings_the_cluster_back_whatever_dies_and_lets_go_of_it_again() {
     let watched = comes_back(&host, &after_kill);
     host.run("kill", &["-STOP", &watched.to_string()]);
     comes_back(&host, &watched);
+    in_its_cgroup(&host, "agents that were killed");
     assert_eq!(processes(&json(&host, &["status"])), nodes);
     fs::remove_dir_all(&impatient).expect("the setting");
     host.systemctl(&["daemon-reload"]);

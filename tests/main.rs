@@ -13,6 +13,7 @@ mod fleet;
 mod formats;
 mod keys;
 mod life;
+mod limits;
 mod local;
 mod locks;
 mod metrics;

@@ -43,3 +43,4 @@ pub use install::{InstallError, Installed, install, uninstall};
 pub use keep::{KeeperEnd, keep};
 pub use lines::{JsonLines, LineError, MAX_LINE_BYTES, TextLines};
 pub use run::{AgentError, AgentOptions, AtEnd, run};
+pub use supervise::free_cgroup;

@@ -261,8 +261,18 @@ async fn halt_one(job: Job) -> Done {
 async fn apply_one(dir: &ClusterDir, job: Job, end: Instant) -> Done {
     match job.ask(Verb::Apply).await {
         Ok(Answer::Began { exits }) => came_up(&job, exits, end).await,
-        Ok(Answer::Unchanged) if !has_all(&job.view()) => push_changes(dir, &job).await,
-        Ok(Answer::Unchanged) => Done::new(Kind::Unchanged, "apply"),
+        Ok(Answer::Unchanged) => {
+            let view = job.view();
+            let is_limited = view.status.pid.is_none() || view.status.limits.live() == view.limits_wanted.live();
+            if !is_limited && let Err(error) = job.limit().await {
+                return unsupervised("apply", error);
+            }
+            match (has_all(&view), is_limited) {
+                (false, _) => push_changes(dir, &job).await,
+                (true, false) => Done::new(Kind::Ok, "update"),
+                (true, true) => Done::new(Kind::Unchanged, "apply"),
+            }
+        }
         Err(error) => unsupervised("apply", error),
     }
 }

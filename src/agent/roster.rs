@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use super::manifest;
 use super::supervise::{Job, Saved, Spec, Timing};
 use crate::api::agent::{AgentStatus, Damage, DamagedPart, Manifest, ManifestNode, NodeState, Unseen};
+use crate::api::limits::Limits;
 use crate::api::node::NodeView;
 use crate::api::paths::ClusterDir;
 use crate::data::NodeType;
@@ -259,6 +260,7 @@ fn unknown_spec(name: &str) -> Spec {
         env: BTreeMap::new(),
         pin_cpus: Vec::new(),
         restart_when_silent_ms: None,
+        limits: Limits::default(),
     };
     Spec { node, binary: String::new(), stop_grace_ms: UNKNOWN_GRACE_MS }
 }

@@ -24,7 +24,7 @@ use super::operate;
 use super::releases::Releases;
 use super::roster::Roster;
 use super::serve::{self, Service};
-use super::supervise::{Timing, bound, read_end};
+use super::supervise::{Timing, bound, read_end, take_up_cgroup};
 use super::systemd;
 use crate::api::paths::ClusterDir;
 use crate::descriptors;
@@ -148,6 +148,7 @@ pub(super) fn run_with(options: AgentOptions, timing: Timing) -> Result<(), Agen
     rustix::process::umask(Mode::from_raw_mode(UMASK));
     let lock = Arc::new(Mutex::new(lock(&dir)?));
     name_boot_program(&dir);
+    take_up_cgroup(&dir);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

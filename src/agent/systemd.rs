@@ -92,6 +92,7 @@ Description=Agent of the Zeek cluster {cluster}
 
 [Service]
 Type=notify
+ExecStartPre=-{program} agent free-cgroup
 ExecStart={program} agent run --dir {dir}
 {user}Restart=always
 RestartSec=1

@@ -30,6 +30,7 @@ pub fn node(name: &str, command: &[&str]) -> ManifestNode {
         env: BTreeMap::new(),
         pin_cpus: Vec::new(),
         restart_when_silent_ms: None,
+        limits: Default::default(),
     }
 }
 

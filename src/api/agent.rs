@@ -38,6 +38,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::boot::Boot;
+use super::limits::Limits;
 use super::outcome::{ErrorInfo, Outcome};
 use crate::data::NodeType;
 
@@ -156,6 +157,15 @@ pub struct NodeStatus {
     /// Peers that it sees up and peers that it has in the layout, when it says so.
     #[serde(default)]
     pub peers_up: Option<(u64, u64)>,
+    /// The limits that the running process was given.
+    #[serde(default, skip_serializing_if = "Limits::is_empty")]
+    pub limits: Limits,
+    /// Of these, what the host does not keep, or keeps in another way, each with the reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits_missed: Vec<String>,
+    /// The cgroup that keeps its limits of memory; none where each of its processes is limited for itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cgroup: Option<PathBuf>,
     /// `Cluster::node_id()` of the running process, when it says so.
     #[serde(default)]
     pub id: Option<String>,
@@ -311,6 +321,9 @@ pub struct ManifestNode {
     /// How long it may give no sign of life before it gets another process, milliseconds; none for ever.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart_when_silent_ms: Option<u64>,
+    /// What its processes may take of the host.
+    #[serde(default, skip_serializing_if = "Limits::is_empty")]
+    pub limits: Limits,
 }
 
 /// Which nodes to start, stop, restart, or bring to what the current release says (`apply`).

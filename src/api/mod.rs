@@ -6,6 +6,7 @@ pub mod boot;
 pub mod config;
 pub mod hosts;
 pub mod keys;
+pub mod limits;
 pub mod metrics;
 pub mod node;
 pub mod outcome;

@@ -24,6 +24,9 @@ use crate::data::NodeType;
 /// Environment variable in which an agent tells a node how often it had to be started again.
 pub const RESTARTS_VARIABLE: &str = "ZEEK_CLUSTER_NODE_RESTARTS";
 
+/// Environment variable in which an agent tells a node that its limit of open files is the layout's, and not to be raised.
+pub const OPEN_FILES_VARIABLE: &str = "ZEEK_CLUSTER_OPEN_FILES";
+
 /// What a node says of itself and of the cluster as it sees it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NodeView {

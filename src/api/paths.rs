@@ -63,6 +63,11 @@ impl ClusterDir {
         self.0.join("run").join("agent.lock")
     }
 
+    /// `run/memory-keeper`: what keeps the nodes' limits of memory, in words.
+    pub fn memory_keeper(&self) -> PathBuf {
+        self.0.join("run").join("memory-keeper")
+    }
+
     /// `run/keeper.lock`: held by the process that keeps the agent in its foreground, where one does.
     pub fn keeper_lock(&self) -> PathBuf {
         self.0.join("run").join("keeper.lock")

@@ -70,6 +70,7 @@ const EFFECTS: &[(&str, Effect)] = &[
     ("agent run", Effect::Process),
     ("agent keep", Effect::Process),
     ("agent connect", Effect::Process),
+    ("agent free-cgroup", Effect::Process),
     ("agent install", Effect::Writes),
     ("agent uninstall", Effect::Writes),
     ("agent status", Effect::Reads),

@@ -170,13 +170,19 @@ fn change(
             match there.running_hash.as_ref() == Some(&node.hash) {
                 false if is_current => (Action::Restart, vec!["it runs an earlier configuration".to_owned()]),
                 false => (Action::Restart, diff::reasons(before, part, node)),
-                true if node.live.is_empty() || there.live_hash.as_ref() == Some(&node.live) => return None,
+                true if has_all(there, node) => return None,
                 true => (Action::Update, diff::live_reasons(before, part, node)),
             }
         }
         there => start(question, part, node, there),
     };
     Some(NodeChange { name: node.name.clone(), node_type: node.node_type, action, why })
+}
+
+/// Whether a running process has everything that it can be given without a restart.
+fn has_all(there: &NodeStatus, node: &ManifestNode) -> bool {
+    let has_configuration = node.live.is_empty() || there.live_hash.as_ref() == Some(&node.live);
+    has_configuration && there.limits.live() == node.limits.live()
 }
 
 /// A node without a process: it starts, unless it may still run elsewhere.

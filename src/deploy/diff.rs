@@ -96,6 +96,7 @@ pub(super) fn reasons(before: &Before, part: &HostRelease, node: &ManifestNode) 
         if old.pin_cpus != node.pin_cpus {
             why.push(format!("`pin_cpus` {:?} -> {:?}", old.pin_cpus, node.pin_cpus));
         }
+        why.extend(node.limits.at_start().differences(&old.limits.at_start()));
         if old.command != node.command {
             why.push("its command changed".to_owned());
         }
@@ -116,6 +117,8 @@ pub(super) fn live_reasons(before: &Before, part: &HostRelease, node: &ManifestN
     let changed = before.node(&node.name).map(|old| configuration(before, part, old, node)).unwrap_or_default();
     let is_live = |change: &&KeyChange| live::is_live_key(&change.key);
     let mut why: Vec<String> = changed.iter().filter(is_live).filter_map(|key| key.in_words(&node.name)).collect();
+    let limits = before.node(&node.name).map(|old| node.limits.live().differences(&old.limits.live()));
+    why.extend(limits.into_iter().flatten());
     if why.is_empty() || changed.iter().any(|change| change.key.starts_with("nodes.")) {
         why.insert(0, "the table of nodes changed".to_owned());
     }

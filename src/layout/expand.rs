@@ -5,7 +5,7 @@
 //! logger +3+N, where N is the number at the end of its name (1 when there is none). Source of base and order:
 //! `zeekctl.md` 7, so that a one-manager, one-logger cluster has zeekctl's ports.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::time::Duration;
@@ -19,6 +19,7 @@ use super::schema;
 use super::spec::*;
 use super::tree::shorten;
 use crate::api::config::{Compress, OptionValue};
+use crate::api::limits::{CpuSet, Limits};
 use crate::api::store::BackendType;
 use crate::data::NodeType;
 
@@ -68,6 +69,7 @@ pub(crate) fn expand(spec: &LayoutSpec, origin: &Path, env: &Environment<'_>, pr
         assign_port(placed, base, manager_is_logger, problems);
     }
     name_manager(&mut nodes);
+    choose_cpus(&mut nodes);
     let layout = Layout {
         name: spec.name.as_ref().map_or_else(|| default_name(origin), |name| name.value.clone()),
         backend: spec.backend.as_ref().map_or(Backend::Zeromq, |backend| backend.value),
@@ -226,6 +228,7 @@ fn place(spec: &LayoutSpec, group: &NodeSpec, host: &Host, process: Process, pro
             Interfaces::Each(each) => each.value.get(process.on_host).cloned(),
         },
         lb_method: group.lb_method.clone(),
+        limits: limits(spec, group),
         pin_cpus: cpu.into_iter().collect(),
         af_packet: group.af_packet.clone(),
         command: group.command.as_ref().map(|command| command.value.clone()).unwrap_or_default(),
@@ -246,6 +249,36 @@ fn place(spec: &LayoutSpec, group: &NodeSpec, host: &Host, process: Process, pro
         metrics_span: group.metrics_port.as_ref().map(|port| port.span),
         websocket_span: group.websocket.as_ref().map(|websocket| websocket.span),
         command_span: group.command.as_ref().map(|command| command.span),
+    }
+}
+
+/// The node's own over the layout's. A CPU that is pinned to leaves no choice.
+fn limits(spec: &LayoutSpec, group: &NodeSpec) -> Limits {
+    let limits = group.limits.over(&spec.defaults);
+    match group.pin_cpus.is_empty() {
+        true => limits,
+        false => Limits { cpu_set: None, ..limits },
+    }
+}
+
+/// Gives each node with `cpu_set: auto` its place among those of its host, in the order of the layout.
+fn choose_cpus(nodes: &mut [Placed]) {
+    let mut pinned: BTreeMap<String, BTreeSet<u32>> = BTreeMap::new();
+    for Placed { node, .. } in nodes.iter() {
+        let cpus = pinned.entry(node.host.clone()).or_default();
+        cpus.extend(&node.pin_cpus);
+        if let Some(CpuSet::List(list)) = &node.limits.cpu_set {
+            cpus.extend(list);
+        }
+    }
+    let mut next: BTreeMap<String, u32> = BTreeMap::new();
+    for Placed { node, .. } in nodes {
+        if let Some(CpuSet::Auto { nth, avoid }) = &mut node.limits.cpu_set {
+            let place = next.entry(node.host.clone()).or_default();
+            *nth = *place;
+            *place += 1;
+            *avoid = pinned.get(&node.host).into_iter().flatten().copied().collect();
+        }
     }
 }
 
@@ -378,7 +411,7 @@ fn encrypted(encryption: Encryption, nodes: &[Placed], hosts: &[Host]) -> bool {
     match encryption {
         Encryption::On => true,
         Encryption::Off => false,
-        Encryption::Auto => nodes.iter().map(address).collect::<std::collections::BTreeSet<_>>().len() > 1,
+        Encryption::Auto => nodes.iter().map(address).collect::<BTreeSet<_>>().len() > 1,
     }
 }
 

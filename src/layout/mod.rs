@@ -14,6 +14,7 @@ mod effective;
 mod expand;
 mod habit;
 mod import;
+mod limits;
 pub mod live;
 mod load;
 mod model;

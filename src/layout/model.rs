@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::api::config::{Compress, LogFormat, OptionValue, WebSocketTlsConfig};
+use crate::api::limits::Limits;
 use crate::api::store::{BackendType, SqliteOptions};
 use crate::data::NodeType;
 
@@ -167,6 +168,8 @@ pub struct Node {
     pub pin_cpus: Vec<u32>,
     /// `af_packet_*`, as zeekctl's: options of `AF_Packet::` by their names there, values as Zeek expressions.
     pub af_packet: BTreeMap<String, String>,
+    /// What its processes may take of their host; the defaults of the layout filled in.
+    pub limits: Limits,
     /// `command`: a program that runs under the node, and its arguments; empty for none.
     pub command: Vec<String>,
     /// `health`: the command that says whether that program works; none without one.

@@ -9,6 +9,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::duration;
 use super::habit;
+use super::limits;
 use super::problem::{Problems, Report, Span};
 use super::suggest;
 use super::tree::{Entry, Scalar, Tree, Value};
@@ -36,6 +37,12 @@ pub(crate) enum Kind {
     Duration,
     /// `true` or `false`.
     Switch,
+    /// See [`limits::bytes`].
+    Bytes,
+    /// See [`limits::cpus`].
+    Cpus,
+    /// See [`limits::numa`].
+    Numa,
     /// An IP address.
     Ip,
     /// An IP address, or the unspecified one, to listen on.
@@ -137,6 +144,7 @@ pub(crate) const LAYOUT: Kind = Kind::Keys(&[
     ),
     key("engine", &ENGINE, "core", "What runs as a node, unless the node says otherwise: this program or a real Zeek."),
     key("ssh", &SSH, "", "SSH defaults for all hosts; ~/.ssh/config is honoured below them."),
+    key("defaults", &DEFAULTS, "", "Limits of every node that does not say otherwise."),
     key(
         "hosts",
         &Kind::Named { names: Names::Host, value: &HOST },
@@ -310,6 +318,13 @@ const NODE: Kind = Kind::Keys(&[
     ),
     key("af_packet_fanout_mode", &Kind::Text, "Zeek's", "Such as `AF_Packet::FANOUT_HASH`."),
     key("af_packet_link_type", &Kind::Text, "Zeek's", "Link type of the interface, such as `1` for Ethernet."),
+    MEMORY_MAX,
+    MEMORY_HIGH,
+    NICE,
+    CPU_SET,
+    NUMA,
+    OPEN_FILES,
+    CORE_DUMPS,
     key(
         "command",
         &Kind::OneOrMany(&Kind::Text),
@@ -338,6 +353,46 @@ const HEALTH: Kind = Kind::Keys(&[
     key("interval", &Kind::Duration, "10s", "From the end of one run to the next."),
     key("timeout", &Kind::Duration, "5s", "How long a run may take; a longer one is ended and counts as a failure."),
 ]);
+/// What the processes of a node may take of their host; of one node, or of all that do not say otherwise.
+const DEFAULTS: Kind = Kind::Keys(&[MEMORY_MAX, MEMORY_HIGH, NICE, CPU_SET, NUMA, OPEN_FILES, CORE_DUMPS]);
+
+const MEMORY_MAX: Key = key(
+    "memory_max",
+    &Kind::Bytes,
+    "none",
+    "Most memory of all its processes together, such as 4GiB; beyond it the kernel ends them, and the agent starts the node again.",
+);
+const MEMORY_HIGH: Key = key(
+    "memory_high",
+    &Kind::Bytes,
+    "none",
+    "Memory above which its processes are slowed down and made to give some back; needs a cgroup (`agent install`).",
+);
+const NICE: Key = key(
+    "nice",
+    &Kind::Int { min: -20, max: 19 },
+    "that of the agent",
+    "Nice value; below that of the agent it needs a privilege.",
+);
+const CPU_SET: Key = key(
+    "cpu_set",
+    &Kind::OneOrMany(&Kind::Cpus),
+    "all",
+    "CPUs that each process may run on, such as 2-5; auto gives each one of its own, whole cores first and CPU 0 last.",
+);
+const NUMA: Key = key(
+    "numa",
+    &Kind::OneOrMany(&Kind::Numa),
+    "none",
+    "Where its memory lies: only in these NUMA nodes, such as 0 or 0-1; local, or interleave over all.",
+);
+const OPEN_FILES: Key = key(
+    "open_files",
+    &Kind::Int { min: 64, max: 1 << 30 },
+    "what the host allows, at most 1048576",
+    "Most open files of each process.",
+);
+const CORE_DUMPS: Key = key("core_dumps", &Kind::Switch, "as the host has it", "Whether a crash leaves a core file.");
 
 const WEBSOCKET: Kind = Kind::Keys(&[
     key(
@@ -485,6 +540,9 @@ impl Kind {
             Kind::Int { min, max } => format!("a whole number from {min} to {max}"),
             Kind::Duration => duration::EXPECTED.to_owned(),
             Kind::Switch => alternatives(&SWITCH),
+            Kind::Bytes => limits::EXPECTED_BYTES.to_owned(),
+            Kind::Cpus => limits::EXPECTED_CPUS.to_owned(),
+            Kind::Numa => limits::EXPECTED_NUMA.to_owned(),
             Kind::Ip | Kind::ListenIp => "an IP address such as `192.0.2.10` or `\"2001:db8::10\"`".to_owned(),
             Kind::Address => "an IP address or a host name".to_owned(),
             Kind::AbsolutePath => "an absolute path".to_owned(),
@@ -506,6 +564,9 @@ impl Kind {
             Kind::Int { min, max } => int(text).is_some_and(|n| (*min..=*max).contains(&n)),
             Kind::Duration => duration::parse(text).is_some(),
             Kind::Switch => switch(text).is_some(),
+            Kind::Bytes => limits::bytes(text).is_some(),
+            Kind::Cpus => limits::cpus(text).is_some(),
+            Kind::Numa => limits::numa(text).is_some(),
             Kind::Ip => ip(text).is_some(),
             Kind::ListenIp => listen_ip(text).is_some(),
             Kind::Address => is_address(text),
@@ -780,6 +841,7 @@ impl Kind {
             }
             Kind::Switch => json!({ "enum": [true, false, "T", "F"] }),
             Kind::Ip | Kind::ListenIp | Kind::Address | Kind::Network | Kind::Jump => json!({ "type": "string" }),
+            Kind::Bytes | Kind::Cpus | Kind::Numa => json!({ "type": ["string", "integer"] }),
             Kind::AbsolutePath => json!({ "type": "string", "pattern": "^/" }),
             Kind::Option => json!({}),
             Kind::OneOrMany(kind) => {

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::limits::LimitsSpec;
 use super::model::{Backend, Engine, Health, HostKeyChecking, Network, SshClient, WebSocket};
 use super::problem::{Span, Spanned};
 use crate::api::config::{Compress, LogFormat, OptionValue};
@@ -25,6 +26,8 @@ pub(crate) struct LayoutSpec {
     pub(crate) port: Option<Spanned<u16>>,
     pub(crate) engine: Option<Engine>,
     pub(crate) ssh: SshSpec,
+    /// Of every node that does not say otherwise.
+    pub(crate) defaults: LimitsSpec,
     pub(crate) hosts: Vec<HostSpec>,
     /// `hosts` was no mapping, and that has been reported: no name of a host can be wrong.
     pub(crate) hosts_refused: bool,
@@ -93,6 +96,7 @@ pub(crate) struct NodeSpec {
     pub(crate) pin_cpus_span: Span,
     /// By their names without `af_packet_`.
     pub(crate) af_packet: BTreeMap<String, String>,
+    pub(crate) limits: LimitsSpec,
     pub(crate) command: Option<Spanned<Vec<String>>>,
     pub(crate) health: Option<Spanned<Health>>,
     /// Zero: never.
@@ -129,6 +133,7 @@ impl NodeSpec {
             lb_method: None,
             pin_cpus: Vec::new(),
             af_packet: BTreeMap::new(),
+            limits: LimitsSpec::default(),
             command: None,
             health: None,
             restart_when_silent: None,

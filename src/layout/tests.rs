@@ -8,6 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::api::config::OptionValue;
+use crate::api::limits::{CpuSet, Limits, Numa};
 use crate::api::store::{BackendType, FailureMode, JournalMode, SqliteOptions, Synchronous};
 
 /// Loads a text as `campus.yaml`: the name `head` resolves, 198.51.100.1 is this machine.
@@ -188,11 +189,11 @@ nodes:
 ",
         &[
             "1:7 [my cluster] `name` cannot be `my cluster`; expected letters, digits, `_`, `-` and `.`, not beginning with `-` or `.`, at most 64",
-            "2:1 [backnd] unknown key `backnd`; expected `version`, `name`, `backend`, `encryption`, `base_dir`, `stop_grace`, `restart_when_silent`, `port`, `engine`, `ssh`, `hosts`, `nodes`, `options`, `stores`, `logging`, `networks` or `zeek`; did you mean `backend`?",
+            "2:1 [backnd] unknown key `backnd`; expected `version`, `name`, `backend`, `encryption`, `base_dir`, `stop_grace`, `restart_when_silent`, `port`, `engine`, `ssh`, `defaults`, `hosts`, `nodes`, `options`, `stores`, `logging`, `networks` or `zeek`; did you mean `backend`?",
             "4:11 [adress] unknown key `adress`; expected `address` or `ssh`; did you mean `address`?",
             "5:3 [head] `head` stands here twice; expected each key once",
             "7:35 [haed] unknown host `haed`; expected one of head; did you mean `head`?",
-            "7:41 [prot] unknown key `prot`; expected `type`, `host`, `count`, `lb_procs`, `ip`, `zone_id`, `port`, `manager`, `metrics_port`, `engine`, `websocket`, `interface`, `lb_method`, `pin_cpus`, `command`, `health`, `restart_when_silent`, `env_vars` or `aux_scripts`; did you mean `port`?",
+            "7:41 [prot] unknown key `prot`; expected `type`, `host`, `count`, `lb_procs`, `ip`, `zone_id`, `port`, `manager`, `metrics_port`, `engine`, `websocket`, `interface`, `lb_method`, `pin_cpus`, `memory_max`, `memory_high`, `nice`, `cpu_set`, `numa`, `open_files`, `core_dumps`, `command`, `health`, `restart_when_silent`, `env_vars` or `aux_scripts`; did you mean `port`?",
             "8:19 [wroker] `type` cannot be `wroker`; expected `manager`, `logger`, `proxy` or `worker`; did you mean `worker`?",
             "8:46 [none] `count` cannot be `none`; expected a whole number from 1 to 10000",
             "9:3 ['wörker'] `wörker` is no name; expected letters, digits, `_`, `-` and `.`, not beginning with `-` or `.`, at most 64",
@@ -723,5 +724,60 @@ fn a_port_of_a_zeek_that_does_not_listen_is_kept_for_its_scripts() {
     assert_eq!(
         (layout.log_port(worker), layout.log_port(layout.node("logger").expect("a logger"))),
         (None, Some(27764))
+    );
+}
+
+#[test]
+fn limits_of_a_node_win_over_the_defaults_and_can_lift_them() {
+    let text = "\
+defaults: { memory_max: 4GiB, nice: 5, cpu_set: auto, open_files: 4096 }
+nodes:
+  manager: { memory_max: none, cpu_set: all, core_dumps: true }
+  logger: { pin_cpus: 3 }
+  proxy: { cpu_set: [0, 2-4], numa: 0-1, memory_high: 512MiB }
+  worker: { count: 2 }
+";
+    let layout = test_layout(text);
+    let limits = |name: &str| layout.node(name).map(|node| node.limits.clone()).unwrap_or_default();
+    let base = Limits { memory_max: Some(4 << 30), nice: Some(5), open_files: Some(4096), ..Limits::default() };
+    assert_eq!(limits("manager"), Limits { memory_max: None, core_dumps: Some(true), ..base.clone() });
+    assert_eq!(limits("logger"), base, "what is pinned has no choice");
+    let proxy = Limits {
+        cpu_set: Some(CpuSet::List(vec![0, 2, 3, 4])),
+        numa: Some(Numa::Bind(vec![0, 1])),
+        memory_high: Some(512 << 20),
+        ..base.clone()
+    };
+    assert_eq!(limits("proxy"), proxy);
+    let avoid = vec![0, 2, 3, 4];
+    let auto = |nth| Limits { cpu_set: Some(CpuSet::Auto { nth, avoid: avoid.clone() }), ..base.clone() };
+    assert_eq!([limits("worker-1"), limits("worker-2")], [auto(0), auto(1)]);
+    let written = test_layout(&to_yaml(&layout));
+    let of_all = |layout: &Layout| layout.nodes.iter().map(|node| node.limits.clone()).collect::<Vec<_>>();
+    assert_eq!(of_all(&written), of_all(&layout), "written out they are the same");
+}
+
+#[test]
+fn limits_that_are_none_or_contradict_each_other_are_named_with_their_place() {
+    check(
+        "defaults: { memory_max: 1GiB }\nnodes:\n  manager: { memory_high: 2GiB }\n",
+        &["3:27 [2GiB] `memory_high` 2GiB of `manager` is above its `memory_max` 1GiB; expected at most 1GiB"],
+    );
+    check(
+        "nodes:\n  manager: { pin_cpus: 1, cpu_set: 2-5 }\n",
+        &["2:36 [2-5] `manager` has both `pin_cpus` and `cpu_set`; expected one of the two"],
+    );
+    check(
+        "nodes:\n  manager: { memory_max: 1MiB }\n",
+        &[
+            "2:26 [1MiB] `memory_max` cannot be `1MiB`; expected a size such as `512MiB` or `4GiB`, at least 16MiB, or `none`",
+        ],
+    );
+    check(
+        "nodes:\n  manager: { cpu_set: 5-2, nice: 20 }\n",
+        &[
+            "2:23 [5-2] `cpu_set` cannot be `5-2`; expected CPUs such as `2-5` or `0,2,4`, `auto` for one of its own, or `all`",
+            "2:34 [20] `nice` cannot be `20`; expected a whole number from -20 to 19",
+        ],
     );
 }

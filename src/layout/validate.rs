@@ -7,6 +7,7 @@ use super::expand::{Expanded, Origin, Placed, by_lower_name};
 use super::model::{Backend, Engine, Reach};
 use super::problem::{Problems, Report, Span, Spanned};
 use super::spec::{Given, Interfaces, LayoutSpec, NodeSpec, StoreSpec};
+use crate::api::limits::bytes_in_words;
 use crate::api::paths::ClusterDir;
 use crate::data::NodeType;
 
@@ -25,6 +26,7 @@ pub(crate) fn validate(spec: &LayoutSpec, expanded: &Expanded, problems: &mut Pr
     check_names(spec, expanded, problems);
     for group in &spec.nodes {
         check_processes(group, problems);
+        check_limits(spec, group, problems);
         check_manager_reference(group, expanded, problems);
         check_interfaces(group, problems);
     }
@@ -170,6 +172,25 @@ fn warn_of_shared_interfaces(expanded: &Expanded, problems: &mut Problems) {
             names.join(", ")
         );
         problems.warn(Report::new(nodes[0].span, message).hint("`lb_method: af_packet` shares them out".to_owned()));
+    }
+}
+
+/// Limits that contradict each other, of an entry with the layout's defaults.
+fn check_limits(spec: &LayoutSpec, group: &NodeSpec, problems: &mut Problems) {
+    let own = &group.limits;
+    if let (Some(choice), false) = (&own.cpu_set, group.pin_cpus.is_empty()) {
+        let message = format!("`{}` has both `pin_cpus` and `cpu_set`", group.name.value);
+        problems.push(Report::new(choice.span, message).expected("one of the two"));
+    }
+    let limits = own.over(&spec.defaults);
+    if let (Some(high), Some(max)) = (limits.memory_high, limits.memory_max)
+        && high > max
+    {
+        let written = [&own.memory_high, &own.memory_max, &spec.defaults.memory_high].into_iter().flatten().next();
+        let span = written.map_or(group.name.span, |limit| limit.span);
+        let (high, max) = (bytes_in_words(high), bytes_in_words(max));
+        let message = format!("`memory_high` {high} of `{}` is above its `memory_max` {max}", group.name.value);
+        problems.push(Report::new(span, message).expected(format!("at most {max}")));
     }
 }
 

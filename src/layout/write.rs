@@ -7,6 +7,7 @@ use serde_yaml::{Mapping, Value};
 use super::model::*;
 use super::{duration, expand::BASE_PORT};
 use crate::api::config::{Compress, LogFormat, OptionValue, WebSocketTlsConfig};
+use crate::api::limits::Limits;
 use crate::api::store::FailureMode;
 use crate::data::NodeType;
 
@@ -155,6 +156,7 @@ fn node_value(node: &Node) -> Value {
     for (name, value) in &node.af_packet {
         put(&mut map, &format!("af_packet_{name}"), value.as_str());
     }
+    put_limits(&mut map, &node.limits);
     put_some(&mut map, "command", list(&node.command));
     if let Some(health) = &node.health {
         put(&mut map, "health", health_value(health));
@@ -171,6 +173,21 @@ fn health_value(health: &Health) -> Value {
     put(&mut map, "interval", text(health.interval));
     put(&mut map, "timeout", text(health.timeout));
     Value::Mapping(map)
+}
+
+fn put_limits(map: &mut Mapping, limits: &Limits) {
+    let words = limits.words();
+    let mut text = |key: &str| words.get(key).into_iter().for_each(|words| put(map, key, words.as_str()));
+    ["memory_max", "memory_high", "cpu_set", "numa"].into_iter().for_each(&mut text);
+    if let Some(nice) = limits.nice {
+        put(map, "nice", nice);
+    }
+    if let Some(files) = limits.open_files {
+        put(map, "open_files", files);
+    }
+    if let Some(dumps) = limits.core_dumps {
+        put(map, "core_dumps", dumps);
+    }
 }
 
 fn websocket_value(websocket: &WebSocket) -> Value {

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::duration;
+use super::limits::{self, CpuChoice, LimitsSpec};
 use super::model::{Backend, Engine, Health, HostKeyChecking, Network, SshClient, WebSocket};
 use super::problem::{Problems, Report, Spanned};
 use super::schema;
@@ -56,6 +57,7 @@ fn layout(tree: &Rc<Tree>, problems: &mut Problems) -> LayoutSpec {
         port: spanned(tree, "port", port),
         engine: plain(tree, "engine", engine),
         ssh: tree.get("ssh").map(ssh).unwrap_or_default(),
+        defaults: tree.get("defaults").map(limits_spec).unwrap_or_default(),
         hosts: unique(entries(tree, "hosts")).map(host).collect(),
         hosts_refused: tree.get("hosts").is_some_and(|hosts| !hosts.is_null() && !matches!(hosts.value, Value::Map(_))),
         nodes: unique(entries(tree, "nodes")).map(node).collect(),
@@ -129,6 +131,7 @@ fn node(entry: &Entry) -> NodeSpec {
         lb_method: plain(tree, "lb_method", |s| Some(s.to_owned())),
         pin_cpus: pin_cpus.iter().filter_map(|cpu| scalar(cpu)?.parse().ok()).collect(),
         pin_cpus_span: tree.get("pin_cpus").map_or(entry.key.span, |cpus| cpus.span),
+        limits: limits_spec(tree),
         command: tree.get("command").map(|command| Spanned::new(words(command), command.span)),
         health: tree.get("health").map(|tree| Spanned::new(health(tree), tree.span)),
         restart_when_silent: plain(tree, "restart_when_silent", duration::parse),
@@ -145,6 +148,25 @@ fn health(tree: &Rc<Tree>) -> Health {
         command: tree.get("command").map(words).unwrap_or_default(),
         interval: plain(tree, "interval", duration::parse).unwrap_or(default.interval),
         timeout: plain(tree, "timeout", duration::parse).unwrap_or(default.timeout),
+    }
+}
+
+fn limits_spec(tree: &Rc<Tree>) -> LimitsSpec {
+    let number = |key| plain(tree, key, schema::int);
+    let elements = |key| tree.get(key).map(|value| value.elements()).unwrap_or_default();
+    let choices: Option<Vec<CpuChoice>> = elements("cpu_set").iter().map(|one| limits::cpus(scalar(one)?)).collect();
+    let numa: Option<Vec<_>> = elements("numa").iter().map(|one| limits::numa(scalar(one)?)).collect();
+    LimitsSpec {
+        memory_max: spanned(tree, "memory_max", limits::bytes),
+        memory_high: spanned(tree, "memory_high", limits::bytes),
+        nice: number("nice").and_then(|nice| i32::try_from(nice).ok()),
+        cpu_set: tree
+            .get("cpu_set")
+            .zip(choices.and_then(limits::one_choice))
+            .map(|(value, choice)| Spanned::new(choice, value.span)),
+        numa: numa.and_then(limits::one_policy),
+        open_files: number("open_files").and_then(|files| u64::try_from(files).ok()),
+        core_dumps: plain(tree, "core_dumps", schema::switch),
     }
 }
 

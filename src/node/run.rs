@@ -24,6 +24,7 @@ use super::stores;
 use super::wiring::{LogsTo, Running, Wiring, flatten};
 use super::zeek;
 use crate::api::config::NodeConfig;
+use crate::api::node::OPEN_FILES_VARIABLE;
 use crate::api::paths::ClusterDir;
 use crate::cluster::Hooks;
 use crate::descriptors;
@@ -48,7 +49,10 @@ pub struct NodeOptions {
 /// Everything that keeps the node from starting or working, told in one line.
 pub fn run(options: NodeOptions) -> Result<(), NodeError> {
     memory::use_one_heap();
-    descriptors::raise_limit();
+    match std::env::var_os(OPEN_FILES_VARIABLE) {
+        None => descriptors::raise_limit(),
+        Some(_) => descriptors::keep_limit(),
+    };
     run_until(options, |stop| stop_on_signals(stop.clone()).map(|()| stop))
 }
 

@@ -72,6 +72,9 @@ mod tests {
             live_hash: None,
             logger_up: None,
             peers_up: None,
+            limits: Default::default(),
+            limits_missed: Vec::new(),
+            cgroup: None,
             id: None,
         };
         let at = |node: NodeStatus, now| unseen_at(&node, statuses.iter(), now);

@@ -1,6 +1,7 @@
 //! What runs where: the agents' view, one row for each node that was asked for.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::pin::pin;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -66,6 +67,10 @@ pub struct StatusRow {
     pub last_restart_at: Option<f64>,
     /// When its agent will start it again, seconds since the epoch; unset while it need not.
     pub next_try_at: Option<f64>,
+    /// The limits that its process was given, as a layout writes them.
+    pub limits: BTreeMap<&'static str, String>,
+    /// The cgroup that keeps those of memory; unset where each process is limited for itself.
+    pub cgroup: Option<PathBuf>,
 }
 
 /// Asks the agents for the nodes' states; `arrived` hears each host's rows as soon as it answered or was given up.
@@ -174,10 +179,12 @@ fn known(node: &Node, status: &AgentStatus, now: f64) -> StatusRow {
         next_try_at: found.next_try_at,
         started_at: found.started_at,
         uptime_s: found.started_at.map(|started| (now - started).max(0.0)),
-        error: found.error.clone().or_else(|| damage(status)),
+        error: found.error.clone().or_else(|| damage(status)).or_else(|| missed(&found.limits_missed)),
         peers_up: found.peers_up.map(|(up, _)| up),
         peers: found.peers_up.map(|(_, all)| all),
         release: status.release.clone(),
+        limits: found.limits.words(),
+        cgroup: found.cgroup.clone(),
         ..blank(node, found.state)
     }
 }
@@ -185,6 +192,11 @@ fn known(node: &Node, status: &AgentStatus, now: f64) -> StatusRow {
 /// What a node that runs well cannot know: it would not come up again, or not as it was deployed.
 fn damage(status: &AgentStatus) -> Option<String> {
     status.damage.first().map(|damage| format!("{} (zeek-cluster deploy)", damage.what))
+}
+
+/// Limits that the host does not keep, or keeps in another way.
+fn missed(limits: &[String]) -> Option<String> {
+    (!limits.is_empty()).then(|| limits.join("; "))
 }
 
 fn unknown(node: &Node, silent: &Silent, last: &LastAnswers) -> StatusRow {
@@ -205,6 +217,8 @@ fn blank(node: &Node, state: NodeState) -> StatusRow {
         restarts: None,
         last_restart_at: None,
         next_try_at: None,
+        limits: BTreeMap::new(),
+        cgroup: None,
         started_at: None,
         uptime_s: None,
         error: None,

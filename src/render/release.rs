@@ -15,6 +15,7 @@ use crate::api::agent::{FileEntry, Manifest, ManifestNode};
 use crate::api::config::{Compress, LogFormat, LoggingConfig, NodeConfig, OptionValue};
 use crate::api::hosts::HOSTS_FILE;
 use crate::api::keys::{CurveKeys, KEY_FOLDER, SERVER_SECRET};
+use crate::api::limits::Limits;
 use crate::data::NodeType;
 use crate::layout::{self, Engine, Host, Layout, Node, live};
 
@@ -237,6 +238,8 @@ struct Restart<'a> {
     command: &'a Option<Vec<String>>,
     env: &'a BTreeMap<String, String>,
     pin_cpus: &'a [u32],
+    #[serde(skip_serializing_if = "Limits::is_empty")]
+    limits: Limits,
 }
 
 fn manifest_node(
@@ -258,6 +261,7 @@ fn manifest_node(
         restart_when_silent_ms: node
             .restart_when_silent
             .map(|limit| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX)),
+        limits: node.limits.clone(),
     };
     let is_zeek = config.zeek.is_some();
     let nodes = config.nodes.iter().filter(|entry| is_zeek || entry.name == node.name).cloned().collect();
@@ -273,6 +277,7 @@ fn manifest_node(
         command: &entry.command,
         env: &entry.env,
         pin_cpus: &entry.pin_cpus,
+        limits: entry.limits.at_start(),
     };
     entry.hash = sha256(&json(&restart));
     // New keys need a restart, too: sockets take them when they are made. Apart, so that a rollback can exchange them.

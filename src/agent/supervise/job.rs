@@ -10,6 +10,7 @@ use super::saved::{Saved, Spec};
 use super::state::Timing;
 use super::task;
 use crate::api::agent::NodeStatus;
+use crate::api::limits::Limits;
 use crate::api::node::NodeView;
 use crate::api::paths::ClusterDir;
 
@@ -38,6 +39,8 @@ pub struct JobView {
     pub foreign: bool,
     /// `ManifestNode::live` of the current release.
     pub live_wanted: String,
+    /// `ManifestNode::limits` of the current release.
+    pub limits_wanted: Limits,
 }
 
 /// The handle of one supervised node; its task ends when the last handle is dropped, its process does not.
@@ -81,6 +84,16 @@ impl Job {
     /// [`TaskEnded`].
     pub async fn took_over(&self, live: String) -> Result<(), TaskEnded> {
         self.send(Message::TookOver(live)).await
+    }
+
+    /// Gives the process the limits of the current release; returns when it has them.
+    ///
+    /// # Errors
+    /// [`TaskEnded`].
+    pub async fn limit(&self) -> Result<(), TaskEnded> {
+        let (reply, done) = oneshot::channel();
+        self.send(Message::Limit(reply)).await?;
+        done.await.map_err(|_| TaskEnded)
     }
 
     /// Asks for something; the answer comes at once, what becomes of it is seen with [`Job::until`].

@@ -40,6 +40,8 @@ pub enum Message {
     Configure(Box<Spec>),
     /// The process has taken over this much of its configuration (`ManifestNode::live`).
     TookOver(String),
+    /// Give the process the limits that it should have now.
+    Limit(oneshot::Sender<()>),
     /// What an operator wants.
     Ask(Verb, oneshot::Sender<Answer>),
 }

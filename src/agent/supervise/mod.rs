@@ -1,8 +1,10 @@
 //! Supervision: one task for each node, the only owner of its process.
 
+mod cgroup;
 mod crash;
 mod fatal;
 mod job;
+mod limits;
 mod link;
 mod messages;
 mod output;
@@ -12,6 +14,8 @@ mod spawn;
 mod state;
 mod task;
 
+pub use cgroup::free as free_cgroup;
+pub(super) use cgroup::take_up as take_up_cgroup;
 pub(super) use fatal::fatal_line;
 pub(super) use job::{Job, JobView, TaskEnded};
 pub(super) use messages::{Answer, Verb};

@@ -15,12 +15,13 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, wa
 use rustix::thread::{CpuSet, sched_setaffinity};
 use tokio::io::unix::AsyncFd;
 
+use super::limits::{self, AtStart, Given};
 use super::output;
 use super::process::{HASH_VARIABLE, Header, Process, boot_id, open_pidfd, read_record};
 use super::saved::Spec;
 use crate::agent::detach::READY_FD_VARIABLE;
 use crate::agent::notify;
-use crate::api::node::RESTARTS_VARIABLE;
+use crate::api::node::{OPEN_FILES_VARIABLE, RESTARTS_VARIABLE};
 use crate::api::paths::ClusterDir;
 use crate::processes::MARK_VARIABLE;
 
@@ -57,9 +58,20 @@ impl AsFd for Watched {
     }
 }
 
+/// A node that was started.
+#[derive(Debug)]
+pub struct Spawned {
+    /// Who it is.
+    pub process: Process,
+    /// Becomes readable when it ends.
+    pub pidfd: OwnedFd,
+    /// The limits that it has.
+    pub given: Given,
+}
+
 /// Starts a node: a session of its own, no standard input, output and error appended to files, nothing else inherited.
 /// It is told how often the agent had to start it again. The error is a sentence for operators.
-pub fn spawn(dir: &ClusterDir, spec: &Spec, restarts: u64) -> Result<(Process, OwnedFd), String> {
+pub fn spawn(dir: &ClusterDir, spec: &Spec, restarts: u64) -> Result<Spawned, String> {
     let node = &spec.node.name;
     let folder = dir.node(node);
     let in_folder = |error: io::Error| format!("cannot write into {}: {error}", folder.display());
@@ -77,7 +89,8 @@ pub fn spawn(dir: &ClusterDir, spec: &Spec, restarts: u64) -> Result<(Process, O
     let mut command = command(dir, spec);
     command.env(RESTARTS_VARIABLE, restarts.to_string()).env(HASH_VARIABLE, &spec.node.hash);
     command.current_dir(&folder).stdin(Stdio::null()).stdout(stdout).stderr(stderr);
-    become_a_node(&mut command, record, cpu_set(&spec.node.pin_cpus));
+    let (at_start, heard) = limits::prepare(&spec.node).map_err(|error| format!("cannot limit {node}: {error}"))?;
+    become_a_node(&mut command, record, limits::cpus(&spec.node), at_start);
     let mut child = command.spawn().map_err(|error| spawn_error(&command, spec, &error))?;
     // The child is not reaped before `Running::reap`, so its pid cannot be anyone else's here.
     let pidfd = open_pidfd(child.id()).map_err(|error| {
@@ -85,10 +98,14 @@ pub fn spawn(dir: &ClusterDir, spec: &Spec, restarts: u64) -> Result<(Process, O
         let _ = child.kill().and_then(|()| child.wait());
         format!("cannot watch process {}: {error}", child.id())
     })?;
-    match read_record(&record_path) {
-        Some(process) if process.pid == child.id() => Ok((Process { adopted: false, ..process }, pidfd)),
-        _ => Ok((Process { pid: child.id(), start_ticks: 0, header, adopted: false }, pidfd)),
-    }
+    // With it goes this side's end of the pipe on which the child told what was refused.
+    drop(command);
+    let given = heard.given();
+    let process = match read_record(&record_path) {
+        Some(process) if process.pid == child.id() => Process { adopted: false, ..process },
+        _ => Process { pid: child.id(), start_ticks: 0, header, adopted: false },
+    };
+    Ok(Spawned { process, pidfd, given })
 }
 
 fn seconds_since_epoch() -> f64 {
@@ -118,23 +135,23 @@ fn command(dir: &ClusterDir, spec: &Spec) -> Command {
     };
     command.env_remove(READY_FD_VARIABLE);
     notify::keep_from(&mut command);
+    match spec.node.limits.open_files {
+        Some(files) => command.env(OPEN_FILES_VARIABLE, files.to_string()),
+        None => command.env_remove(OPEN_FILES_VARIABLE),
+    };
     command.envs(&spec.node.env).env(MARK_VARIABLE, dir.node(&spec.node.name));
     command
 }
 
-fn cpu_set(cpus: &[u32]) -> Option<CpuSet> {
-    let mut set = CpuSet::new();
-    cpus.iter().map(|cpu| *cpu as usize).filter(|cpu| *cpu < CpuSet::MAX_CPU).for_each(|cpu| set.set(cpu));
-    (!cpus.is_empty()).then_some(set)
-}
-
-fn become_a_node(command: &mut Command, record: File, cpus: Option<CpuSet>) {
+fn become_a_node(command: &mut Command, record: File, cpus: Option<CpuSet>, mut at_start: AtStart) {
     let in_child = move || {
         rustix::process::setsid()?;
+        // Before the limits: the agent may have more files open than the node may.
+        let stat = rustix::fs::open(c"/proc/self/stat", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+        at_start.take();
         if let Some(cpus) = &cpus {
             sched_setaffinity(None, cpus)?;
         }
-        let stat = rustix::fs::open(c"/proc/self/stat", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
         let mut buffer = [0; 1024];
         let length = rustix::io::read(&stat, &mut buffer)?;
         rustix::io::write(record.as_fd(), &buffer[..length])?;
@@ -146,11 +163,13 @@ fn become_a_node(command: &mut Command, record: File, cpus: Option<CpuSet>) {
 
 fn spawn_error(command: &Command, spec: &Spec, error: &io::Error) -> String {
     let program = Path::new(command.get_program()).display();
-    if error.raw_os_error() == Some(libc::EINVAL) && !spec.node.pin_cpus.is_empty() {
-        return format!(
-            "cannot start {program}: none of the CPUs {:?} of pin_cpus is on this host",
-            spec.node.pin_cpus
-        );
+    let wanted = match (spec.node.pin_cpus.as_slice(), spec.node.limits.words().remove("cpu_set")) {
+        ([], Some(words)) => Some(format!("{words} of cpu_set")),
+        ([], None) => None,
+        (pinned, _) => Some(format!("{pinned:?} of pin_cpus")),
+    };
+    if let Some(wanted) = wanted.filter(|_| error.raw_os_error() == Some(libc::EINVAL)) {
+        return format!("cannot start {program}: none of the CPUs {wanted} is on this host");
     }
     format!("cannot start {program}: {error}")
 }

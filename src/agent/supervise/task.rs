@@ -8,20 +8,23 @@ use rustix::process::Signal;
 use tokio::sync::{mpsc, watch};
 use tokio::task::block_in_place;
 
+use super::cgroup;
 use super::crash;
 use super::fatal::fatal_line;
 use super::job::JobView;
+use super::limits::{self, Given};
 use super::link::{Link, NodeClient, Seen};
 use super::messages::Message;
 use super::output;
 use super::process::{Process, boot_id, found, read_record, write_record};
 use super::saved::{Desired, Saved, Spec};
-use super::spawn::{self, Running, record_path};
+use super::spawn::{self, Running, Spawned, record_path};
 use super::state::{Effect, ExitNote, Input, Machine, Timing};
 use crate::api::agent::NodeStatus;
 use crate::api::node::NodeView;
 use crate::api::paths::ClusterDir;
 use crate::data::NodeType;
+use crate::kernel_log::OUT_OF_MEMORY;
 use crate::{processes, socket};
 
 /// How often the sizes of standard output and error are looked at.
@@ -29,6 +32,8 @@ const BOUND_EVERY: Duration = Duration::from_secs(30);
 
 /// How often the files are looked at from which the next agent learns of the node.
 const KEEP_EVERY: Duration = Duration::from_secs(5);
+/// How an end by SIGKILL begins in words.
+const KILLED: &str = "killed by signal 9";
 
 /// The owner of one node's process.
 pub struct Task {
@@ -59,6 +64,8 @@ struct Told {
     last_restart_at: Option<f64>,
     /// When it will next, by both clocks; computed once, so that it does not waver.
     next_try: Option<(Instant, f64)>,
+    /// The limits that the process was given.
+    given: Given,
 }
 
 /// What woke the task.
@@ -134,7 +141,7 @@ impl Task {
                 _ = keep.tick() => Woken::Keep,
             };
             match woken {
-                Woken::Message(None) => return,
+                Woken::Message(None) => return self.leave(),
                 Woken::Message(Some(message)) => self.receive(message),
                 Woken::Ended => self.process_ended(),
                 Woken::Seen(Some(Seen::View(view))) => self.feed(Input::Seen(view)),
@@ -145,6 +152,12 @@ impl Task {
                 Woken::Bound => self.bound_output(),
                 Woken::Keep => self.keep_files(),
             }
+        }
+    }
+
+    fn leave(&self) {
+        if self.running.is_none() {
+            cgroup::leave(&self.spec.node.name);
         }
     }
 
@@ -159,6 +172,11 @@ impl Task {
                 self.told.live = Some(live);
                 self.save();
                 self.publish();
+            }
+            Message::Limit(reply) => {
+                self.limit();
+                // Whoever asked may have left; it is done all the same.
+                let _ = reply.send(());
             }
             Message::Ask(verb, reply) => {
                 let (answer, effects) = self.machine.ask(verb, &self.spec.node.hash, Instant::now());
@@ -208,6 +226,23 @@ impl Task {
         tracing::info!(node = %self.spec.node.name, pid = process.pid, "adopted");
         self.machine.adopt(process.clone(), self.spec.is_foreign(), since, now);
         self.own(process, pidfd);
+        self.told.given.oom_kills = limits::oom_kills(&self.spec.node.name);
+        self.limit();
+    }
+
+    /// Gives the process that runs what the current release says.
+    fn limit(&mut self) {
+        let Some(pid) = self.running.as_ref().map(|running| running.process.pid) else { return };
+        let (node, before) = (&self.spec.node, &self.told.given);
+        self.told.given = block_in_place(|| limits::apply(node, pid, before));
+        self.tell_missed();
+        self.publish();
+    }
+
+    fn tell_missed(&self) {
+        for missed in &self.told.given.missed {
+            tracing::warn!(node = %self.spec.node.name, "{missed}");
+        }
     }
 
     /// A node whose record is gone or damaged is told by its command line and by who answers on its socket.
@@ -246,10 +281,12 @@ impl Task {
         self.told.live = Some(self.spec.node.live.clone());
         let (dir, spec, restarts) = (&self.dir, &self.spec, self.machine.restarts());
         let input = match block_in_place(|| spawn::spawn(dir, spec, restarts)) {
-            Ok((process, pidfd)) => {
+            Ok(Spawned { process, pidfd, given }) => {
                 tracing::info!(node = %spec.node.name, pid = process.pid, "started");
                 let input = Input::Spawned { process: process.clone(), foreign: spec.is_foreign() };
                 self.own(process, pidfd);
+                self.told.given = given;
+                self.tell_missed();
                 input
             }
             Err(why) => {
@@ -277,7 +314,15 @@ impl Task {
     fn process_ended(&mut self) {
         let Some(running) = self.running.take() else { return };
         self.link = None;
-        let how = running.reap();
+        let mut how = running.reap();
+        let node = &self.spec.node.name;
+        if !self.told.killed
+            && how.starts_with(KILLED)
+            && block_in_place(|| limits::was_out_of_memory(node, &running.process, &self.told.given))
+        {
+            let max = self.told.given.limits.words().remove("memory_max").map(|max| format!(", memory_max {max}"));
+            how.push_str(&format!(": {OUT_OF_MEMORY}{}", max.unwrap_or_default()));
+        }
         let from = running.process.header.stderr_from;
         self.last_words = block_in_place(|| crash::last_words(&self.dir, &self.spec.node.name, from));
         let line = fatal_line(&String::from_utf8_lossy(&self.last_words));
@@ -390,6 +435,9 @@ fn view_of(machine: &Machine, spec: &Spec, told: &Told, now: Instant) -> JobView
             logger_up: view.map(sees_logger),
             peers_up: view
                 .map(|view| (view.peers.iter().filter(|peer| peer.up).count() as u64, view.peers.len() as u64)),
+            limits: process.map(|_| told.given.limits.clone()).unwrap_or_default(),
+            cgroup: process.and(told.given.cgroup.clone()),
+            limits_missed: process.map(|_| told.given.missed.clone()).unwrap_or_default(),
             id: view.map(|view| view.id.clone()),
         },
         ready: machine.is_ready(now),
@@ -398,6 +446,7 @@ fn view_of(machine: &Machine, spec: &Spec, told: &Told, now: Instant) -> JobView
         view: view.cloned().map(Arc::new),
         foreign: spec.is_foreign(),
         live_wanted: spec.node.live.clone(),
+        limits_wanted: spec.node.limits.clone(),
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod harness;
 mod lifecycle;
+mod limits;
 mod lock;
 mod releases;
 mod survival;

@@ -58,6 +58,12 @@ enum Sub {
         #[arg(long, value_name = "DIR")]
         dir: PathBuf,
     },
+    /// Let the cgroup of the agent's unit take a process again
+    ///
+    /// The agent divides the cgroup of its unit among its nodes, and one that is divided takes no process. The unit runs this
+    /// before it starts the next agent; operators never need it.
+    #[command(hide = true)]
+    FreeCgroup,
     /// Join standard input and output to an agent's socket
     ///
     /// For SSH servers that do not forward Unix sockets; operators never need it.
@@ -151,6 +157,10 @@ impl Agent {
                 // The agent has said why, as the last line of the log: that is what its starter tells.
                 KeeperEnd::NeverListened { status } => Ok(Status::Remote(status)),
             },
+            Sub::FreeCgroup => {
+                agent::free_cgroup().map_err(Failure::here)?;
+                Ok(Status::Done)
+            }
             Sub::Connect { dir } => {
                 agent::connect(&ClusterDir::new(dir)).map_err(Failure::here)?;
                 Ok(Status::Done)

@@ -48,6 +48,9 @@ fn seen(part: &HostRelease) -> Found {
         live_hash: Some(node.live.clone()),
         logger_up: Some(true),
         peers_up: None,
+        limits: node.limits.clone(),
+        limits_missed: Vec::new(),
+        cgroup: None,
         id: None,
     };
     let status = AgentStatus {
@@ -427,4 +430,17 @@ fn an_option_that_a_running_node_takes_over_restarts_nobody() {
     let logs = release_of(&with("10sec", "logging: { format: json }\n"), "a");
     let said = changes(&plan(&logs, running(&old)));
     assert_eq!(said, ["head: restart logger: `logging.format` tsv -> json"]);
+}
+
+#[test]
+fn a_limit_is_given_to_a_running_node_and_a_memory_policy_restarts_it() {
+    let worker = |more: &str| release_of(&layout(&format!("worker: {{ type: worker, host: sensor-1{more} }}")), "a");
+    let (old, new) = (worker(", memory_max: 1GiB"), worker(", memory_max: 2GiB, nice: 5"));
+    assert_eq!(
+        changes(&plan(&new, running(&old))),
+        ["sensor-1: update worker: `memory_max` 1GiB -> 2GiB, `nice` is set to 5"]
+    );
+    let (old, new) = (worker(""), worker(", numa: 0"));
+    assert_eq!(changes(&plan(&new, running(&old))), ["sensor-1: restart worker: `numa` is set to 0"]);
+    assert!(changes(&plan(&new, running(&new))).is_empty());
 }

@@ -10,6 +10,7 @@ use super::site::{Site, SiteEncryption, SiteNode, SiteType};
 use super::zeekctl::ZeekctlFiles;
 use super::{cluster_layout, yaml_text, zeek_conf, zeekctl};
 use crate::api::config::Compress;
+use crate::api::limits::Limits;
 use crate::data::NodeType;
 use crate::layout::load::{Environment, Loaded, finish};
 use crate::layout::model::{Engine, Host, HubPorts, Layout, Logging, Node, Reach, Zeek};
@@ -150,6 +151,7 @@ fn seen(node: &SiteNode, manager: Option<&str>) -> Node {
         lb_method: node.lb_method.clone(),
         pin_cpus: node.pin_cpu.into_iter().collect(),
         af_packet: BTreeMap::new(),
+        limits: Limits::default(),
         command: Vec::new(),
         health: None,
         restart_when_silent: None,

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child as Process, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::environment::Surroundings;
+use crate::kernel_log;
 use crate::node::child::die_with_parent;
 use crate::processes::{self, Held, MARK_VARIABLE};
 
@@ -31,6 +32,8 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 pub(super) struct Child {
     process: Process,
     pid: Pid,
+    /// Since boot.
+    started: Duration,
     ended: AsyncFd<OwnedFd>,
     stderr: Option<Stderr>,
     /// The node's folder, see [`MARK_VARIABLE`]; none where only its group ends with it.
@@ -68,6 +71,7 @@ impl Child {
 
     fn watch(mut process: Process, mark: &Path) -> io::Result<Child> {
         let pid = Pid::from_child(&process);
+        let started = kernel_log::since_boot();
         let watched = pidfd_open(pid, PidfdFlags::NONBLOCK).map_err(io::Error::from);
         // SAFETY: an `OwnedFd` stays open and keeps its number as long as it lives, which is as long as the `AsyncFd`.
         let watched =
@@ -75,7 +79,7 @@ impl Child {
         match watched {
             Ok(ended) => {
                 let stderr = process.stderr.take().map(pass_on).transpose()?;
-                Ok(Child { process, pid, ended, stderr, mark: Some(mark.to_owned()), reaped: false })
+                Ok(Child { process, pid, started, ended, stderr, mark: Some(mark.to_owned()), reaped: false })
             }
             Err(error) => {
                 // What cannot be watched must not run; it is our child and a moment old, so neither can fail.
@@ -115,6 +119,9 @@ impl Child {
         self.signal(Signal::KILL);
         let status = self.process.wait()?;
         self.reaped = true;
+        if status.signal() == Some(9) && kernel_log::was_out_of_memory(self.pid(), self.started) {
+            return Ok((status, Some(kernel_log::OUT_OF_MEMORY.to_owned())));
+        }
         let Some(stderr) = self.stderr.take() else { return Ok((status, None)) };
         let _late = timeout(LAST_WORDS, stderr.closed).await;
         let mut tail = stderr.tail.lock().unwrap_or_else(PoisonError::into_inner);

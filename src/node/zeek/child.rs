@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::env;
+use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use tokio::time::timeout;
 use super::error::ZeekError;
 use super::hints::{fatal_line, hint};
 use super::launch::{Launch, Purpose};
+use crate::kernel_log;
 use crate::node::child::{die_with_parent, in_words};
 use crate::processes::MARK_VARIABLE;
 
@@ -26,6 +28,8 @@ const AFTERMATH: Duration = Duration::from_secs(5);
 pub(super) struct Child {
     process: Process,
     pub(super) pid: u32,
+    /// Since boot.
+    started: Duration,
     stderr: JoinHandle<VecDeque<u8>>,
 }
 
@@ -44,10 +48,11 @@ impl Child {
             .stderr(Stdio::piped())
             .kill_on_drop(true);
         die_with_parent(command.as_std_mut());
+        let started = kernel_log::since_boot();
         let mut process = command.spawn().map_err(failed)?;
         let pid = process.id().unwrap_or_default();
         let stderr = process.stderr.take().expect("standard error is piped");
-        Ok(Child { process, pid, stderr: tokio::spawn(pass_on(stderr)) })
+        Ok(Child { process, pid, started, stderr: tokio::spawn(pass_on(stderr)) })
     }
 
     /// SIGTERM; Zeek then finishes its work. That it ended meanwhile is no error.
@@ -65,7 +70,11 @@ impl Child {
 
     /// Why it ended, after it did.
     pub(super) async fn why(mut self, status: ExitStatus) -> ZeekError {
-        let line = fatal_line(&self.last_words().await);
+        let starved = status.signal() == Some(9) && kernel_log::was_out_of_memory(self.pid, self.started);
+        let line = match starved {
+            true => Some(kernel_log::OUT_OF_MEMORY.to_owned()),
+            false => fatal_line(&self.last_words().await),
+        };
         ZeekError::Ended { how: how(status), hint: line.as_deref().and_then(hint), line }
     }
 

@@ -64,6 +64,7 @@ pub(super) fn of_facts(facts: &Facts, answer: &Answer, wanted: &Wanted) -> Vec<F
     rows.extend(uploads(facts));
     rows.extend(installed(facts));
     rows.extend(boot(facts));
+    rows.extend(wanted.limits_memory.then(|| memory_limits(facts)).flatten());
     rows.push(clock(facts, answer.asked, answer.answered));
     rows.push(limit(facts, "open_files", "open files", OPEN_FILES_NEEDED, "nofile"));
     rows.push(limit(facts, "processes", "processes", PROCESSES_NEEDED, "nproc"));
@@ -198,6 +199,19 @@ fn boot(facts: &Facts) -> Option<Finding> {
                 .hint(format!("as root there: loginctl enable-linger {}", crate::fleet::quote(user)))
         }
         _ => ok("boot", format!("a unit of the {scope} starts the agent")),
+    })
+}
+
+/// What keeps `memory_max` and `memory_high`, as the agent wrote it down at its start.
+fn memory_limits(facts: &Facts) -> Option<Finding> {
+    let keeper = facts.get("memory_keeper")?;
+    Some(match keeper.strip_prefix("each process for itself: ") {
+        None => ok("memory", format!("nodes are limited by {keeper}")),
+        Some(why) => {
+            let what = format!("memory_max is kept for each process alone, and memory_high is not kept: {why}");
+            row("memory", Verdict::Warning, what)
+                .hint("zeek-cluster agent install, on a host with cgroups of version 2")
+        }
     })
 }
 
@@ -464,6 +478,20 @@ mod tests {
     }
 
     #[test]
+    fn it_is_told_what_limits_memory() {
+        assert_eq!(memory_limits(&facts("user=zeek\n")), None, "no agent has said");
+        let kept = memory_limits(&facts("memory_keeper=the cgroup /sys/fs/cgroup/x\n")).expect("a row");
+        assert_eq!(
+            (kept.verdict, kept.what.as_str()),
+            (Verdict::Ok, "nodes are limited by the cgroup /sys/fs/cgroup/x")
+        );
+        let alone =
+            memory_limits(&facts("memory_keeper=each process for itself: no cgroup is there\n")).expect("a row");
+        assert_eq!(alone.verdict, Verdict::Warning);
+        assert!(alone.what.ends_with("memory_high is not kept: no cgroup is there"), "{}", alone.what);
+    }
+
+    #[test]
     fn each_interface_cpu_and_port_is_held_against_the_layout() {
         let wanted = Wanted {
             interfaces: [("eth1", "worker-1"), ("eth2", "worker-2"), ("eth9", "worker-3")]
@@ -473,6 +501,7 @@ mod tests {
             ports: [(27760, "manager".to_owned())].into(),
             zeek: Some("zeek".into()),
             captures: true,
+            limits_memory: false,
         };
         let facts = facts(
             "interface=0x1003 eth1\ninterface=0x1002 eth2\ninterface=missing eth9\ninterfaces=eth1 eth2 lo \ncpus=0-3,6\n\

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::api::limits::CpuSet;
 use crate::data::NodeType;
 use crate::fleet::quote;
 use crate::layout::{Engine, Layout};
@@ -19,6 +20,8 @@ pub(super) struct Wanted {
     pub zeek: Option<String>,
     /// Whether Zeek captures packets there.
     pub captures: bool,
+    /// Whether a node's memory is to be limited.
+    pub limits_memory: bool,
 }
 
 impl Wanted {
@@ -31,6 +34,10 @@ impl Wanted {
                 wanted.interfaces.entry(device.to_owned()).or_default().push(node.name.clone());
             }
             wanted.cpus.extend(&node.pin_cpus);
+            if let Some(CpuSet::List(cpus)) = &node.limits.cpu_set {
+                wanted.cpus.extend(cpus);
+            }
+            wanted.limits_memory |= node.limits.memory_max.or(node.limits.memory_high).is_some();
             let websocket = node.websocket.as_ref().map(|websocket| websocket.listen_port);
             for port in [layout.log_port(node), node.metrics_port, websocket].into_iter().flatten() {
                 wanted.ports.insert(port, node.name.clone());
@@ -96,6 +103,7 @@ if [ -d "$dir" ]; then
       [ "$(systemctl "$@" is-enabled "$unit" 2>/dev/null)" = enabled ] && say boot_enabled yes
       break
     done
+    say memory_keeper "$(cat "$dir/run/memory-keeper" 2>/dev/null)"
     [ -e "/var/lib/systemd/linger/$(id -un 2>/dev/null)" ] && say lingers yes
     [ -e "$dir/run/keeper.lock" ] && tr '\0' ' ' <"/proc/$(sed 's/pid //' "$dir/run/keeper.lock")/cmdline" 2>/dev/null | grep -q 'agent run' && say keeper yes
   fi
