@@ -16,7 +16,7 @@ use std::time::{Duration, SystemTime};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use sha2::{Digest, Sha256};
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempDir};
 
 use super::durable::{copy_hashing, hash_file, hex, is_hash, sync_dir};
 use super::manifest::{self, MANIFEST_FILE, ManifestError};
@@ -155,7 +155,7 @@ impl Releases {
     /// Makes the folders, and removes what an interrupted agent left.
     pub fn open(dir: &ClusterDir) -> io::Result<Releases> {
         for folder in [blobs(dir), dir.releases(), bin(dir)] {
-            DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
+            make_private(&folder)?;
             remove_unfinished(&folder)?;
         }
         remove_unfinished(dir.path())?;
@@ -176,6 +176,8 @@ impl Releases {
             return Err(ReleaseError::NotAHash { hash: hash.to_owned() });
         }
         let folder = blobs(&self.dir);
+        // It may have been taken away a moment ago.
+        make_private(&folder).map_err(at(&folder))?;
         let file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(&folder).map_err(at(&folder))?;
         Ok(Incoming { file, hasher: Sha256::new(), hash: hash.to_owned(), place: self.dir.blob(hash) })
     }
@@ -188,11 +190,17 @@ impl Releases {
             return Ok(());
         }
         self.check_blobs(manifest)?;
-        let folder = self.dir.releases();
-        let building = tempfile::Builder::new().prefix(UNFINISHED).tempdir_in(&folder).map_err(at(&folder))?;
+        let building = self.new_release()?;
         self.build(manifest, building.path())?;
         faults::point("agent-before-release");
         self.put_in_place(building.path(), &self.dir.release(&manifest.id))
+    }
+
+    /// A folder to build a release in.
+    fn new_release(&self) -> Result<TempDir, ReleaseError> {
+        let folder = self.dir.releases();
+        make_private(&folder).map_err(at(&folder))?;
+        tempfile::Builder::new().prefix(UNFINISHED).tempdir_in(&folder).map_err(at(&folder))
     }
 
     /// Puts the current release back as its manifest says, from the blobs that are here, and points `current` to it; the
@@ -200,8 +208,7 @@ impl Releases {
     pub fn put_back(&mut self, manifest: &Manifest) -> Result<(), ReleaseError> {
         if !self.is_staged(manifest) {
             self.check_blobs(manifest)?;
-            let folder = self.dir.releases();
-            let building = tempfile::Builder::new().prefix(UNFINISHED).tempdir_in(&folder).map_err(at(&folder))?;
+            let building = self.new_release()?;
             self.build(manifest, building.path())?;
             self.put_in_place(building.path(), &self.dir.release(&manifest.id))?;
         }
@@ -510,6 +517,11 @@ impl Incoming {
     }
 }
 
+/// Makes a folder, with those above it, that only the user may enter.
+fn make_private(folder: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
 fn blobs(dir: &ClusterDir) -> PathBuf {
     dir.path().join("blobs")
 }
@@ -672,6 +684,18 @@ mod tests {
         Releases::open(&dir).unwrap();
         assert_eq!(names(&dir.path().join("blobs")), Vec::<String>::new());
         assert_eq!(names(&dir.releases()), Vec::<String>::new());
+    }
+
+    /// A folder that is removed underneath is made again by the agent a moment later; an upload may come first.
+    #[test]
+    fn an_upload_makes_the_folder_that_was_taken_away() {
+        let Fixture { _folder, dir, mut releases } = fixture();
+        for folder in [dir.path().join("blobs"), dir.releases()] {
+            fs::remove_dir_all(folder).unwrap();
+        }
+        put(&releases, b"one").unwrap();
+        releases.stage(&one_file("r1", b"one"), "r1").unwrap();
+        assert_eq!(names(&dir.releases()), ["r1"]);
     }
 
     #[test]
