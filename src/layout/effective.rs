@@ -29,6 +29,9 @@ impl Origin {
     }
 }
 
+/// Each node's own address unless it is set.
+const METRICS_ADDRESS: &str = "Telemetry::metrics_address";
+
 /// The value that an option has in a node.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Effective {
@@ -54,6 +57,10 @@ pub fn effective_options(
     let mut options = effective(&config.options, backend, env);
     for option in &mut options {
         let Some((_, value)) = derived.iter().find(|(name, _)| *name == option.name) else { continue };
+        // The only one that can also be set.
+        if option.name == METRICS_ADDRESS && option.origin != Origin::Default {
+            continue;
+        }
         option.value.clone_from(value);
         option.origin = Origin::Layout;
         if let Some(info) = super::options::find(option.name) {
@@ -112,6 +119,8 @@ fn derived(config: &NodeConfig, backend: Backend) -> Vec<(&'static str, OptionVa
     derived.extend(listening.iter().filter_map(|(name, endpoint)| Some((*name, text(endpoint.as_ref()?)))));
     let metrics_port = own.and_then(|entry| entry.metrics_port);
     derived.extend(metrics_port.map(|port| ("Telemetry::metrics_port", OptionValue::Int(i64::from(port)))));
+    let address = own.filter(|own| own.zone_id.is_empty()).map(|own| text(&own.ip.to_string()));
+    derived.extend(address.map(|address| (METRICS_ADDRESS, address)));
     derived
 }
 

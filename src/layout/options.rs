@@ -651,7 +651,12 @@ pub static OPTIONS: &[OptionInfo] = &[
     option("Telemetry::callback_timeout", Interval, "5sec", "How long a scrape waits for the node's main loop."),
     option("Telemetry::civetweb_threads", Count, "2", "Threads of a real Zeek's metrics server."),
     with_env(
-        option("Telemetry::metrics_address", Text, "\"\"", "Address that metrics are served on; empty for all."),
+        option(
+            "Telemetry::metrics_address",
+            Text,
+            "\"\"",
+            "Address that metrics are served on: empty for each node's own, `0.0.0.0` or `::` for all.",
+        ),
         "ZEEK_DEFAULT_LISTEN_ADDRESS",
         EnvRule::Default,
     ),

@@ -261,7 +261,7 @@ const NODE: Kind = Kind::Keys(&[
         "metrics_port",
         &PORT,
         "none",
-        "Where metrics are served; of several processes the first one, the others follow.",
+        "Where metrics are served, on the node's own address unless `Telemetry::metrics_address` says otherwise; of several processes the first one, the others follow.",
     ),
     key("engine", &ENGINE, "the top-level `engine`", "What runs as this node: this program or a real Zeek."),
     key("websocket", &WEBSOCKET, "none", "A WebSocket API server in this node; an empty value takes all defaults."),

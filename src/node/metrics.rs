@@ -41,6 +41,8 @@ pub(super) struct Metrics {
 pub(super) struct Members {
     pub(super) core: Handle,
     pub(super) stores: Stores,
+    /// `Telemetry::metrics_address`.
+    pub(super) metrics_address: String,
 }
 
 /// What they answered.
@@ -72,7 +74,7 @@ impl Metrics {
         let (reply, view) = oneshot::channel();
         self.view.send(Request::View(reply)).await.ok()?;
         let view = view.await.ok()?;
-        let Some(Members { core, stores }) = &self.members else { return Some((view, None)) };
+        let Some(Members { core, stores, .. }) = &self.members else { return Some((view, None)) };
         let traffic = core.look(|core| core.traffic().clone()).await.ok()?;
         // A store whose disk is slow costs its own figures only.
         let stores = timeout(STORES_WITHIN.min(self.within() / 2), stores.views()).await.unwrap_or_default();
@@ -97,12 +99,12 @@ impl Source for Metrics {
     }
 
     async fn services(&self) -> Result<Option<String>, String> {
-        let Some(Members { core, .. }) = &self.members else { return Ok(None) };
+        let Some(Members { core, metrics_address, .. }) = &self.members else { return Ok(None) };
         let nodes = |core: &mut crate::cluster::Core| -> Option<Vec<NodeEntry>> {
             (core.local_node_type() == NodeType::Manager).then(|| core.nodes().cloned().collect())
         };
         let nodes = self.asked(async { core.look(nodes).await.ok() }).await?;
-        Ok(nodes.map(|nodes| telemetry::services(nodes.iter())))
+        Ok(nodes.map(|nodes| telemetry::services(nodes.iter(), metrics_address)))
     }
 }
 
@@ -144,7 +146,12 @@ pub(super) fn server(config: &NodeConfig, redefs: &Redefs) -> Result<Option<Serv
     let own = config.nodes.iter().find(|entry| entry.name == config.name);
     let port = own.and_then(|entry| entry.metrics_port).filter(|port| *port != 0);
     let Some(port) = port.filter(|_| env::var_os("ZEEKCTL_CHECK_CONFIG").is_none()) else { return Ok(None) };
-    let bound = Server::bind(&redefs.metrics_address()?, port);
+    let address = match redefs.metrics_address()? {
+        // What has a zone cannot be named without it.
+        address if address.is_empty() => own.filter(|own| own.zone_id.is_empty()).map(|own| own.ip.to_string()),
+        address => Some(address),
+    };
+    let bound = Server::bind(&address.unwrap_or_default(), port);
     bound.map(Some).map_err(|error| NodeError::metrics(&error, config))
 }
 

@@ -156,7 +156,7 @@ impl Redefs {
         }
     }
 
-    /// `Telemetry::metrics_address`: an IP address, or nothing for all.
+    /// `Telemetry::metrics_address`: an IP address, or nothing for the node's own.
     pub(super) fn metrics_address(&self) -> Result<String, NodeError> {
         let mut address = String::new();
         self.text("Telemetry::metrics_address", &mut address)?;

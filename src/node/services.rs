@@ -87,7 +87,7 @@ impl Services {
         if let Some(server) = &server {
             registry.add(server.teller());
         }
-        let members = Members { core: handle.clone(), stores };
+        let members = Members { core: handle.clone(), stores, metrics_address: redefs.metrics_address()? };
         let metrics = Metrics::new(requests.clone(), Some(members), registry, within);
         if let Some(server) = server {
             tracing::info!(address = %server.address(), "metrics are served");

@@ -182,14 +182,13 @@ pub(super) fn config_script(layout: &Layout, hash_seed: &str) -> Result<String, 
          @load ./local-networks\n\
          @load misc/loaded-scripts\n\
          @load frameworks/control/controllee\n\n\
+         @ifdef ( Control::controllee_listen )\n\
          redef Control::controllee_listen = F;\n\
+         @endif\n\
          redef Reporter::warnings_to_stderr = F;\n\
          redef Reporter::errors_to_stderr = F;\n",
     );
     let _ = writeln!(text, "redef global_hash_seed = \"{hash_seed}\";");
-    text.push_str(
-        "@if ( |Telemetry::metrics_address| == 0 )\nredef Telemetry::metrics_address = \"127.0.0.1\";\n@endif\n",
-    );
     text.push_str(&logs(layout));
     text.push_str(&sockets(layout)?);
     text.push_str(&pool_specs(&layout.options));

@@ -1,5 +1,7 @@
 //! `/services.json`: where Prometheus finds every node's metrics.
 
+use std::net::{IpAddr, SocketAddr};
+
 use serde::Serialize;
 
 use crate::api::config::NodeEntry;
@@ -12,15 +14,19 @@ struct Group {
 }
 
 /// The document: one group of all nodes of the layout that serve metrics, in its order, without labels of its own, as Zeek's
-/// (`cluster.md` 5.1). Addresses are the layout's; an IPv6 address stands in brackets.
-pub fn services<'a>(nodes: impl Iterator<Item = &'a NodeEntry>) -> String {
+/// (`cluster.md` 5.1). Addresses are those at which the nodes listen: `Telemetry::metrics_address` where it is one address,
+/// else the layout's. An IPv6 address stands in brackets.
+pub fn services<'a>(nodes: impl Iterator<Item = &'a NodeEntry>, metrics_address: &str) -> String {
+    let bare = metrics_address.trim_start_matches('[').trim_end_matches(']');
+    let bound = bare.parse::<IpAddr>().ok().filter(|address| !address.is_unspecified());
     let target = |node: &NodeEntry| {
         let port = node.metrics_port.filter(|port| *port != 0)?;
         // A link-local address says nothing without its zone.
         let zone = if node.zone_id.is_empty() { String::new() } else { format!("%{}", node.zone_id) };
-        match node.ip.is_ipv6() {
-            true => Some(format!("[{}{zone}]:{port}", node.ip)),
-            false => Some(format!("{}:{port}", node.ip)),
+        match bound {
+            Some(address) => Some(SocketAddr::new(address, port).to_string()),
+            None if node.ip.is_ipv6() => Some(format!("[{}{zone}]:{port}", node.ip)),
+            None => Some(format!("{}:{port}", node.ip)),
         }
     };
     let groups = [Group { targets: nodes.filter_map(target).collect(), labels: serde_json::Map::new() }];
@@ -55,9 +61,16 @@ mod tests {
             NodeEntry { zone_id: "eth0".to_owned(), ..node("fe80::1", Some(9994)) },
         ];
         assert_eq!(
-            services(nodes.iter()),
+            services(nodes.iter(), ""),
             r#"[{"targets":["127.0.0.1:9991","[2001:db8::7]:9993","[fe80::1%eth0]:9994"],"labels":{}}]"#
         );
+        assert_eq!(services(nodes.iter(), "0.0.0.0"), services(nodes.iter(), ""), "all includes each node's own");
+        assert_eq!(
+            services(nodes[..1].iter(), "192.0.2.2"),
+            r#"[{"targets":["192.0.2.2:9991"],"labels":{}}]"#,
+            "nothing listens at the layout's address"
+        );
+        assert_eq!(services(nodes[..1].iter(), "[::1]"), r#"[{"targets":["[::1]:9991"],"labels":{}}]"#);
     }
 
     #[test]
@@ -73,6 +86,6 @@ mod tests {
             targets.sort_by_key(ToString::to_string);
             groups
         };
-        assert_eq!(sorted(&services(nodes.iter())), sorted(recorded));
+        assert_eq!(sorted(&services(nodes.iter(), "")), sorted(recorded));
     }
 }

@@ -207,7 +207,8 @@ impl ClusterBuilder {
                 registry.add(move |families| telemetry::websocket(&told.figures(), families));
                 registry.add(server.teller());
                 let Doors { handle, requests, .. } = &wired.doors;
-                let members = Members { core: handle.clone(), stores: stores.clone() };
+                let metrics_address = redefs.metrics_address()?;
+                let members = Members { core: handle.clone(), stores: stores.clone(), metrics_address };
                 let source = Metrics::new(requests.clone(), Some(members), registry, redefs.callback_timeout()?);
                 Some(Serving::start(server, source))
             }

@@ -5,6 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
+use std::net::IpAddr;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -71,7 +72,7 @@ impl Launch<'_> {
             let path = path.to_owned();
             move |source| ZeekError::Write { path, source }
         };
-        for folder in [&self.places.scripts, &self.places.work] {
+        for folder in [&self.places.scripts, &self.places.work, &self.dir.stores()] {
             let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
             made.map_err(failed(folder))?;
         }
@@ -99,15 +100,30 @@ impl Launch<'_> {
         let stores = zeek_string(&self.dir.stores());
         let mut text = format!(
             "# Automatically generated for Zeek {}. Do not edit.\n\n@load {}\n\n\
-             redef Cluster::default_store_dir = {stores};\n",
+             @ifdef ( Cluster::default_store_dir )\nredef Cluster::default_store_dir = {stores};\n@endif\n",
             self.install.version,
             backend_script(&self.install.version)
         );
+        if let Some(address) = self.metrics_address() {
+            let _ = write!(
+                text,
+                "\n@if ( |Telemetry::metrics_address| == 0 )\nredef Telemetry::metrics_address = \"{address}\";\n@endif\n"
+            );
+        }
         for (name, value) in &self.zeek.redefs {
             let _ = write!(text, "\n@ifdef ( {name} )\nredef {name} = {value};\n@endif\n");
         }
         text.push_str(&pulse::script(&zeek_string(&pulse::path(&self.dir.node(&self.config.name)))));
         text
+    }
+
+    /// Where metrics are served unless the layout or a script says otherwise: at the node's own address, as core nodes do.
+    fn metrics_address(&self) -> Option<String> {
+        let own = self.config.nodes.iter().find(|entry| entry.name == self.config.name)?;
+        match own.ip {
+            IpAddr::V4(ip) => Some(ip.to_string()),
+            IpAddr::V6(ip) => own.zone_id.is_empty().then(|| format!("[{ip}]")),
+        }
     }
 
     /// Without the program's name. No secret is among them.

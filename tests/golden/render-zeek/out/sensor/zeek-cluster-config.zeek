@@ -4,13 +4,12 @@
 @load misc/loaded-scripts
 @load frameworks/control/controllee
 
+@ifdef ( Control::controllee_listen )
 redef Control::controllee_listen = F;
+@endif
 redef Reporter::warnings_to_stderr = F;
 redef Reporter::errors_to_stderr = F;
 redef global_hash_seed = "7f7ef2b1";
-@if ( |Telemetry::metrics_address| == 0 )
-redef Telemetry::metrics_address = "127.0.0.1";
-@endif
 
 @if ( Cluster::local_node_type() == Cluster::LOGGER )
 @load ./zeek-cluster-logger
