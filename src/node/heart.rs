@@ -48,6 +48,18 @@ impl Part {
         })
     }
 
+    /// The thread of the hub, where one runs here: it is woken at each beat.
+    pub(super) fn hub(transport: &Arc<ZeromqTransport>) -> Part {
+        let transport = Arc::downgrade(transport);
+        let mut before = None;
+        Part::new("hub thread", move || {
+            let rounds = transport.upgrade().and_then(|transport| transport.hub_rounds());
+            let moved = rounds.is_none() || rounds != before;
+            before = rounds;
+            moved
+        })
+    }
+
     /// The thread that writes logs: while batches wait it takes some, or says that it cannot write them.
     pub(super) fn log_writer(logger: Weak<Logger>) -> Part {
         let mut before = 0;

@@ -77,7 +77,7 @@ impl Wiring<'_> {
         let (transport, inbox) = zeromq::start(sockets).map_err(|error| NodeError::transport(&error, config))?;
         tracing::info!(node = %config.name, id, "started");
         let transport = Arc::new(transport);
-        let mut threads = vec![Part::sockets(&transport)];
+        let mut threads = vec![Part::sockets(&transport), Part::hub(&transport)];
         if logger.strong_count() > 0 {
             threads.push(Part::log_writer(Weak::clone(&logger)));
         }

@@ -116,6 +116,8 @@ struct Shared {
     counters: Atomics,
     stopping: AtomicBool,
     wake: Waker,
+    /// How often its thread has looked at its sockets.
+    rounds: AtomicU64,
 }
 
 /// A running hub; stops when dropped.
@@ -139,6 +141,7 @@ impl Hub {
             stopping: AtomicBool::new(false),
             wake: Waker::new()
                 .map_err(|error| StartError::System { what: "making an eventfd", cause: error.to_string() })?,
+            rounds: AtomicU64::new(0),
         });
         let forwarder = Forwarder::open(&options, Arc::clone(&shared), Box::new(notify))?;
         let (xpub_endpoint, xsub_endpoint) = (forwarder.xpub_endpoint.clone(), forwarder.xsub_endpoint.clone());
@@ -164,6 +167,12 @@ impl Hub {
     /// Figures so far.
     pub fn counters(&self) -> HubCounters {
         self.shared.counters.snapshot()
+    }
+
+    /// How often its thread has looked at its sockets. Wakes it: a thread that works has a higher number the next time.
+    pub(super) fn rounds(&self) -> u64 {
+        self.shared.wake.wake();
+        self.shared.rounds.load(Ordering::Relaxed)
     }
 
     /// Waits for the death of its thread, which is told by name; for ever when it ends in order. Cancel-safe.
@@ -263,6 +272,7 @@ impl Forwarder {
             if end.is_none() && self.shared.stopping.load(Ordering::Acquire) {
                 end = Some(Instant::now() + FAREWELL);
             }
+            count(&self.shared.rounds, 1);
             let timeout = end.map(|end| end.saturating_duration_since(Instant::now()));
             if timeout.is_some_and(|timeout| timeout.is_zero()) {
                 return alarm.disarm();
@@ -435,6 +445,7 @@ impl Forwarder {
             if start.elapsed() >= self.patience {
                 break;
             }
+            count(&self.shared.rounds, 1);
             poll(&[Pollable::Socket(&self.xpub)], Some(RETRY))?;
             match &mut suspects {
                 Some(suspects) => suspects.retain_mut(Suspect::is_still_behind),

@@ -74,6 +74,12 @@ impl ZeromqTransport {
         self.hub.as_ref().map(Hub::counters)
     }
 
+    /// How often the thread of the hub has looked at its sockets, if it runs here; it is woken, and has done so once more by
+    /// the next time.
+    pub(crate) fn hub_rounds(&self) -> Option<u64> {
+        self.hub.as_ref().map(Hub::rounds)
+    }
+
     /// Waits until one of its threads dies, and names it; for ever while they work and when they end in order. Cancel-safe.
     pub async fn died(&self) -> &'static str {
         let hub = async {

@@ -126,6 +126,20 @@ fn only_subscriptions_pass_in_their_direction() {
     assert_eq!(counters.strays, counters.backend_messages_received - 2);
 }
 
+/// Proof of life: asking wakes it, and nothing else moves it here.
+#[test]
+fn a_hub_moves_each_time_it_is_asked() {
+    let hub = hub();
+    for _ in 0..3 {
+        let before = hub.rounds();
+        let asked = Instant::now();
+        while hub.rounds() == before {
+            assert!(asked.elapsed() < Duration::from_secs(10), "the hub stands still at {before}");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
 /// `zeromq.md` 7: whole messages, octets of all parts.
 #[test]
 fn the_counters_count_messages_and_octets() {
