@@ -673,6 +673,7 @@ async fn remove(State(service): Shared, Query(query): Query<RemoveQuery>, header
 
 /// Only what agents and nodes make is removed: what else lies in the folder stays, and the folder with it.
 fn remove_folder(dir: &ClusterDir, keep_logs: bool) -> io::Result<()> {
+    use io::ErrorKind::{DirectoryNotEmpty, PermissionDenied, ResourceBusy};
     let mut ours =
         vec![dir.current(), dir.previous(), dir.history(), dir.history().with_extension("jsonl.1"), dir.releases()];
     ours.extend(["blobs", "bin", "run"].map(|name| dir.path().join(name)));
@@ -692,8 +693,9 @@ fn remove_folder(dir: &ClusterDir, keep_logs: bool) -> io::Result<()> {
         }
     }
     match fs::remove_dir(dir.path()) {
-        Err(error) if error.kind() != io::ErrorKind::DirectoryNotEmpty => Err(error),
-        _ => Ok(()),
+        // Others have files there, it is a disk of its own, or the folder above is not ours: it stays, without what we made.
+        Err(error) if matches!(error.kind(), DirectoryNotEmpty | ResourceBusy | PermissionDenied) => Ok(()),
+        gone => gone,
     }
 }
 
