@@ -49,6 +49,16 @@ pub use node::{
 };
 pub use websocket::{WebSocketServerOptions, WebSocketTLSOptions};
 
+// for tests that need what a machine may not have
+#[cfg(test)]
+#[path = "../tests/support/lacking.rs"]
+mod lacking;
+
+// for the simulations
+#[cfg(test)]
+#[path = "../tests/support/simulation.rs"]
+mod simulation;
+
 // for the tests that start `tests/peer/zeek_peer.py`
 #[cfg(test)]
 #[path = "../tests/support/python.rs"]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::{Background, Line, Machines, Sandbox, can_make_machines};
+use crate::support::{Background, Line, Machines, Sandbox, has_machines};
 
 /// Six nodes on three machines.
 fn layout(machines: &Machines) -> String {
@@ -18,8 +18,7 @@ fn layout(machines: &Machines) -> String {
 }
 
 fn start() -> Option<(Sandbox, Machines)> {
-    if !can_make_machines() {
-        eprintln!("left out: needs root, iproute2 and sshd to make machines");
+    if !has_machines() {
         return None;
     }
     let sandbox = Sandbox::new();

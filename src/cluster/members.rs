@@ -11,7 +11,9 @@
 //!
 //! Failure: what is kept for ids that nobody vouches for is bounded ([`Limits::strangers`]).
 
-use std::collections::{BTreeMap, HashMap};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::event::{Now, Severity};
@@ -79,7 +81,7 @@ pub(super) enum Action {
 #[derive(Clone, Debug, PartialEq)]
 pub struct PeerState {
     /// Its layout entry.
-    pub entry: NodeEntry,
+    pub entry: Arc<NodeEntry>,
     /// Its id while it is up.
     pub id: Option<String>,
     /// When that last changed, seconds since the epoch; none when it was never up.
@@ -114,6 +116,21 @@ struct Contact {
     unseen: bool,
     /// Without a sign of life by then it is taken down.
     silent_at: Option<Duration>,
+    /// The node, by its place in the layout, that is up under this id.
+    up_as: Option<usize>,
+    /// What the summaries over all contacts say of this one.
+    summary: Summary,
+}
+
+/// What the summaries over all contacts hold of one of them, so that a change costs no walk over the others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Summary {
+    /// Its earliest deadline.
+    deadline: Option<Duration>,
+    /// It has to show a sign of life.
+    probed: bool,
+    /// It told a name and is not subscribed: a new instance of that node ends it.
+    departed: bool,
 }
 
 /// Why a contact is gone.
@@ -141,11 +158,21 @@ impl Contact {
             confirmed: false,
             unseen: false,
             silent_at: None,
+            up_as: None,
+            summary: Summary::default(),
         }
     }
 
     fn deadlines(&self) -> [Option<Duration>; 5] {
         [self.repeat_at, self.greeting_due, self.subscription_due, self.hello_at, self.silent_at]
+    }
+
+    fn summarize(&self) -> Summary {
+        Summary {
+            deadline: self.deadlines().into_iter().flatten().min(),
+            probed: self.silent_at.is_some() || self.gone == Some(Gone::Silent),
+            departed: !self.subscribed && self.name.is_some(),
+        }
     }
 
     fn forget_deadlines(&mut self) {
@@ -165,15 +192,17 @@ pub(super) struct Members {
     contacts: BTreeMap<String, Contact>,
     /// How many contacts wait for a sign of life.
     probing: usize,
-    /// The earliest deadline of all contacts.
-    deadline: Option<Duration>,
+    /// The earliest deadline of each contact that has one.
+    deadlines: BTreeSet<(Duration, String)>,
+    /// Contacts with a name and without a subscription.
+    departed: BTreeSet<String>,
     /// How many ids were forgotten because of [`Limits::strangers`].
     forgotten: u64,
     actions: Vec<Action>,
 }
 
 impl Members {
-    pub(super) fn new(own_name: &str, own_id: &str, nodes: Vec<NodeEntry>, limits: Limits) -> Members {
+    pub(super) fn new(own_name: &str, own_id: &str, nodes: Vec<Arc<NodeEntry>>, limits: Limits) -> Members {
         let mut members = Members {
             own_name: own_name.to_owned(),
             own_id: own_id.to_owned(),
@@ -182,7 +211,8 @@ impl Members {
             index: HashMap::new(),
             contacts: BTreeMap::new(),
             probing: 0,
-            deadline: None,
+            deadlines: BTreeSet::new(),
+            departed: BTreeSet::new(),
             forgotten: 0,
             actions: Vec::new(),
         };
@@ -201,7 +231,7 @@ impl Members {
 
     /// `Cluster::nodeid_to_node`.
     pub(super) fn named_node(&self, id: &str) -> NamedNode {
-        let found = self.nodes.iter().find(|node| node.id.as_deref() == Some(id));
+        let found = self.node_with_id(id);
         found.map_or_else(NamedNode::none, |node| NamedNode::of(&node.entry, Some(id)))
     }
 
@@ -218,7 +248,13 @@ impl Members {
     }
 
     pub(super) fn deadline(&self) -> Option<Duration> {
-        self.deadline
+        self.deadlines.first().map(|(at, _)| *at)
+    }
+
+    /// How many ids are remembered, at most [`Limits::strangers`] beyond the nodes of the layout.
+    #[cfg(test)]
+    pub(super) fn remembered(&self) -> usize {
+        self.contacts.len()
     }
 
     /// Takes what is to be done since the last call.
@@ -239,7 +275,7 @@ impl Members {
         let contact = self.contact(id, now);
         if contact.subscribed {
             self.sign_of_life(id);
-            self.refresh();
+            self.refresh(id);
             return;
         }
         contact.subscribed = true;
@@ -256,7 +292,7 @@ impl Members {
             contact.greeting_due = Some(expiry);
         }
         self.back_under_the_same_id(id, now);
-        self.refresh();
+        self.refresh(id);
     }
 
     /// A nodeid topic has no subscriber any more.
@@ -274,12 +310,12 @@ impl Members {
             None => {
                 // A stranger that leaves takes its record along.
                 if self.contacts.get(id).is_some_and(|contact| contact.name.is_none()) {
-                    self.contacts.remove(id);
+                    self.forget(id);
                 }
                 self.warn(format!("unsubscription of unknown node with id '{id}'"));
             }
         }
-        self.refresh();
+        self.refresh(id);
     }
 
     /// `Cluster::Backend::ZeroMQ::hello(name, id)` came in.
@@ -297,7 +333,7 @@ impl Members {
                 self.take_handshake(name, id, now);
             }
         }
-        self.refresh();
+        self.refresh(id);
     }
 
     /// `Cluster::hello(name, id)` came in.
@@ -313,18 +349,18 @@ impl Members {
         if !known {
             contact.repeat_at = None;
             self.error(format!("Got Cluster::hello msg from unexpected node: {name}"));
-            self.refresh();
+            self.refresh(id);
             return;
         }
         // Subscriptions and events travel on two paths: this may be the last word of a process whose end we know already.
         if contact.gone.is_some() {
-            self.refresh();
+            self.refresh(id);
             return;
         }
         // Anyone can write an id into a hello; only a process that is there has its nodeid topic subscribed.
         if !contact.subscribed {
             contact.subscription_due = Some(now.elapsed + hello_expiration);
-            self.refresh();
+            self.refresh(id);
             return;
         }
         contact.repeat_at = None;
@@ -333,7 +369,7 @@ impl Members {
             self.answer(id, now);
         }
         self.welcome(name, id, now);
-        self.refresh();
+        self.refresh(id);
     }
 
     /// Some event of that sender came in; cheap unless somebody is being waited for.
@@ -349,7 +385,7 @@ impl Members {
             self.back_under_the_same_id(id, now);
         }
         self.sign_of_life(id);
-        self.refresh();
+        self.refresh(id);
     }
 
     /// The connection to the hub was lost.
@@ -358,7 +394,7 @@ impl Members {
             contact.unseen = true;
             contact.silent_at = None;
         }
-        self.refresh();
+        self.refresh_all();
     }
 
     /// The connection to the hub is there. Who lives through a loss replays its subscriptions to the hub, and the hub tells
@@ -369,16 +405,16 @@ impl Members {
             contact.repeat_at = Some(now.elapsed + self.limits.probe_after);
             contact.silent_at = Some(now.elapsed + self.limits.silent_after);
         }
-        self.refresh();
+        self.refresh_all();
     }
 
     /// The layout changed.
     pub(super) fn set_layout(&mut self, nodes: Vec<NodeEntry>, now: Now) {
-        let kept: Vec<String> = nodes.iter().map(|entry| entry.name.clone()).collect();
+        let kept: BTreeSet<&str> = nodes.iter().map(|entry| entry.name.as_str()).collect();
         let removed: Vec<(String, String)> = self
             .nodes
             .iter()
-            .filter(|node| !kept.contains(&node.entry.name))
+            .filter(|node| !kept.contains(node.entry.name.as_str()))
             .filter_map(|node| Some((node.entry.name.clone(), node.id.clone()?)))
             .collect();
         for (name, id) in removed {
@@ -386,30 +422,27 @@ impl Members {
         }
         let states = nodes.into_iter().map(|entry| {
             let before = self.node(&entry.name);
-            PeerState { id: before.and_then(|n| n.id.clone()), since: before.and_then(|n| n.since), entry }
+            PeerState {
+                id: before.and_then(|n| n.id.clone()),
+                since: before.and_then(|n| n.since),
+                entry: Arc::new(entry),
+            }
         });
         let states = states.collect();
         self.set_nodes(states);
         self.welcome_newly_named(now);
-        self.refresh();
+        self.refresh_all();
     }
 
     /// A deadline has passed.
     pub(super) fn timer(&mut self, now: Now) {
-        if self.deadline.is_none_or(|deadline| now.elapsed < deadline) {
-            return;
-        }
-        let due = |deadline: &Option<Duration>| deadline.is_some_and(|at| at <= now.elapsed);
-        let ids: Vec<String> = self
-            .contacts
-            .iter()
-            .filter(|(_, contact)| contact.deadlines().iter().any(due))
-            .map(|(id, _)| id.clone())
-            .collect();
+        let due = self.deadlines.iter().take_while(|(at, _)| *at <= now.elapsed);
+        let mut ids: Vec<String> = due.map(|(_, id)| id.clone()).collect();
+        ids.sort_unstable();
         for id in ids {
             self.contact_timer(&id, now);
+            self.refresh(&id);
         }
-        self.refresh();
     }
 
     fn contact_timer(&mut self, id: &str, now: Now) {
@@ -551,16 +584,23 @@ impl Members {
         self.nodes[at].since = Some(now.wall);
         if let Some(contact) = self.contacts.get_mut(id) {
             contact.repeat_at = None;
+            contact.up_as = Some(at);
         }
         // Ids never come back after a restart: what was kept of earlier instances is of no use any more.
-        self.contacts
-            .retain(|other, contact| other == id || contact.subscribed || contact.name.as_deref() != Some(name));
+        let of_that_name = |other: &&String| {
+            *other != id && self.contacts.get(*other).is_some_and(|contact| contact.name.as_deref() == Some(name))
+        };
+        let earlier: Vec<String> = self.departed.iter().filter(of_that_name).cloned().collect();
+        earlier.iter().for_each(|other| self.forget(other));
         self.actions.push(Action::Up { name: name.to_owned(), id: id.to_owned() });
     }
 
     fn down(&mut self, name: &str, id: &str, now: Now) {
         let Some(&at) = self.index.get(name) else { return };
         self.nodes[at].id = None;
+        if let Some(contact) = self.contacts.get_mut(id) {
+            contact.up_as = None;
+        }
         self.nodes[at].since = Some(now.wall);
         self.actions.push(Action::Down { name: name.to_owned(), id: id.to_owned() });
         self.actions.push(Action::Log(format!("node down: {name}")));
@@ -615,22 +655,31 @@ impl Members {
         true
     }
 
-    /// Contacts that were refused because of their name, and whose name the layout has now.
+    /// Contacts that were refused because of their name, and whose name the layout has now. Of several of one name, as when
+    /// one was killed while the hub was away, the one that was heard of since, and of those the newest.
     fn welcome_newly_named(&mut self, now: Now) {
-        let waiting: Vec<(String, String)> = self
+        let mut waiting: Vec<(bool, Reverse<Duration>, String, String)> = self
             .contacts
             .iter()
             .filter(|(_, contact)| contact.subscribed && contact.confirmed)
-            .filter_map(|(id, contact)| Some((contact.name.clone()?, id.clone())))
-            .filter(|(name, _)| self.node(name).is_some_and(|node| node.id.is_none()))
+            .filter_map(|(id, contact)| {
+                Some((contact.unseen, Reverse(contact.first), contact.name.clone()?, id.clone()))
+            })
             .collect();
-        for (name, id) in waiting {
-            self.up(&name, &id, now);
+        waiting.sort_unstable();
+        for (_, _, name, id) in waiting {
+            if self.node(&name).is_some_and(|node| node.id.is_none()) {
+                self.up(&name, &id, now);
+            }
         }
     }
 
     fn name_of(&self, id: &str) -> Option<String> {
-        self.nodes.iter().find(|node| node.id.as_deref() == Some(id)).map(|node| node.entry.name.clone())
+        self.node_with_id(id).map(|node| node.entry.name.clone())
+    }
+
+    fn node_with_id(&self, id: &str) -> Option<&PeerState> {
+        self.contacts.get(id)?.up_as.map(|at| &self.nodes[at])
     }
 
     /// The record of that id, made if need be; then the oldest stranger may have to go.
@@ -645,11 +694,10 @@ impl Members {
         if self.contacts.len() < self.limits.strangers + self.nodes.len() {
             return;
         }
-        let is_up = |id: &str| self.nodes.iter().any(|node| node.id.as_deref() == Some(id));
-        let strangers = self.contacts.iter().filter(|(id, _)| !is_up(id));
+        let strangers = self.contacts.iter().filter(|(_, contact)| contact.up_as.is_none());
         let oldest = strangers.min_by_key(|(_, contact)| (contact.name.is_some(), contact.first));
         if let Some(id) = oldest.map(|(id, _)| id.clone()) {
-            self.contacts.remove(&id);
+            self.forget(&id);
             self.forgotten += 1;
         }
     }
@@ -657,16 +705,48 @@ impl Members {
     fn set_nodes(&mut self, nodes: Vec<PeerState>) {
         self.index = nodes.iter().enumerate().map(|(at, node)| (node.entry.name.clone(), at)).collect();
         self.nodes = nodes;
+        self.contacts.values_mut().for_each(|contact| contact.up_as = None);
+        for (at, node) in self.nodes.iter().enumerate() {
+            if let Some(contact) = node.id.as_deref().and_then(|id| self.contacts.get_mut(id)) {
+                contact.up_as = Some(at);
+            }
+        }
     }
 
-    /// Brings the summaries over all contacts up to date.
-    fn refresh(&mut self) {
-        self.deadline = self.contacts.values().flat_map(Contact::deadlines).flatten().min();
-        self.probing = self
-            .contacts
-            .values()
-            .filter(|contact| contact.silent_at.is_some() || contact.gone == Some(Gone::Silent))
-            .count();
+    /// Brings the summaries over all contacts up to date with one of them.
+    fn refresh(&mut self, id: &str) {
+        let Some(contact) = self.contacts.get_mut(id) else { return };
+        let now = contact.summarize();
+        let before = std::mem::replace(&mut contact.summary, now);
+        self.summarize(id, before, now);
+    }
+
+    /// The same with all of them.
+    fn refresh_all(&mut self) {
+        let ids: Vec<String> = self.contacts.keys().cloned().collect();
+        ids.iter().for_each(|id| self.refresh(id));
+    }
+
+    /// Forgets a contact, and what the summaries hold of it.
+    fn forget(&mut self, id: &str) {
+        if let Some(contact) = self.contacts.remove(id) {
+            self.summarize(id, contact.summary, Summary::default());
+        }
+    }
+
+    fn summarize(&mut self, id: &str, before: Summary, now: Summary) {
+        if before.deadline != now.deadline {
+            if let Some(at) = before.deadline {
+                self.deadlines.remove(&(at, id.to_owned()));
+            }
+            self.deadlines.extend(now.deadline.map(|at| (at, id.to_owned())));
+        }
+        match (before.departed, now.departed) {
+            (false, true) => drop(self.departed.insert(id.to_owned())),
+            (true, false) => drop(self.departed.remove(id)),
+            _ => {}
+        }
+        self.probing = self.probing + usize::from(now.probed) - usize::from(before.probed);
     }
 
     fn warn(&mut self, text: String) {

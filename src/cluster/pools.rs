@@ -55,11 +55,13 @@ pub struct Pool {
     sites: BTreeMap<u32, usize>,
     /// `rr_key_seq`: where each key's round goes on. As many entries as the program uses keys.
     rr_key_seq: HashMap<String, usize>,
+    /// Index in `node_list` by name.
+    places: HashMap<String, usize>,
 }
 
 impl Pool {
     fn new(spec: PoolSpec) -> Pool {
-        Pool { spec, node_list: Vec::new(), sites: BTreeMap::new(), rr_key_seq: HashMap::new() }
+        Pool { spec, node_list: Vec::new(), sites: BTreeMap::new(), rr_key_seq: HashMap::new(), places: HashMap::new() }
     }
 
     /// `node_list`: the members.
@@ -69,7 +71,7 @@ impl Pool {
 
     /// The member of that name.
     pub fn node(&self, name: &str) -> Option<&PoolNode> {
-        self.node_list.iter().find(|node| node.name == name)
+        self.places.get(name).map(|&at| &self.node_list[at])
     }
 
     /// `alive_count`: how many members are up, the local node included.
@@ -116,6 +118,7 @@ impl Pool {
             .expect("a pool has fewer nodes than there are site ids");
         let alive = name == members.local;
         let topic = (members.node_topic)(name);
+        self.places.insert(name.to_owned(), self.node_list.len());
         self.node_list.push(PoolNode { name: name.to_owned(), alias, site_id, alive, topic });
         true
     }
@@ -127,7 +130,7 @@ impl Pool {
 
     /// `Cluster::mark_pool_node_alive`; false when no member has the name.
     pub fn mark_pool_node_alive(&mut self, name: &str) -> bool {
-        let Some(at) = self.node_list.iter().position(|node| node.name == name) else { return false };
+        let Some(&at) = self.places.get(name) else { return false };
         let node = &mut self.node_list[at];
         node.alive = true;
         self.sites.insert(node.site_id, at);
@@ -136,7 +139,8 @@ impl Pool {
 
     /// `Cluster::mark_pool_node_dead`; false when no member has the name.
     pub fn mark_pool_node_dead(&mut self, name: &str) -> bool {
-        let Some(node) = self.node_list.iter_mut().find(|node| node.name == name) else { return false };
+        let Some(&at) = self.places.get(name) else { return false };
+        let node = &mut self.node_list[at];
         node.alive = false;
         self.sites.remove(&node.site_id);
         true
@@ -269,6 +273,11 @@ impl Pools {
         self.pools.get_mut(id.0)
     }
 
+    /// The same specs without members.
+    pub(crate) fn unfilled(&self) -> Pools {
+        Pools { pools: self.pools.iter().map(|pool| Pool::new(pool.spec.clone())).collect() }
+    }
+
     /// Takes `max_nodes` and `exclusive` of the predefined pools from others; says whether that is a change.
     pub(crate) fn take_limits(&mut self, others: &Pools) -> bool {
         let before: Vec<PoolSpec> = self.pools.iter().map(|pool| pool.spec.clone()).collect();
@@ -300,9 +309,7 @@ impl Pools {
     /// # Errors
     /// Specs that cannot be had, in Zeek's words; the pools are empty then.
     pub fn fill(&mut self, members: &Members) -> Result<(), PoolError> {
-        for pool in &mut self.pools {
-            *pool = Pool::new(pool.spec.clone());
-        }
+        *self = self.unfilled();
         let mut by_topic: Vec<&mut Pool> = self.pools.iter_mut().collect();
         by_topic.sort_by(|a, b| a.spec.topic.cmp(&b.spec.topic));
         check(&by_topic, members)?;

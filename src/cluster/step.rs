@@ -1,6 +1,7 @@
 //! The core of a node as a function: what happened and when goes in, what is to be done comes out.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -35,7 +36,7 @@ pub struct Settings {
     /// `Cluster::node_id()`.
     pub id: String,
     /// `Cluster::nodes`.
-    pub nodes: Vec<NodeEntry>,
+    pub nodes: Vec<Arc<NodeEntry>>,
     /// `Cluster::manager_is_logger`.
     pub manager_is_logger: bool,
     /// The pools, filled; [`Settings::with_pools`] fills others.
@@ -58,7 +59,7 @@ impl Settings {
             manager_is_logger,
             limits: Limits { hello_expiration: options.hello_expiration, ..Limits::default() },
             options,
-            nodes,
+            nodes: nodes.into_iter().map(Arc::new).collect(),
         };
         settings.with_pools(pools).expect("pools of all nodes of their types can always be had")
     }
@@ -68,7 +69,13 @@ impl Settings {
     /// # Errors
     /// Specs that this layout cannot satisfy.
     pub fn with_pools(mut self, mut pools: Pools) -> Result<Settings, PoolError> {
-        fill(&mut pools, self.nodes.iter(), &self.name, self.manager_is_logger, &self.options.topics)?;
+        fill(
+            &mut pools,
+            self.nodes.iter().map(|entry| &**entry),
+            &self.name,
+            self.manager_is_logger,
+            &self.options.topics,
+        )?;
         self.pools = pools;
         Ok(self)
     }
@@ -134,7 +141,7 @@ impl Core {
             name: settings.name,
             id: settings.id,
             manager_is_logger: settings.manager_is_logger,
-            pool_specs: settings.pools.clone(),
+            pool_specs: settings.pools.unfilled(),
             pools: settings.pools,
             traffic: Traffic::new(settings.options.core_metrics.clone()),
             options: settings.options,
@@ -240,8 +247,8 @@ impl Core {
     }
 
     /// `Cluster::nodes`: every entry of the layout, this node included, in its order.
-    pub fn nodes(&self) -> impl Iterator<Item = &NodeEntry> {
-        self.members.nodes().iter().map(|node| &node.entry)
+    pub fn nodes(&self) -> impl ExactSizeIterator<Item = &NodeEntry> {
+        self.members.nodes().iter().map(|node| &*node.entry)
     }
 
     /// Counts of all types that the layout has.
@@ -280,6 +287,12 @@ impl Core {
     /// Topics of the cluster.
     pub fn topics(&self) -> &Topics {
         &self.options.topics
+    }
+
+    /// How many ids membership remembers.
+    #[cfg(test)]
+    pub(crate) fn remembered(&self) -> usize {
+        self.members.remembered()
     }
 
     /// Figures so far.
@@ -528,7 +541,7 @@ impl Core {
 
     fn layout(&mut self, nodes: Vec<NodeEntry>, now: Now, effects: &mut Vec<Effect>) {
         // A node keeps its own entry: its type decides what it subscribed to, and only a restart changes that.
-        let own = self.members.node(&self.name).map(|node| node.entry.clone());
+        let own = self.members.node(&self.name).map(|node| NodeEntry::clone(&node.entry));
         let mut nodes = nodes;
         if let Some(own) = own {
             match nodes.iter_mut().find(|entry| entry.name == own.name) {
@@ -551,7 +564,7 @@ impl Core {
     /// again with the next layout.
     fn refill_pools(&mut self, effects: &mut Vec<Effect>) {
         let mut pools = self.pool_specs.clone();
-        let entries = self.members.nodes().iter().map(|node| &node.entry);
+        let entries = self.members.nodes().iter().map(|node| &*node.entry);
         if let Err(error) = fill(&mut pools, entries, &self.name, self.manager_is_logger, &self.options.topics) {
             effects.push(report(Severity::Error, format!("the pools stay as they were: {error}")));
             return;

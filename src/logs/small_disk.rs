@@ -15,8 +15,7 @@ impl SmallDisk {
         match mount.output() {
             Ok(output) if output.status.success() => Some(SmallDisk(folder)),
             _ => {
-                assert!(std::env::var_os("CI").is_none(), "a small disk needs the right to mount a tmpfs");
-                println!("ignored: a small disk needs the right to mount a tmpfs");
+                crate::lacking::ignored("a small disk needs the right to mount a tmpfs");
                 None
             }
         }

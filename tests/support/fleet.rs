@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 use sha2::{Digest, Sha256};
 use zeek_cluster::api::paths::ClusterDir;
 
-use super::hosts::{Machines, can_make_machines};
+use super::hosts::{Machines, has_machines};
 use super::sandbox::Sandbox;
 
 /// How many there are on the bridge; one more is behind the second of them.
@@ -51,11 +51,10 @@ static PROGRAM_HASH: LazyLock<String> = LazyLock::new(|| {
 static SHARED: Mutex<Weak<Mutex<State>>> = Mutex::new(Weak::new());
 
 impl Fleet {
-    /// The shared machines; none, with the reason on standard error, where they cannot be made. They go away with the last
+    /// The shared machines; none, with the reason on standard output, where they cannot be made. They go away with the last
     /// test that has them.
     pub fn shared() -> Option<Fleet> {
-        if !can_make_machines() {
-            eprintln!("left out: needs root, iproute2 and sshd to make machines");
+        if !has_machines() {
             return None;
         }
         let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);

@@ -5,16 +5,20 @@ mod background;
 mod certificates;
 mod fleet;
 mod hosts;
+mod lacking;
 mod peer;
 mod python;
 mod sandbox;
+#[allow(dead_code, reason = "stories are played by the tests in `src/`")]
+pub mod simulation;
 mod small_disk;
 mod systemd;
 
 pub use background::{Background, Line};
 pub use certificates::Authority;
 pub use fleet::{Fleet, GATE, INNER, Taken};
-pub use hosts::{Machines, can_make_machines};
+pub use hosts::{Machines, has_machines};
+pub use lacking::ignored;
 pub use peer::{Keys, Peer};
 pub use python::python_with;
 pub use sandbox::{Output, Sandbox, finish, free_ports, kill_agent};

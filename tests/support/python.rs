@@ -17,8 +17,7 @@ pub fn python_with(module: &str) -> Option<&'static str> {
     let found = ["python3", "/usr/bin/python3"].into_iter().find(can);
     if found.is_none() {
         let reason = format!("no python3 can import {module}; `tests/run` installs it (Debian: python3-{module})");
-        assert!(std::env::var_os("CI").is_none_or(|value| value.is_empty()), "{reason}");
-        println!("skipped: {reason}");
+        super::lacking::ignored(&reason);
     }
     found
 }

@@ -19,8 +19,7 @@ impl SmallDisk {
             Ok(output) if output.status.success() => Some(SmallDisk(folder.to_owned())),
             _ => {
                 let reason = "a small disk needs the right to mount a tmpfs";
-                assert!(std::env::var_os("CI").is_none_or(|value| value.is_empty()), "{reason}");
-                println!("skipped: {reason}");
+                super::lacking::ignored(reason);
                 None
             }
         }

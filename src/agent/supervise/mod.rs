@@ -14,6 +14,9 @@ mod spawn;
 mod state;
 mod task;
 
+#[cfg(test)]
+mod simulation;
+
 pub use cgroup::free as free_cgroup;
 pub(super) use cgroup::take_up as take_up_cgroup;
 pub(super) use fatal::fatal_line;

@@ -1,5 +1,6 @@
 //! The handshake as Zeek does it, frame by frame.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -242,7 +243,7 @@ fn own_subscriptions_reach_the_hub_once_however_often_they_are_asked_for() {
 fn a_node_of_a_layout_that_grows_is_taken_in_without_a_restart() {
     let mut world = World::settled(1, &["manager", "worker-1"]);
     let grown = ["manager", "worker-1", "worker-2"].map(entry).to_vec();
-    world.layout = grown.clone();
+    world.layout = grown.iter().cloned().map(Arc::new).collect();
     world.start("worker-2");
     world.run(Duration::from_secs(1));
     assert!(world.processes["manager"].warned("Got Cluster::hello msg from unexpected node: worker-2"));

@@ -5,6 +5,8 @@ use crate::api::agent::API_VERSION;
 use crate::layout::{Layout, test_layout};
 use crate::render::{self, ReleaseInput};
 
+mod simulation;
+
 const HOSTS: &str = "\
 name: campus
 encryption: off
