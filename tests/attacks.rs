@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -149,6 +149,34 @@ impl Zmtp {
         self.says(&octets)
     }
 
+    /// The next message of this or any other topic.
+    fn hears(&mut self) -> Vec<Vec<u8>> {
+        let mut parts = Vec::new();
+        loop {
+            let mut flags = [0];
+            self.0.read_exact(&mut flags).expect("a frame");
+            let length = match flags[0] & 2 {
+                0 => u64::from(u8::from_be_bytes(self.array())),
+                _ => u64::from_be_bytes(self.array()),
+            };
+            let mut part = vec![0; length as usize];
+            self.0.read_exact(&mut part).expect("a part");
+            // A command, such as a heartbeat's ping, belongs to no message.
+            if flags[0] & 4 == 0 {
+                parts.push(part);
+                if flags[0] & 1 == 0 {
+                    return parts;
+                }
+            }
+        }
+    }
+
+    fn array<const N: usize>(&mut self) -> [u8; N] {
+        let mut octets = [0; N];
+        self.0.read_exact(&mut octets).expect("a length");
+        octets
+    }
+
     /// Waits until the other side has hung up.
     fn ends(&mut self) {
         self.0.set_read_timeout(Some(PATIENCE)).expect("a timeout");
@@ -158,7 +186,7 @@ impl Zmtp {
                 Ok(0) => return,
                 Ok(_) => {}
                 Err(error) => match error.kind() {
-                    std::io::ErrorKind::ConnectionReset => return,
+                    ErrorKind::ConnectionReset => return,
                     kind => panic!("still connected: {kind}"),
                 },
             }
@@ -236,6 +264,16 @@ impl WebSocket {
         frame.extend([0; 4]);
         frame.extend(text);
         self.0.get_mut().write_all(&frame).expect("the server reads");
+    }
+
+    /// Sends a part of a message; whether the server keeps the client.
+    fn begins(&mut self, octets: &[u8]) -> bool {
+        if self.0.get_mut().write_all(octets).is_err() {
+            return false;
+        }
+        self.0.get_ref().set_read_timeout(Some(Duration::from_secs(1))).expect("a timeout");
+        let heard = self.0.get_ref().peek(&mut [0]);
+        heard.is_err_and(|error| matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut))
     }
 
     /// The next text, or the code of the Close; pings are passed over.
@@ -423,4 +461,98 @@ fn every_event_of_a_websocket_client_s_burst_arrives() {
     }
     drop(burst.join().expect("the sender"));
     attacked.stands("a burst");
+}
+
+/// A message that is begun and not ended holds memory; more of them than the server's budget end their clients.
+#[test]
+fn begun_messages_of_websocket_clients_are_bounded_together() {
+    const CLIENTS: usize = 40;
+    let attacked = Attacked::deploy();
+    let mut clients: Vec<WebSocket> =
+        (0..CLIENTS).map(|_| WebSocket::subscribes(attacked.websocket(0), "[]")).collect();
+    clients.iter_mut().for_each(|client| assert!(client.hears().is_ok_and(|ack| ack.contains("\"ack\""))));
+    let begun = [&[0x81, 0x80 | 127][..], &(16_u64 << 20).to_be_bytes(), &[0; 4], &vec![b'x'; 6 << 20]].concat();
+    let held = clients.iter_mut().map(|client| client.begins(&begun)).filter(|kept| *kept).count();
+    assert!(held < CLIENTS, "{CLIENTS} clients hold 6 MiB each");
+    attacked.stands("begun messages");
+    drop(clients);
+    let mut next = WebSocket::subscribes(attacked.websocket(0), "[]");
+    assert!(next.hears().is_ok_and(|ack| ack.contains("\"ack\"")), "the budget is given back");
+}
+
+#[test]
+fn a_websocket_client_that_never_subscribes_does_not_keep_its_place() {
+    let attacked = Attacked::deploy();
+    let (status, mut silent) = WebSocket::asks(attacked.websocket(0), "");
+    assert_eq!(status, 101);
+    assert_eq!(silent.hears(), Err(1008));
+}
+
+/// Subscribers that take nothing: the others get every event, in order.
+#[test]
+fn subscribers_that_do_not_read_cost_the_others_no_event() {
+    const EVENTS: usize = 30_000;
+    let attacked = Attacked::deploy();
+    let port = attacked.sandbox.port;
+    let subscribed = || {
+        let mut subscriber = Zmtp::greets(port, "SUB");
+        assert!(subscriber.sends(&[b"\x01load"]));
+        subscriber
+    };
+    let stuck: Vec<Zmtp> = (0..10).map(|_| subscribed()).collect();
+    let mut good = subscribed();
+    let mut publisher = Zmtp::greets(port + 1, "PUB");
+    // Until the hub has the subscriptions, what is published goes nowhere.
+    let first = attacked.sandbox.until(PATIENCE, "a subscription", |_| {
+        assert!(publisher.sends(&[b"load", b"stranger", b"none", b"first"]));
+        good.0.set_read_timeout(Some(Duration::from_millis(200))).expect("a timeout");
+        let heard = good.0.peek(&mut [0]).map_err(|error| error.to_string());
+        good.0.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        heard.map(|_| good.hears())
+    });
+    assert_eq!(first[3], b"first");
+    let publishing = thread::spawn(move || {
+        for number in 0..EVENTS {
+            let payload = [&number.to_be_bytes()[..], &[b'x'; 1000]].concat();
+            assert!(publisher.sends(&[b"load", b"stranger", b"none", &payload]), "event {number} is taken");
+        }
+        publisher
+    });
+    let mut next = 0;
+    while next < EVENTS {
+        let payload = good.hears().pop().expect("four parts");
+        if payload != b"first" {
+            assert_eq!(payload[..8], next.to_be_bytes(), "event {next}");
+            next += 1;
+        }
+    }
+    drop(publishing.join().expect("the publisher"));
+    drop(stuck);
+    attacked.stands("subscribers that do not read");
+}
+
+/// Batches of a real Zeek, of many streams and sizes, as fast as they go.
+#[test]
+fn batches_of_a_real_zeek_are_all_written_at_any_speed() {
+    const ROUNDS: usize = 150;
+    let attacked = Attacked::deploy();
+    let frames = crate::recorded::frames("logs-tsv");
+    let batches: Vec<Vec<Vec<u8>>> =
+        frames.into_iter().filter(|(_, kind, _)| kind == "log").map(|(_, _, parts)| parts).collect();
+    let mut loggers = [4, 5].map(|offset| Zmtp::greets(attacked.sandbox.port + offset, "PUSH"));
+    for _ in 0..ROUNDS {
+        for batch in &batches {
+            let parts: Vec<&[u8]> = batch.iter().map(Vec::as_slice).collect();
+            loggers.iter_mut().for_each(|logger| assert!(logger.sends(&parts), "a batch is taken"));
+        }
+    }
+    for stream in ["conn", "dns", "files", "http", "ssh", "ssl", "x509"] {
+        let recorded = format!("{}/tests/vectors/logs-tsv/{stream}.log", env!("CARGO_MANIFEST_DIR"));
+        let text = fs::read_to_string(recorded).expect("the recorded log");
+        let once = text.lines().filter(|line| !line.starts_with('#')).count();
+        for logger in ["logger-1", "logger-2"] {
+            attacked.until_written(logger, stream, ROUNDS * once);
+        }
+    }
+    attacked.stands("a real Zeek's batches");
 }

@@ -226,3 +226,66 @@ fn a_node_that_may_be_silent_for_ever_is_left_alone() {
     });
     assert_eq!(after["pid"], before["pid"]);
 }
+
+const CROWD: usize = 30;
+
+/// Rounds of each kind; by hand `ZEEK_CLUSTER_TEST_ROUNDS=10`.
+fn rounds() -> usize {
+    std::env::var("ZEEK_CLUSTER_TEST_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
+}
+
+/// Name, process and restarts of each node that is no worker.
+fn pillars(sandbox: &Sandbox) -> Vec<(String, Value, Value)> {
+    let rows = sandbox.json(0, &["status", "manager,logger,proxy"]);
+    let rows = rows.as_array().into_iter().flatten();
+    rows.map(|row| (row["name"].as_str().unwrap_or_default().to_owned(), row["pid"].clone(), row["restarts"].clone()))
+        .collect()
+}
+
+#[test]
+fn thirty_workers_come_and_go_without_an_unexpected_restart() {
+    let layout = |workers: usize| {
+        let proxy = "  proxy: { type: proxy }\n";
+        format!("{}{proxy}", LAYOUT.replace("count: 2", &format!("count: {workers}")))
+    };
+    let sandbox = Sandbox::with_layout(&layout(CROWD));
+    sandbox.expect(0, &["deploy"]);
+    let before = pillars(&sandbox);
+    let stay = |after: &str| assert_eq!(pillars(&sandbox), before, "after {after}");
+    // Those that are deployed away are new ones when they come back.
+    let restarts = |name: &str, round: usize| if ["worker-1", "worker-2"].contains(&name) { round } else { 1 };
+    let all_back = |s: &Sandbox, round: usize| {
+        s.until(PATIENCE, "all workers run", |s| {
+            let output = s.run(&["status", "@workers", "-o", "json"]).stdout;
+            let rows: Value = serde_json::from_str(&output).map_err(|error| format!("{error}: {output}"))?;
+            let rows = rows.as_array().into_iter().flatten();
+            let bad: Vec<String> = rows
+                .filter(|row| {
+                    let name = row["name"].as_str().unwrap_or_default();
+                    row["state"] != "running" || row["restarts"] != restarts(name, round)
+                })
+                .map(|row| format!("{} {} {}", row["name"], row["state"], row["restarts"]))
+                .collect();
+            if bad.is_empty() { Ok(()) } else { Err(bad.join(", ")) }
+        });
+    };
+    for round in 1..=rounds() {
+        sandbox.expect(0, &["stop", "@workers"]);
+        stay("a stop");
+        sandbox.expect(0, &["start", "@workers"]);
+        stay("a start");
+        sandbox.expect(0, &["restart", "@workers"]);
+        stay("a restart");
+        let rows = sandbox.json(0, &["status", "@workers"]);
+        rows.as_array().into_iter().flatten().for_each(|row| send(Signal::KILL, row));
+        all_back(&sandbox, round);
+        stay("a kill");
+        sandbox.write_layout(&layout(2));
+        sandbox.expect(0, &["deploy"]);
+        stay("a deploy without most of them");
+        sandbox.write_layout(&layout(CROWD));
+        sandbox.expect(0, &["deploy"]);
+        stay("a deploy with all of them");
+        println!("round {round}: {CROWD} workers stopped, started, restarted, killed, deployed away and back");
+    }
+}

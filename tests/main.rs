@@ -35,6 +35,7 @@ mod shells;
 mod ssh;
 mod status;
 mod stores;
+mod storm;
 mod system_ssh;
 mod tidy;
 mod usage;

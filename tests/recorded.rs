@@ -36,7 +36,8 @@ struct Recording {
     hello: Bytes,
 }
 
-fn frames(folder: &str) -> Vec<(f64, String, Vec<Vec<u8>>)> {
+/// Seconds, kind and parts of each recorded message.
+pub fn frames(folder: &str) -> Vec<(f64, String, Vec<Vec<u8>>)> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(folder).join("frames.jsonl");
     let text = fs::read_to_string(path).expect("the recorded frames");
     let parse = |line: &str| {
