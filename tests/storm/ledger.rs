@@ -14,7 +14,7 @@ use super::faults::Deed;
 use super::sender::{Batch, Sent, text};
 use crate::support::Machines;
 
-/// A record that was sent so shortly before its logger was killed may not have been taken from the socket.
+/// A record that was sent so shortly before its logger ended may not have been taken from the socket.
 const IN_FLIGHT: Duration = Duration::from_secs(2);
 
 /// The count of everything.
@@ -34,7 +34,7 @@ struct Account {
     broken: usize,
     written: u64,
     twice: u64,
-    /// Batches that are missing in whole or in part: how many of their records, and the kill that explains it.
+    /// Batches that are missing in whole or in part: how many of their records, and when the logger ended that explains it.
     lost: Vec<(Batch, u64, Option<Instant>)>,
 }
 
@@ -91,7 +91,7 @@ impl Ledger {
             if account.twice > 0 {
                 wrong.push(format!("{}: {} records stand twice", account.logger, account.twice));
             }
-            let unexplained: Vec<_> = account.lost.iter().filter(|(_, _, kill)| kill.is_none()).collect();
+            let unexplained: Vec<_> = account.lost.iter().filter(|(_, _, end)| end.is_none()).collect();
             let records: u64 = unexplained.iter().map(|(_, missing, _)| missing).sum();
             if let Some((first, _, _)) = unexplained.first() {
                 let (logger, batches) = (&account.logger, unexplained.len());
@@ -138,51 +138,53 @@ fn account(sent: &Sent, seen: &HashMap<(String, u64), u64>, deeds: &[Deed]) -> A
         account.written += batch.count - missing;
         account.twice += numbers().filter(|number| times(*number) > 1).count() as u64;
         if missing > 0 {
-            account.lost.push((*batch, missing, kill_of(&sent.logger, batch.at, deeds)));
+            account.lost.push((*batch, missing, end_of(&sent.logger, batch.at, deeds)));
         }
     }
     account
 }
 
-/// The kill of a logger that a batch may have been in flight at: it came soon after, or just before, while the kernel still took
-/// octets for the dead process; or the logger was held up in between and took nothing.
-fn kill_of(logger: &str, sent: Instant, deeds: &[Deed]) -> Option<Instant> {
+/// The end of a logger that a batch may have been in flight at: it came soon after, or just before, while the kernel still took
+/// octets for the process that ends; or the logger was held up in between and took nothing. What a logger has not taken from
+/// its socket when it is stopped is lost as well: the protocol has no acknowledgements.
+fn end_of(logger: &str, sent: Instant, deeds: &[Deed]) -> Option<Instant> {
     let machine = Machines::name(usize::from(logger == LOGGERS[1]));
-    let kills = deeds.iter().filter(|deed| deed.whom == logger && deed.what.starts_with("kill"));
-    let kill = kills.map(|deed| deed.from).find(|at| *at + IN_FLIGHT >= sent)?;
+    let ends = |what: &str| ["kill", "stop", "restart"].iter().any(|word| what.starts_with(word));
+    let mut ended = deeds.iter().filter(|deed| deed.whom == logger && ends(&deed.what));
+    let end = ended.find(|deed| deed.to + IN_FLIGHT >= sent)?;
     let holds = |deed: &&Deed| match deed.what.as_str() {
         "full disk" | "partition" => deed.whom == machine,
         what => deed.whom == logger && (what.starts_with("pause") || what.starts_with("no descriptors")),
     };
-    let held = deeds.iter().filter(holds).filter(|deed| deed.from <= kill && deed.to + IN_FLIGHT >= kill);
-    let since = held.map(|deed| deed.from).chain([kill]).min()?;
-    (sent + IN_FLIGHT >= since).then_some(kill)
+    let held = deeds.iter().filter(holds).filter(|deed| deed.from <= end.from && deed.to + IN_FLIGHT >= end.from);
+    let since = held.map(|deed| deed.from).chain([end.from]).min()?;
+    (sent + IN_FLIGHT >= since).then_some(end.from)
 }
 
 impl fmt::Display for Ledger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for account in &self.loggers {
-            let mut kills: HashMap<Instant, (usize, u64)> = HashMap::new();
-            for (_, missing, kill) in &account.lost {
-                if let Some(kill) = kill {
-                    let (batches, records) = kills.entry(*kill).or_default();
+            let mut ends: HashMap<Instant, (usize, u64)> = HashMap::new();
+            for (_, missing, end) in &account.lost {
+                if let Some(end) = end {
+                    let (batches, records) = ends.entry(*end).or_default();
                     (*batches, *records) = (*batches + 1, *records + missing);
                 }
             }
-            let in_flight: u64 = kills.values().map(|(_, records)| records).sum();
-            let most = kills.values().map(|(batches, _)| *batches).max().unwrap_or(0);
+            let in_flight: u64 = ends.values().map(|(_, records)| records).sum();
+            let most = ends.values().map(|(batches, _)| *batches).max().unwrap_or(0);
             let lost: u64 = account.lost.iter().map(|(_, missing, _)| missing).sum();
             writeln!(
                 f,
                 "{}: sent {} records in {} batches over {} connections, written {}, twice {}, lost {lost}: {in_flight} in \
-                 flight at {} kills (at most {most} batches at one), {} unexplained",
+                 flight at {} ends (at most {most} batches at one), {} unexplained",
                 account.logger,
                 account.sent,
                 account.batches,
                 account.broken + 1,
                 account.written,
                 account.twice,
-                kills.len(),
+                ends.len(),
                 lost - in_flight,
             )?;
         }

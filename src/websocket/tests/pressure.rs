@@ -79,7 +79,8 @@ async fn a_busy_node_makes_clients_wait_and_loses_nothing_and_nobody() {
     let (go, wait) = mpsc::channel::<()>();
     let handle = served.host.handle.clone();
     let busy = tokio::spawn(async move {
-        let look = move |_: &mut crate::cluster::Core| wait.recv().unwrap_err();
+        // The worker's other tasks go on elsewhere.
+        let look = move |_: &mut crate::cluster::Core| tokio::task::block_in_place(|| wait.recv().unwrap_err());
         handle.look(look).await.unwrap();
     });
     let sending = tokio::spawn(async move {
@@ -96,7 +97,7 @@ async fn a_busy_node_makes_clients_wait_and_loses_nothing_and_nobody() {
     // Each 100 ms of waiting counts: more than two ping intervals.
     let began = Instant::now();
     while served.servers.figures().servers[0].queue_blocks < 22 {
-        assert!(began.elapsed() < Duration::from_secs(20), "{:?}", served.servers.figures());
+        assert!(began.elapsed() < Duration::from_secs(60), "{:?}", served.servers.figures());
         tokio::task::yield_now().await;
     }
     drop(go);
