@@ -117,7 +117,7 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand deploy" -l par
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand deploy" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
 system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand deploy" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
-complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand deploy" -l allow-partial -d 'Go on without hosts on which staging fails, and start nodes that moved away from a silent host'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand deploy" -l allow-partial -d 'Go on without hosts on which staging fails or ports are held, and start nodes that moved away from a silent host'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand deploy" -l no-lock -d 'Do not take the cluster\'s lock'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand deploy" -s q -l quiet -d 'Say less on standard error: errors only'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand deploy" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'

@@ -260,6 +260,7 @@ fn an_agent_that_is_killed_in_the_middle_of_a_write_leaves_a_whole_release_and_i
         let host = Machines::name(index);
         assert!(output.stderr.contains(&host), "{point}: {output:#?}");
         drop(agent);
+        trial.sandbox.expect(0, &["doctor", "--fix"]);
         let after = trial.releases();
         match point {
             "agent-in-blob" | "agent-before-release" => assert_eq!(after, before, "{point}: {output:#?}"),

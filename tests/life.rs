@@ -184,7 +184,10 @@ fn a_hung_node_is_told_of_and_restarted(name: &str) {
     // Another deploy, and another agent, still know of it.
     sandbox.expect(0, &["deploy"]);
     send(Signal::KILL, &agent(&sandbox));
-    sandbox.expect(0, &["status"]);
+    sandbox.until(Duration::from_secs(20), "another agent runs", |s| {
+        let status = s.run(&["status"]);
+        if status.status == 0 { Ok(()) } else { Err(format!("{status:?}")) }
+    });
     assert_eq!(sandbox.node(name)["restarts"], 1);
     let table = sandbox.expect(0, &["status", "-o", "table", name]).stdout;
     assert!(table.contains("1 (") && table.contains(" ago)"), "{table}");

@@ -78,6 +78,12 @@ fn kill_agent(sandbox: &Sandbox) {
     });
 }
 
+/// What an operator types; who only asks starts nothing.
+fn start_agent(sandbox: &Sandbox) {
+    let fixed = sandbox.run(&["doctor", "--fix", "-o", "json"]);
+    assert_eq!(rows_of(&fixed, "agent")[0]["fix"], "fixed", "{fixed:#?}");
+}
+
 fn until_running(sandbox: &Sandbox) -> Value {
     sandbox.until(SOON, "all nodes run", |sandbox| {
         let output = sandbox.run(&["status", "-o", "json"]);
@@ -140,6 +146,7 @@ fn a_deleted_socket_of_the_agent_or_of_a_node_is_made_again_by_whoever_it_belong
 
     fs::remove_file(cluster(&sandbox).join("run/worker-1/node.sock")).expect("the node's socket");
     kill_agent(&sandbox);
+    start_agent(&sandbox);
     assert_untouched(&sandbox, &before);
     sandbox.expect(0, &["metrics", "worker-1"]);
 }
@@ -156,6 +163,7 @@ fn nodes_are_adopted_without_their_records_and_stop_and_remove_leave_no_process(
     }
     fs::remove_file(run.join("worker-2/pid")).expect("the record");
     fs::remove_file(run.join("worker-2/node.sock")).expect("the socket");
+    start_agent(&sandbox);
     assert_untouched(&sandbox, &before);
     let again = sandbox.expect(0, &["deploy"]);
     assert!(again.stderr.contains("unchanged"), "they run what was deployed: {again:?}");

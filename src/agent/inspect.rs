@@ -24,12 +24,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(3);
 pub async fn inspect(service: Arc<Service>) {
     let mut look = interval(LOOK_EVERY);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut inspector = Inspector::default();
     loop {
         look.tick().await;
-        if !service.is_removed() {
-            service.inspect(&mut inspector).await;
-        }
+        service.inspect().await;
     }
 }
 

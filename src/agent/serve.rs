@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::Path as FsPath;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
@@ -74,6 +74,8 @@ const DEFAULT_LINES: u64 = 100;
 pub struct Service {
     dir: ClusterDir,
     releases: Mutex<Releases>,
+    /// Waited for only with the releases.
+    inspector: std::sync::Mutex<Inspector>,
     /// Who is supervised.
     pub roster: Roster,
     history: History,
@@ -98,8 +100,9 @@ impl Service {
     ) -> Service {
         let end = watch::channel(false).0;
         let releases = Mutex::new(releases);
-        let (lock, removed) = (Lock::new(), AtomicBool::new(false));
-        Service { dir, releases, roster, history, lock, binary, started_at, end, removed, socket: OnceLock::new() }
+        let inspector = std::sync::Mutex::new(Inspector::default());
+        let (lock, removed, socket) = (Lock::new(), AtomicBool::new(false), OnceLock::new());
+        Service { dir, releases, inspector, roster, history, lock, binary, started_at, end, removed, socket }
     }
 
     /// Becomes true when the agent is to end.
@@ -137,19 +140,31 @@ impl Service {
         self.removed.load(Ordering::Relaxed)
     }
 
-    /// Whether the link to the current release has gone since it was last looked at.
-    fn has_just_lost_current(&self, status: &AgentStatus) -> bool {
-        let Some(release) = &status.release else { return false };
-        let is_there = fs::read_link(self.dir.current()).is_ok_and(|target| target.ends_with(release));
-        !is_there && status.damage.is_empty() && !self.is_removed()
+    /// [`Service::inspect`], unless something is being staged or switched at this moment.
+    fn inspect_now(&self) {
+        if let Ok(mut releases) = self.releases.try_lock() {
+            self.look(&mut releases);
+        }
+    }
+
+    /// Whether the link to the current release is where it should be, one `readlink`.
+    fn has_current(&self, status: &AgentStatus) -> bool {
+        let points_to = |release: &String| fs::read_link(self.dir.current()).is_ok_and(|to| to.ends_with(release));
+        status.release.as_ref().is_none_or(points_to)
     }
 
     /// Looks at what is deployed, and mends what can be mended from what is there.
-    pub async fn inspect(&self, inspector: &mut Inspector) {
+    pub async fn inspect(&self) {
         // What is being staged or switched is not looked at half way.
-        let mut releases = self.releases.lock().await;
-        let Some(manifest) = self.roster.manifest() else { return };
-        let damage = tokio::task::block_in_place(|| inspector.inspect(&manifest, &mut releases));
+        self.look(&mut *self.releases.lock().await);
+    }
+
+    fn look(&self, releases: &mut Releases) {
+        let Some(manifest) = self.roster.manifest().filter(|_| !self.is_removed()) else { return };
+        let damage = tokio::task::block_in_place(|| {
+            let mut inspector = self.inspector.lock().unwrap_or_else(PoisonError::into_inner);
+            inspector.inspect(&manifest, releases)
+        });
         self.roster.set_damage(damage);
     }
 
@@ -216,11 +231,11 @@ async fn unknown_request(method: axum::http::Method, uri: axum::http::Uri) -> Re
 
 async fn status(State(service): Shared) -> Response {
     let status = service.status();
-    if !service.has_just_lost_current(&status) {
+    if status.damage.is_empty() && service.has_current(&status) {
         return json(&status);
     }
-    // Whoever asks may be about to decide from the answer that nothing has to be done.
-    service.inspect(&mut Inspector::default()).await;
+    // An answer from memory would be about what was seconds ago, and commands decide by it what has to be done.
+    service.inspect_now();
     json(&service.status())
 }
 

@@ -143,6 +143,13 @@ pub struct ProgramView {
     pub unhealthy: bool,
 }
 
+impl ProgramView {
+    /// Whether it runs, and has for long enough to tell.
+    pub fn is_up(&self) -> bool {
+        self.pid.is_some() && self.settled
+    }
+}
+
 /// Of a node of an older program, which does not say.
 fn settled() -> bool {
     true

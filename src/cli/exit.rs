@@ -57,10 +57,7 @@ pub const STATUSES: [(Status, &str); 9] = [
     (Status::Invalid, "The layout or another file is invalid. Nothing was touched."),
     (Status::Unreachable, "No target could be reached, or not the manager's host, which keeps the cluster's lock."),
     (Status::Locked, "Another command changes the cluster; it is named on standard error. Nothing was touched."),
-    (
-        Status::TimedOut,
-        "Waited in vain: `wait`, `count --expect` or `--wait` at its deadline, or nodes that did not join in time.",
-    ),
+    (Status::TimedOut, "Timed out: `wait` or `--wait` at its deadline, or nodes that did not join in time."),
     (Status::Changes, "`plan` found something that a deploy would change."),
     (Status::Interrupted, "Interrupted by Ctrl-C. What the hosts were told before, they finish."),
 ];

@@ -88,7 +88,9 @@ pub fn run(args: Args) -> Status {
         trace::end_with_any_panic();
     }
     let printer = Printer::new(args.global.output, args.global.quiet);
-    let context = Context { global: args.global, printer, words: args.words, writer: Writer::default() };
+    let mut context = Context { global: args.global, printer, words: args.words, writer: Writer::default() };
+    let option = context.layout_option();
+    context.printer = context.printer.for_layout(option);
     let ended = match args.writes && effect::is_read_only() {
         false => args.command.run(&context),
         true => Err(refused(&context.words)),

@@ -5,6 +5,7 @@ use futures_util::{StreamExt, stream};
 use super::error::DeployError;
 use super::key_source::KeySource;
 use super::ledger::{self, Ledger, Place, Trouble};
+use super::ports::{self, Needs};
 use super::progress::{Event, Progress};
 use super::release::Delivery;
 use super::site::{self, Site};
@@ -14,7 +15,7 @@ use crate::fleet::{Presence, Settings};
 use crate::layout::Layout;
 use crate::render::HostRelease;
 
-/// Renders every node's files and reaches every host; one outcome per host. Where an agent of this very program runs, the
+/// Renders every node's files, reaches every host, and looks who listens on the ports of its nodes; one outcome per host. Where an agent of this very program runs, the
 /// release is staged and a real Zeek reads its scripts: one more outcome for each of those nodes.
 ///
 /// # Errors
@@ -30,7 +31,7 @@ pub async fn check(
     let mut ledger = Ledger::new(names.iter().map(|name| (*name, *name)));
     let (sites, troubles) = site::open(layout, &names, settings, &Presence::Running, progress).await;
     for (host, trouble) in &troubles {
-        match trouble.place == Place::NoAgent {
+        match matches!(trouble.place, Place::NotDeployed | Place::NoAgent) {
             true => ledger.enter(ledger::ok(host, host, "login")),
             false => ledger.close_host(host, trouble),
         }
@@ -38,9 +39,38 @@ pub async fn check(
     for site in &sites {
         ledger.enter(ledger::ok(&site.host, &site.host, "agent"));
     }
+    check_ports(layout, settings, &sites, &mut ledger, progress).await;
     let mut outcomes = ledger.finish();
     outcomes.extend(check_scripts(&sites, &delivery, settings.parallel, progress).await);
     Ok(outcomes)
+}
+
+/// Ports that other programs hold; those of nodes that run are this cluster's own.
+async fn check_ports(
+    layout: &Layout,
+    settings: &Settings,
+    sites: &[Site],
+    ledger: &mut Ledger,
+    progress: &dyn Progress,
+) {
+    let names: Vec<&str> = layout.host_names().into_iter().filter(|name| ledger.is_open(name)).collect();
+    progress.tell(Event::Phase { what: "looking at ports", targets: &names });
+    let mut needs = Vec::new();
+    for name in names {
+        let (status, may_run) = match sites.iter().find(|site| site.host == name) {
+            Some(site) => {
+                let status = site.session.first_status().await.ok();
+                let is_unknown = status.is_none();
+                (status, is_unknown)
+            }
+            None => (None, false),
+        };
+        let of_host = Needs::of_host(layout, name, status.as_ref());
+        needs.push(Needs { runs_nodes: of_host.runs_nodes || may_run, ..of_host });
+    }
+    for (host, taken) in ports::taken(layout, settings, sites, &needs).await {
+        ledger.enter(ports::trouble(&host, &taken).outcome(&host, &host));
+    }
 }
 
 /// Hosts without an agent of this program are left out: `deploy` checks there before it switches.

@@ -52,6 +52,8 @@ pub(super) struct Question<'a> {
     pub(super) allow_partial: bool,
     /// The hosts that it is about; none for all.
     pub(super) only: Option<&'a [String]>,
+    /// By host: ports of the layout that other programs hold.
+    pub(super) taken_ports: &'a BTreeMap<String, Vec<TakenPort>>,
 }
 
 impl Question<'_> {
@@ -121,6 +123,7 @@ fn host(question: &Question<'_>, part: &HostRelease) -> HostPlan {
         program: None,
         files: Vec::new(),
         nodes: Vec::new(),
+        taken_ports: Vec::new(),
     };
     let none = Before::default();
     let (status, before) = match question.found.get(&plan.host) {
@@ -144,7 +147,15 @@ fn host(question: &Question<'_>, part: &HostRelease) -> HostPlan {
     let nodes = part.manifest.nodes.iter();
     plan.nodes.extend(nodes.filter_map(|node| change(question, part, node, status, before)));
     plan.nodes.extend(status.into_iter().flat_map(|status| gone(question, part, status)));
+    let taken = question.taken_ports.get(&plan.host).into_iter().flatten();
+    plan.taken_ports =
+        taken.filter(|taken| plan.nodes.iter().any(|change| listens_anew(change, taken))).cloned().collect();
     plan
+}
+
+/// Whether a change needs the port.
+fn listens_anew(change: &NodeChange, taken: &TakenPort) -> bool {
+    change.name == taken.node && matches!(change.action, Action::Start | Action::Restart)
 }
 
 fn observed(status: &AgentStatus, before: &Before) -> Observed {
@@ -259,6 +270,7 @@ fn left_out(question: &Question<'_>, name: &str) -> HostPlan {
         program: None,
         files: Vec::new(),
         nodes: Vec::new(),
+        taken_ports: Vec::new(),
     }
 }
 
@@ -329,6 +341,7 @@ fn leaving(question: &Question<'_>, name: &str, found: &Found) -> HostPlan {
         program: None,
         files: Vec::new(),
         nodes: nodes.iter().filter(|node| runs_or_would(node)).map(stop).collect(),
+        taken_ports: Vec::new(),
     }
 }
 

@@ -14,6 +14,7 @@ use super::interrupt::Interrupt;
 use super::key_source::{self, KeySource};
 use super::ledger::{self, Ledger, Trouble};
 use super::plan::{Action, HostState, Plan, Step};
+use super::ports;
 use super::progress::{Event, Progress};
 use super::release::Delivery;
 use super::rolling::{OnFailure, Rolling};
@@ -86,9 +87,9 @@ pub async fn deploy(layout: &Layout, settings: &Settings, options: Options<'_>) 
     let settling = async {
         if options.chosen().is_some() || options.saved.is_some() {
             // These compare releases before they go on, and the id of a release depends on the keys.
-            key_source::refresh(layout, settings, options.keys, options.progress).await?;
+            key_source::refresh(layout, settings, options.keys, &Presence::Started, options.progress).await?;
         }
-        key_source::settle(layout, settings, options.keys, options.progress, look).await
+        key_source::settle(layout, settings, options.keys, &Presence::Started, options.progress, look).await
     };
     let settled = tokio::select! {
         settled = settling => Some(settled?),
@@ -145,7 +146,7 @@ async fn perform(
     begin(&plan, layout, &mut ledger);
     let rollout = rollout(layout, settings, &delivery, &plan, &survey, &options);
     let mut performed = Performed::default();
-    if refused(&plan, &survey, allow_partial, &mut ledger) {
+    if refused(&plan, &survey, allow_partial, &mut ledger) && ports::are_free(&plan, allow_partial, &mut ledger) {
         performed = rollout.perform(|_| true, &mut ledger).await;
         performed.interrupted |= settle(&rollout, &survey, &options, &mut ledger).await;
         take_back(&rollout, &survey, &mut performed, &mut ledger).await;
@@ -220,6 +221,7 @@ pub(super) fn plan_of(
         last: &survey.last(),
         allow_partial,
         only,
+        taken_ports: &survey.taken_ports,
     };
     let plan = decide::decide(&question);
     let crossings = decide::crossings(&question, &plan);
@@ -393,7 +395,8 @@ pub(super) async fn perform_some(
         let presence = Presence::Installed(delivery.binary.clone());
         Ok(survey::survey(layout, delivery, settings, &presence, None, options.progress).await)
     };
-    let (delivery, survey) = key_source::settle(layout, settings, options.keys, options.progress, look).await?;
+    let (delivery, survey) =
+        key_source::settle(layout, settings, options.keys, &Presence::Started, options.progress, look).await?;
     let plan = plan_of(layout, &delivery, &survey, options.allow_partial, None)?;
     for (host, kind, error) in plan.silent() {
         let trouble = Trouble { kind, error: error.clone(), ..Trouble::failed("reach", String::new()) };

@@ -101,12 +101,13 @@ pub(super) async fn settle(
     layout: &Layout,
     settings: &Settings,
     source: KeySource<'_>,
+    presence: &Presence,
     progress: &dyn Progress,
     look: impl AsyncFn(&Delivery) -> Result<Survey, DeployError>,
 ) -> Result<(Delivery, Survey), DeployError> {
     let mut candidate = source.candidate()?;
     if candidate.origin == Origin::Drawn && source.store().is_some() {
-        refresh(layout, settings, source, progress).await?;
+        refresh(layout, settings, source, presence, progress).await?;
         candidate = source.candidate()?;
     }
     for _ in 0..ATTEMPTS {
@@ -222,7 +223,7 @@ pub enum KeyAnswer {
     },
 }
 
-/// Asks the hosts for the keys in force. Starts the agent of a deployed host where it does not run.
+/// Asks the hosts for the keys in force. Changes and starts nothing.
 ///
 /// # Errors
 /// [`DeployError::KeysWithheld`] when a host has keys and fails to hand them out.
@@ -231,9 +232,19 @@ pub async fn keys_in_force(
     settings: &Settings,
     progress: &dyn Progress,
 ) -> Result<KeyAnswer, DeployError> {
+    keys_by(layout, settings, &Presence::Running, progress).await
+}
+
+/// The same, from agents that are as `presence` says.
+async fn keys_by(
+    layout: &Layout,
+    settings: &Settings,
+    presence: &Presence,
+    progress: &dyn Progress,
+) -> Result<KeyAnswer, DeployError> {
     let names = layout.host_names();
     let manager = keeper(layout);
-    let (mut sites, troubles) = site::open(layout, &names, settings, &Presence::Started, progress).await;
+    let (mut sites, troubles) = site::open(layout, &names, settings, presence, progress).await;
     sites.sort_by_key(|site| site.host != manager);
     for site in &sites {
         match site.session.agent().keys().await {
@@ -242,7 +253,7 @@ pub async fn keys_in_force(
             Err(error) => return Err(withheld(site, &error)),
         }
     }
-    let silent = troubles.into_iter().filter(|(_, trouble)| trouble.place != Place::NoAgent);
+    let silent = troubles.into_iter().filter(|(_, trouble)| trouble.place != Place::NotDeployed);
     let silent: Vec<_> = silent.map(|(host, trouble)| (host, trouble.error.what)).collect();
     if silent.is_empty() { Ok(KeyAnswer::Absent) } else { Ok(KeyAnswer::Unknown { silent }) }
 }
@@ -256,11 +267,12 @@ pub(super) async fn refresh(
     layout: &Layout,
     settings: &Settings,
     source: KeySource<'_>,
+    presence: &Presence,
     progress: &dyn Progress,
 ) -> Result<(), DeployError> {
     let Some(store) = source.store() else { return Ok(()) };
     let manager = keeper(layout);
-    match keys_in_force(layout, settings, progress).await? {
+    match keys_by(layout, settings, presence, progress).await? {
         KeyAnswer::InForce { keys, host } if store.read().ok().as_ref() != Some(&keys) => {
             keep_taken(store, &keys, &host, progress)
         }

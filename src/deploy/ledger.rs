@@ -20,7 +20,9 @@ pub(super) struct Trouble {
 pub(super) enum Place {
     /// The host was not even logged in to: it costs its own nodes only.
     OnTheWay,
-    /// The host was reached, and no agent runs there.
+    /// The host was reached, and has nothing of this cluster.
+    NotDeployed,
+    /// The host was reached, and its agent does not run.
     NoAgent,
     /// The host was reached, and what was to be done there failed.
     AtWork,

@@ -71,7 +71,7 @@ impl LockError {
         let (host, error) = (host.to_owned(), trouble.error);
         match trouble.place {
             Place::OnTheWay => LockError::Unreachable { host, error },
-            Place::NoAgent | Place::AtWork => LockError::Failed { host, error },
+            Place::NotDeployed | Place::NoAgent | Place::AtWork => LockError::Failed { host, error },
         }
     }
 }
@@ -133,11 +133,13 @@ pub async fn take(layout: &Layout, settings: &Settings, claim: &Claim<'_>) -> Re
     fleet::log_in_early(layout, settings, &others);
     let site = match open(layout, settings, host, &presence).await {
         Ok(site) => site,
-        Err(trouble) if trouble.place == Place::NoAgent && claim.needs != Needs::ThisProgram => return Ok(None),
+        Err(trouble) if trouble.place == Place::NotDeployed && claim.needs != Needs::ThisProgram => return Ok(None),
         // An agent of another version that keeps somebody's lock is not replaced: that somebody is the reason.
         Err(trouble) => match holder(layout, settings).await {
             Ok(Some(holder)) if claim.wait.is_zero() => return Err(LockError::Held(Box::new(holder))),
             Ok(Some(_)) => open_later(layout, settings, &presence, claim.wait).await?,
+            // Where no agent can be had, none keeps a lock, and what is to be mended may be the reason.
+            _ if claim.needs == Needs::Revived && trouble.place == Place::AtWork => return Ok(None),
             _ => return Err(LockError::of(host, trouble)),
         },
     };
@@ -169,7 +171,7 @@ pub async fn holder(layout: &Layout, settings: &Settings) -> Result<Option<Holde
     let site = match open(layout, settings, host, &Presence::Running).await {
         Ok(site) => site,
         // An agent that does not run keeps no lock.
-        Err(trouble) if trouble.place == Place::NoAgent => return Ok(None),
+        Err(trouble) if matches!(trouble.place, Place::NotDeployed | Place::NoAgent) => return Ok(None),
         Err(trouble) => return Err(LockError::of(host, trouble)),
     };
     site.session.agent().status().await.map_err(|error| LockError::of(host, site.trouble("lock", &error)))?;

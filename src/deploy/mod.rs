@@ -24,6 +24,7 @@ mod lock;
 mod mend;
 mod nodes;
 mod plan;
+mod ports;
 mod preview;
 mod progress;
 mod release;
@@ -50,7 +51,7 @@ pub use mend::{Mend, mend};
 pub use nodes::{hosts_of, restart, start, stop};
 pub use plan::{
     Action, Change, FileChange, HostPlan, HostState, HostWork, NodeChange, Observed, Phase, Plan, ProgramChange,
-    SCHEMA, Step,
+    SCHEMA, Step, TakenPort,
 };
 pub use preview::plan;
 pub use progress::{Event, Progress, Silent};

@@ -133,7 +133,7 @@ async fn reach(
     let names = hosts_of(nodes);
     let (sites, troubles) = site::open(layout, &names, settings, &Presence::Started, progress).await;
     for (host, trouble) in troubles {
-        if request != Request::Stop || trouble.place != Place::NoAgent {
+        if request != Request::Stop || trouble.place != Place::NotDeployed {
             ledger.close_host(&host, &trouble);
             continue;
         }

@@ -70,6 +70,27 @@ pub struct HostPlan {
     /// Nodes for which something is done.
     #[serde(default)]
     pub nodes: Vec<NodeChange>,
+    /// Ports that nodes which start or restart need and other programs hold: with any of them nothing is switched.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub taken_ports: Vec<TakenPort>,
+}
+
+/// A port that a node needs and another program holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TakenPort {
+    /// TCP.
+    pub port: u16,
+    /// The node.
+    pub node: String,
+    /// The program and its process, such as `nginx (pid 77)`.
+    pub by: String,
+}
+
+impl TakenPort {
+    /// As a sentence.
+    pub fn on(&self, host: &str) -> String {
+        format!("port {} of {} on {host} is held by {}", self.port, self.node, self.by)
+    }
 }
 
 /// How a host was found.

@@ -1,4 +1,4 @@
-//! `plan`: what `deploy` would do. Changes nothing but that it starts the agent of a deployed host where it does not run.
+//! `plan`: what `deploy` would do. Changes and starts nothing.
 
 use super::deploy::plan_of;
 use super::error::DeployError;
@@ -24,8 +24,8 @@ pub async fn plan(
     progress: &dyn Progress,
 ) -> Result<Plan, DeployError> {
     let look = async |delivery: &Delivery| {
-        Ok(survey::survey(layout, delivery, settings, &Presence::Started, only, progress).await)
+        Ok(survey::survey(layout, delivery, settings, &Presence::Running, only, progress).await)
     };
-    let (delivery, survey) = key_source::settle(layout, settings, keys, progress, look).await?;
+    let (delivery, survey) = key_source::settle(layout, settings, keys, &Presence::Running, progress, look).await?;
     plan_of(layout, &delivery, &survey, allow_partial, only)
 }

@@ -25,7 +25,7 @@ pub async fn remove(layout: &Layout, settings: &Settings, keep: Keep, progress: 
     let mut ledger = Ledger::new(names.iter().map(|name| (*name, *name)));
     let (sites, troubles) = site::open(layout, &names, settings, &Presence::Started, progress).await;
     for (host, trouble) in troubles {
-        if trouble.place != Place::NoAgent {
+        if trouble.place != Place::NotDeployed {
             ledger.close_host(&host, &trouble);
             continue;
         }
@@ -37,8 +37,18 @@ pub async fn remove(layout: &Layout, settings: &Settings, keep: Keep, progress: 
     let keeper = lock::keeper(layout);
     // The lock goes with its host's agent.
     let (last, first): (Vec<Site>, Vec<Site>) = sites.into_iter().partition(|site| site.host == keeper);
+    let mut kept = Vec::new();
     for sites in [first, last].iter().filter(|sites| !sites.is_empty()) {
         remove_from(sites, layout, settings, keep, progress, &mut ledger).await;
+        let removed = sites.iter().filter(|site| ledger.failure(&site.host).is_none());
+        kept.extend(
+            removed.map(|site| {
+                format!("logs and stores stay in {} on {}", site.session.dir().path().display(), site.host)
+            }),
+        );
+    }
+    if keep == Keep::LogsAndStores {
+        kept.iter().for_each(|text| progress.tell(Event::Note { text }));
     }
     let outcomes = ledger.finish();
     if outcomes.iter().all(|outcome| outcome.kind.is_success()) {

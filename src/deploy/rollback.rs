@@ -100,7 +100,7 @@ pub async fn rollback(
 }
 
 /// What the same [`rollback`] would do, if every part of the release is whole: that is verified by the rollback itself.
-/// Changes nothing but that it starts the agent of a deployed host where it does not run.
+/// Changes and starts nothing.
 ///
 /// # Errors
 /// Those for which the rollback would be refused.
@@ -111,7 +111,7 @@ pub async fn rollback_plan(
     progress: &dyn Progress,
 ) -> Result<Plan, DeployError> {
     let binary = Binary::own().map_err(DeployError::OwnBinary)?;
-    let presence = Presence::Started;
+    let presence = Presence::Running;
     let Back { was, delivery } = find(layout, settings, id, binary, &presence, Parts::Compared, progress).await?;
     let survey = survey::survey(&was, &delivery, settings, &presence, None, progress).await;
     plan_of(&was, &delivery, &survey, false, None)
@@ -146,7 +146,7 @@ async fn find(
     let names = layout.host_names();
     let (sites, troubles) = site::open(layout, &names, settings, presence, progress).await;
     let (empty, troubles): (Vec<_>, Vec<_>) =
-        troubles.into_iter().partition(|(_, trouble)| parts == Parts::Compared && trouble.place == Place::NoAgent);
+        troubles.into_iter().partition(|(_, trouble)| parts == Parts::Compared && trouble.place == Place::NotDeployed);
     if sites.is_empty() && empty.is_empty() {
         let why = troubles.first().map(|(_, trouble)| trouble.error.what.clone()).unwrap_or_default();
         return Err(NoRollback::Unreachable(why).into());

@@ -73,7 +73,8 @@ impl From<&ReachError> for Trouble {
             step: error.step.as_str().to_owned(),
             error: error.into(),
             place: match error.kind {
-                ReachKind::NotDeployed | ReachKind::NoAgent => Place::NoAgent,
+                ReachKind::NotDeployed => Place::NotDeployed,
+                ReachKind::NoAgent => Place::NoAgent,
                 _ if error.step.is_on_the_way() => Place::OnTheWay,
                 _ => Place::AtWork,
             },

@@ -11,7 +11,8 @@ use super::decide::{Former, Found};
 use super::diff::{self, Before};
 use super::estate::{self, Estate};
 use super::ledger::{Place, Trouble};
-use super::plan::Plan;
+use super::plan::{Plan, TakenPort};
+use super::ports::{self, Needs};
 use super::progress::{Event, Progress};
 use super::release::Delivery;
 use super::site::{self, Site};
@@ -36,6 +37,8 @@ pub(super) struct Survey {
     pub(super) found: BTreeMap<String, Found>,
     /// What was deployed last, as far as anybody knows.
     pub(super) records: Vec<HostRecord>,
+    /// By host: ports that nodes which do not run as they should need, and that other programs hold.
+    pub(super) taken_ports: BTreeMap<String, Vec<TakenPort>>,
 }
 
 impl Survey {
@@ -83,8 +86,15 @@ pub(super) async fn survey(
     only: Option<&[String]>,
     progress: &dyn Progress,
 ) -> Survey {
+    // Whoever only looks starts nothing there either.
+    let aside = if *presence == Presence::Running { Presence::Running } else { Presence::Started };
     let part = |host: &str| delivery.release.hosts.iter().find(|part| part.manifest.host == host);
-    let mut survey = Survey { sites: Vec::new(), found: BTreeMap::new(), records: Estate::of(&layout.name).read() };
+    let mut survey = Survey {
+        sites: Vec::new(),
+        found: BTreeMap::new(),
+        records: Estate::of(&layout.name).read(),
+        taken_ports: BTreeMap::new(),
+    };
     match only {
         None => survey.ask(layout, settings, presence, progress, part).await,
         Some(only) => {
@@ -92,19 +102,21 @@ pub(super) async fn survey(
             chosen.hosts.retain(|host| only.contains(&host.name));
             others.hosts.retain(|host| !only.contains(&host.name));
             survey.ask(&chosen, settings, presence, progress, part).await;
-            survey.ask(&others, settings, &Presence::Started, progress, part).await;
+            survey.ask(&others, settings, &aside, progress, part).await;
         }
     }
     survey.learn_hosts();
     let left = survey.left(layout);
     if !left.is_empty() {
         let former = estate::layout_of(layout, &left);
-        survey.ask(&former, settings, &Presence::Started, progress, |_| None).await;
+        survey.ask(&former, settings, &aside, progress, |_| None).await;
         survey.forget_doubles(layout);
     }
     if let Some(only) = only {
         survey.sites.retain(|site| only.contains(&site.host));
     }
+    let needs = survey.needed_ports(layout, delivery, only);
+    survey.taken_ports = ports::taken(layout, settings, &survey.sites, &needs).await;
     survey
 }
 
@@ -121,7 +133,7 @@ impl Survey {
         let (sites, troubles) = site::open(layout, &names, settings, presence, progress).await;
         for (host, trouble) in troubles {
             let found = match trouble.place {
-                Place::NoAgent => Found::Empty,
+                Place::NotDeployed => Found::Empty,
                 _ => Found::Silent(trouble),
             };
             self.found.insert(host, found);
@@ -142,6 +154,26 @@ impl Survey {
             self.sites.push(site);
         }
         self.sites.sort_by_key(|site| names.iter().position(|name| *name == site.host));
+    }
+
+    /// The ports of nodes that start or restart, on hosts that answer; none of a host where all is as it should be.
+    fn needed_ports(&self, layout: &Layout, delivery: &Delivery, only: Option<&[String]>) -> Vec<Needs> {
+        let parts =
+            delivery.release.hosts.iter().filter(|part| only.is_none_or(|only| only.contains(&part.manifest.host)));
+        let needs = parts.filter_map(|part| {
+            let status = match self.found.get(&part.manifest.host)? {
+                Found::Empty => None,
+                Found::Seen(status, _) => Some(&**status),
+                Found::Silent(_) => return None,
+            };
+            let there = |name: &str| status?.nodes.iter().find(|node| node.name == name && node.pid.is_some());
+            let hash = |name: &str| part.manifest.nodes.iter().find(|node| node.name == name).map(|node| &node.hash);
+            let runs = |name: &str| there(name).is_some_and(|node| node.running_hash.as_ref() == hash(name));
+            let mut needs = Needs::of_host(layout, &part.manifest.host, status);
+            needs.ports.retain(|needed| !runs(&needed.node));
+            Some(needs)
+        });
+        needs.collect()
     }
 
     /// The manager's host may know of hosts that this machine never saw.

@@ -27,6 +27,8 @@ pub struct ReachError {
     pub what: String,
     /// What to do about it: a command, where one mends it.
     pub hint: Option<String>,
+    /// With [`ReachKind::NoAgent`]: nodes of the cluster that run there all the same.
+    pub unwatched: Vec<String>,
 }
 
 impl ReachError {
@@ -58,7 +60,7 @@ pub enum ReachKind {
     Failed,
     /// The host was reached, and has nothing of this cluster: it was never deployed there.
     NotDeployed,
-    /// The host was reached, and its agent does not run; nobody was asked to start it.
+    /// The host was reached, the cluster was deployed there, and its agent does not run.
     NoAgent,
 }
 
@@ -141,6 +143,7 @@ mod tests {
             elapsed: Duration::from_millis(5049),
             what: "no answer to TCP".into(),
             hint: None,
+            unwatched: Vec::new(),
         };
         assert_eq!(error.to_string(), "sensor-2 ([2001:db8::22]:22): no answer to TCP (connect, after 5.0 s)");
         assert_eq!(error.outcome_kind(), Kind::Unreachable);

@@ -14,19 +14,25 @@ pub(super) struct Fault {
     pub kind: ReachKind,
     pub what: String,
     pub hint: Option<String>,
+    /// Nodes of the cluster that run there although no agent does.
+    pub unwatched: Vec<String>,
 }
 
 impl Fault {
     pub fn failed(step: Step, what: impl Into<String>) -> Fault {
-        Fault { step, kind: ReachKind::Failed, what: what.into(), hint: None }
+        Fault::of(step, ReachKind::Failed, what)
     }
 
     pub fn unreachable(step: Step, what: impl Into<String>) -> Fault {
-        Fault { step, kind: ReachKind::Unreachable, what: what.into(), hint: None }
+        Fault::of(step, ReachKind::Unreachable, what)
     }
 
     pub fn timed_out(step: Step, what: impl Into<String>) -> Fault {
-        Fault { step, kind: ReachKind::TimedOut, what: what.into(), hint: None }
+        Fault::of(step, ReachKind::TimedOut, what)
+    }
+
+    pub fn of(step: Step, kind: ReachKind, what: impl Into<String>) -> Fault {
+        Fault { step, kind, what: what.into(), hint: None, unwatched: Vec::new() }
     }
 
     /// What an operator has to know of it.
@@ -60,6 +66,7 @@ impl Reached {
             elapsed: self.since.elapsed(),
             what: fault.what,
             hint: fault.hint,
+            unwatched: fault.unwatched,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Seeing to it that a host's agent is as asked: the same decisions for this machine and for one behind SSH.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 
@@ -13,6 +13,13 @@ use super::settings::Deadlines;
 use crate::agent::client::{AgentClient, ClientError};
 use crate::api::agent::{AgentStatus, DamagedPart};
 use crate::api::paths::ClusterDir;
+use crate::layout::nodeset;
+
+/// How long an agent may take to listen that lost its socket, or that its keeper starts again.
+const BACK_WITHIN: Duration = Duration::from_secs(5);
+
+/// How often it is looked for meanwhile.
+const BACK_POLL: Duration = Duration::from_millis(200);
 
 /// How often an agent that was told to end is looked for.
 const RETIRE_POLL: Duration = Duration::from_millis(25);
@@ -102,6 +109,9 @@ pub(super) async fn settle(site: &dyn Site, presence: &Presence, deadlines: Dead
     probe::check_socket_path(&dir)?;
     check_access(&probe)?;
     let program = program(site, presence, &probe, &dir).await?;
+    if *presence == Presence::Running {
+        return find_running(site, dir, probe, program, deadlines).await;
+    }
     if probe.socket
         && let Ok(way) = site.way(&dir, program.as_deref()).await
     {
@@ -116,12 +126,39 @@ pub(super) async fn settle(site: &dyn Site, presence: &Presence, deadlines: Dead
             (_, Err(_)) => {}
         }
     }
-    let Some(program) = program.filter(|_| *presence != Presence::Running) else {
-        return Err(not_running(&dir, presence));
-    };
+    let Some(program) = program else { return Err(not_installed(&dir)) };
     site.start(&dir, &program, presence).await?;
     let way = site.way(&dir, Some(&program)).await?;
     Ok(Settled::new(dir, client(way, deadlines), None))
+}
+
+/// The agent, if it runs: one that lost its socket, or that is being started again, is waited for.
+async fn find_running(
+    site: &dyn Site,
+    dir: ClusterDir,
+    probe: Probe,
+    program: Option<PathBuf>,
+    deadlines: Deadlines,
+) -> Result<Settled, Fault> {
+    let is_expected = probe.agent.is_some() || probe.keeper;
+    let until = Instant::now() + BACK_WITHIN;
+    loop {
+        if (probe.socket || is_expected)
+            && let Ok(way) = site.way(&dir, program.as_deref()).await
+        {
+            let agent = client(way, deadlines);
+            match agent.status().await {
+                Ok(status) => return Ok(Settled::new(dir, agent, Some(status))),
+                Err(error @ ClientError::Hung { .. }) => return Err(hung(&error)),
+                // A socket that nobody listens on is what a killed agent leaves behind.
+                Err(_) => {}
+            }
+        }
+        if !is_expected || Instant::now() >= until {
+            return Err(not_running(&dir, probe));
+        }
+        tokio::time::sleep(BACK_POLL).await;
+    }
 }
 
 /// Whether the folder can be entered, runs programs, and holds only what this user or root put there.
@@ -198,14 +235,26 @@ pub(super) fn not_started(dir: &ClusterDir, output: &ExecOutput) -> Fault {
     Fault::failed(Step::Agent, format!("the agent did not start: {said}")).hint(hint)
 }
 
-fn not_running(dir: &ClusterDir, presence: &Presence) -> Fault {
-    let what = match presence {
-        Presence::Running => format!("no agent runs for {}", dir.path().display()),
-        _ => format!("nothing is installed in {}", dir.path().display()),
+fn not_installed(dir: &ClusterDir) -> Fault {
+    let what = format!("nothing is installed in {}", dir.path().display());
+    Fault::of(Step::Agent, ReachKind::NotDeployed, what).hint("zeek-cluster deploy")
+}
+
+/// Nothing is there, or what is there does not run.
+fn not_running(dir: &ClusterDir, probe: Probe) -> Fault {
+    if let Some(pid) = probe.agent {
+        let fault = Fault::timed_out(Step::Agent, format!("the agent (pid {pid}) does not answer"));
+        return fault.hint("zeek-cluster doctor --fix ends it and starts a new one; nodes run on");
+    }
+    if probe.program.is_empty() && probe.nodes.is_empty() {
+        return not_installed(dir);
+    }
+    let nodes = match probe.nodes.is_empty() {
+        true => "and no node".to_owned(),
+        false => format!("and {} run unwatched", nodeset::fold(probe.nodes.iter().map(String::as_str))),
     };
-    let (next, kind) = match presence {
-        Presence::Running => ("start", ReachKind::NoAgent),
-        _ => ("deploy", ReachKind::NotDeployed),
-    };
-    Fault { kind, ..Fault::failed(Step::Agent, what) }.hint(format!("zeek-cluster {next}"))
+    let next = if probe.program.is_empty() { "zeek-cluster deploy" } else { "zeek-cluster start" };
+    let what = format!("no agent runs for {}, {nodes}", dir.path().display());
+    let fault = Fault { unwatched: probe.nodes, ..Fault::of(Step::Agent, ReachKind::NoAgent, what) };
+    fault.hint(format!("{next} starts it, and the nodes that should run"))
 }

@@ -47,6 +47,12 @@ pub(super) struct Probe {
     pub program: String,
     /// Whether the agent's socket is there.
     pub socket: bool,
+    /// The process of an agent of the folder.
+    pub agent: Option<u32>,
+    /// Whether a process is there that starts the agent again when it dies.
+    pub keeper: bool,
+    /// The nodes of the folder that run, whether or not an agent watches them.
+    pub nodes: Vec<String>,
     /// What it unpacks; none where it has none of the commands.
     pub packing: Option<Packing>,
     /// Bytes of the program asked for, as it travels, that an interrupted upload left.
@@ -160,6 +166,18 @@ if [ -x "$wanted" ]; then
   fi
 fi
 [ -S "$dir"/run/agent.sock ] && echo socket=1
+here=$(readlink /proc/self/ns/mnt)
+grep -lF -- "$dir" /proc/[0-9]*/cmdline 2>/dev/null | while read -r line; do
+  words=" $(tr '\0' ' ' <"$line" 2>/dev/null)"
+  case $words in *" run "*" --dir $dir "*|*" agent keep --dir $dir "*) ;; *) continue ;; esac
+  [ "$(readlink "${{line%cmdline}}ns/mnt" 2>/dev/null)" = "$here" ] || continue
+  pid=${{line#/proc/}}
+  case $words in
+  *" agent keep "*|*" agent run "*" --foreground "*) echo keeper=1 ;;
+  *" agent run "*) echo "agent=${{pid%/cmdline}}" ;;
+  *zeek-cluster*" node run "*) node=${{words#* node run }}; printf 'node=%s\n' "${{node%% *}}" ;;
+  esac
+done
 packing=
 for tool in {tools}; do
   if command -v "$tool" >/dev/null; then packing=$tool; echo "packing=$tool"; break; fi
@@ -197,6 +215,9 @@ pub(super) fn parse(output: &[u8]) -> Probe {
             "program" => probe.program = value,
             "installed" => probe.installed = true,
             "socket" => probe.socket = true,
+            "agent" => probe.agent = value.parse().ok(),
+            "keeper" => probe.keeper = true,
+            "node" => probe.nodes.push(value),
             "partial" => probe.partial = value.parse().unwrap_or(0),
             "packing" => probe.packing = Packing::ALL.into_iter().find(|packing| packing.tool() == value),
             _ => {}

@@ -629,7 +629,7 @@ async fn first_contact_installs_starts_and_talks_and_the_second_changes_nothing(
     let program = program(sshd.path("").as_path(), 10 << 20);
     let host = ssh_host(sshd.ssh(), base.path(), settings());
     let nothing = host.open(Presence::Running, deadlines()).await.err().unwrap();
-    assert!(nothing.what.starts_with("no agent runs for"), "{nothing}");
+    assert!(nothing.what.starts_with("nothing is installed in"), "{nothing}");
     let nothing = host.open(Presence::Started, deadlines()).await.err().unwrap();
     assert!(nothing.what.starts_with("nothing is installed in"), "{nothing}");
     assert!(!base.dir().path().exists());
@@ -900,7 +900,7 @@ async fn this_machine_needs_no_ssh() {
     let host = hosts(&layout, &settings()).remove(0);
     assert_eq!((host.name(), host.place().as_str()), ("sensor-1", "this machine"));
     let none = host.open(Presence::Running, deadlines()).await.err().unwrap();
-    assert!(none.to_string().starts_with("sensor-1 (this machine): no agent runs for"), "{none}");
+    assert!(none.to_string().starts_with("sensor-1 (this machine): nothing is installed in"), "{none}");
     let session = host.open(Presence::Installed(program.clone()), deadlines()).await.unwrap();
     assert_eq!(session.agent().status().await.unwrap().binary, program.hash);
     assert_eq!(super::host::hash_of(&base.dir().binary(&program.hash)).unwrap(), program.hash);

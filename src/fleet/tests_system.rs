@@ -44,7 +44,7 @@ async fn first_contact_installs_starts_and_talks_and_no_process_is_left() {
     let (sshd, base) = (Sshd::start("AllowStreamLocalForwarding no\n"), Folder::new());
     let program = program(sshd.path("").as_path(), 10 << 20);
     let nothing = open(sshd.ssh(), base.path(), Presence::Running).await.err().unwrap();
-    assert!(nothing.what.starts_with("no agent runs for"), "{nothing}");
+    assert!(nothing.what.starts_with("nothing is installed in"), "{nothing}");
     let session = open(sshd.ssh(), base.path(), Presence::Installed(program.clone())).await.unwrap();
     let first = session.agent().status().await.unwrap();
     assert_eq!(first.binary, program.hash);

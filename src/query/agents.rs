@@ -9,7 +9,6 @@ use super::ask::{self, Silent};
 use super::settings::Settings;
 use crate::api::agent::AgentStatus;
 use crate::api::boot::Boot;
-use crate::fleet::Presence;
 use crate::layout::Layout;
 
 /// One row for each host of the layout, in its order.
@@ -46,7 +45,7 @@ pub struct AgentRow {
 pub async fn agents(layout: &Layout, settings: &Settings) -> AgentsReport {
     let names = layout.host_names();
     let hosts = ask::reachable(layout, &names, settings);
-    let answers = ask::ask(&hosts, settings, Presence::Running, async |session| session.agent().status().await);
+    let answers = ask::ask(&hosts, settings, async |session| session.agent().status().await);
     let mut answers = pin!(answers);
     let mut rows = Vec::new();
     while let Some((host, answer)) = answers.next().await {

@@ -7,9 +7,13 @@ use futures_util::{Stream, StreamExt};
 
 use super::settings::Settings;
 use crate::agent::client::ClientError;
+use crate::api::agent::NodeState;
 use crate::api::outcome::{ErrorInfo, Kind, Outcome};
 use crate::fleet::{self, Deadlines, Host, Presence, ReachError, ReachKind, Session};
 use crate::layout::{Layout, Node};
+
+/// The step of a host that gave no answer in time, however far it got.
+const LATE: &str = "answer";
 
 /// How long each step after the connection may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
@@ -19,8 +23,8 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 pub struct Silent {
     /// The host.
     pub host: String,
-    /// Whether it was reached and has nothing of this cluster.
-    pub not_deployed: bool,
+    /// What is known of its nodes all the same.
+    pub known: Known,
     /// How it ended.
     pub kind: Kind,
     /// The step that was not done.
@@ -29,7 +33,40 @@ pub struct Silent {
     pub error: ErrorInfo,
 }
 
+/// What is known of the nodes of a host without an agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// Nothing: it gave no answer.
+    Nothing,
+    /// It was reached, and has nothing of this cluster.
+    NotDeployed,
+    /// It was reached, and no agent runs there; of its nodes only these do.
+    Running(Vec<String>),
+}
+
 impl Silent {
+    /// Whether the host was reached and has nothing of this cluster.
+    pub fn is_not_deployed(&self) -> bool {
+        self.known == Known::NotDeployed
+    }
+
+    /// Whether the host was not reached, as far as can be told.
+    pub fn is_unreached(&self) -> bool {
+        self.kind == Kind::Unreachable || (self.kind == Kind::TimedOut && self.step == LATE)
+    }
+
+    /// The state of a node there, and why.
+    pub(super) fn state(&self, node: &str) -> (NodeState, String) {
+        match &self.known {
+            Known::Nothing => (NodeState::Unknown, self.error.what.clone()),
+            Known::NotDeployed => (NodeState::Stopped, "not deployed".to_owned()),
+            Known::Running(nodes) if nodes.iter().any(|name| name == node) => {
+                (NodeState::Unknown, format!("it runs, and no agent watches it on {}", self.host))
+            }
+            Known::Running(_) => (NodeState::Stopped, format!("no agent runs on {}", self.host)),
+        }
+    }
+
     /// As the outcome of one target on that host.
     pub fn outcome(&self, target: &str) -> Outcome {
         Outcome {
@@ -47,9 +84,9 @@ impl Silent {
         let what = format!("{} ({}): no answer within {:.1} s", host.name(), host.place(), within.as_secs_f64());
         Silent {
             host: host.name().to_owned(),
-            not_deployed: false,
+            known: Known::Nothing,
             kind: Kind::TimedOut,
-            step: "answer".to_owned(),
+            step: LATE.to_owned(),
             error: ErrorInfo { what, hint: None },
         }
     }
@@ -58,7 +95,7 @@ impl Silent {
     pub(super) fn ended(host: &str) -> Silent {
         Silent {
             host: host.to_owned(),
-            not_deployed: false,
+            known: Known::Nothing,
             kind: Kind::Failed,
             step: "agent".to_owned(),
             error: ErrorInfo { what: format!("{host}: the agent ended"), hint: None },
@@ -66,14 +103,17 @@ impl Silent {
     }
 
     fn unreached(error: &ReachError) -> Silent {
-        let not_deployed = error.kind == ReachKind::NotDeployed;
-        let error_info = match not_deployed {
-            true => ErrorInfo { what: format!("not deployed on {} (zeek-cluster deploy)", error.host), hint: None },
-            false => error.into(),
+        let (known, error_info) = match error.kind {
+            ReachKind::NotDeployed => {
+                let what = format!("not deployed on {}", error.host);
+                (Known::NotDeployed, ErrorInfo { what, hint: Some("zeek-cluster deploy".to_owned()) })
+            }
+            ReachKind::NoAgent => (Known::Running(error.unwatched.clone()), error.into()),
+            _ => (Known::Nothing, error.into()),
         };
         Silent {
             host: error.host.clone(),
-            not_deployed,
+            known,
             kind: error.outcome_kind(),
             step: error.step.as_str().to_owned(),
             error: error_info,
@@ -91,7 +131,7 @@ impl Silent {
                 (kind, ErrorInfo { what: format!("{}: {}", session.host(), other.in_words()), hint: other.hint() })
             }
         };
-        Silent { host: session.host().to_owned(), not_deployed: false, kind, step: "agent".to_owned(), error }
+        Silent { host: session.host().to_owned(), known: Known::Nothing, kind, step: "agent".to_owned(), error }
     }
 }
 
@@ -106,20 +146,19 @@ pub(super) fn reachable(layout: &Layout, names: &[&str], settings: &Settings) ->
     fleet::hosts(layout, &settings.reach).into_iter().filter(|host| names.contains(&host.name())).collect()
 }
 
-/// Opens every host and asks it; yields one answer per host as each comes in. A host that swallows packets delays only
+/// Opens every host whose agent runs and asks it; yields one answer per host as each comes in. A host that swallows packets delays only
 /// its own answer, until its deadline.
 pub(super) fn ask<'a, T: 'a>(
     hosts: &'a [Arc<dyn Host>],
     settings: &Settings,
-    presence: Presence,
     question: impl AsyncFn(&Session) -> Result<T, ClientError> + Copy + 'a,
 ) -> impl Stream<Item = (String, Result<T, Silent>)> + 'a {
     let (within, reach, writer) = (settings.within, settings.reach.clone(), settings.writer.clone());
     let answers = fleet::each(hosts, settings.reach.parallel, move |host| {
-        let (presence, reach, writer) = (presence.clone(), reach.clone(), writer.clone());
+        let (reach, writer) = (reach.clone(), writer.clone());
         async move {
             let asked = async {
-                let session = open(host.as_ref(), presence).await?;
+                let session = open(host.as_ref()).await?;
                 let answer = question(&session).await;
                 writer.note(session.agent());
                 answer.map_err(|error| Silent::unanswered(&session, &error))
@@ -131,10 +170,10 @@ pub(super) fn ask<'a, T: 'a>(
     answers.map(|(host, answer)| (host.name().to_owned(), answer))
 }
 
-/// Opens one host with the deadlines of a question.
-pub(super) async fn open(host: &dyn Host, presence: Presence) -> Result<Session, Silent> {
+/// Opens one host with the deadlines of a question. Whoever asks starts nothing.
+pub(super) async fn open(host: &dyn Host) -> Result<Session, Silent> {
     let deadlines = Deadlines { step: ANSWER_WITHIN, ..Deadlines::default() };
-    host.open(presence, deadlines).await.map_err(|error| Silent::unreached(&error))
+    host.open(Presence::Running, deadlines).await.map_err(|error| Silent::unreached(&error))
 }
 
 /// What a stream of an agent that broke off means.

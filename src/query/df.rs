@@ -9,7 +9,6 @@ use serde::Serialize;
 use super::ask::{self, Silent};
 use super::settings::Settings;
 use crate::api::agent::DiskUsage;
-use crate::fleet::Presence;
 use crate::layout::{Host, Layout};
 
 /// One row for each host that was asked for, in the order of the layout.
@@ -54,7 +53,7 @@ pub struct DfRow {
 pub async fn df(layout: &Layout, hosts: &[&Host], settings: &Settings) -> DfReport {
     let names: Vec<&str> = hosts.iter().map(|host| host.name.as_str()).collect();
     let reachable = ask::reachable(layout, &names, settings);
-    let answers = ask::ask(&reachable, settings, Presence::Started, async |session| session.agent().disk().await);
+    let answers = ask::ask(&reachable, settings, async |session| session.agent().disk().await);
     let mut answers = pin!(answers);
     let mut report = DfReport { rows: Vec::new(), silent: Vec::new() };
     while let Some((host, answer)) = answers.next().await {

@@ -13,7 +13,6 @@ use super::ask::{self, Silent};
 use super::settings::Settings;
 use crate::api::agent::{HistoryEntry, Holder};
 use crate::api::outcome::{Kind, Outcome};
-use crate::fleet::Presence;
 use crate::journal::{self, Event, JournalError, Record};
 use crate::layout::{Layout, nodeset};
 
@@ -135,7 +134,7 @@ pub async fn history(layout: &Layout, sources: Sources, settings: &Settings) -> 
         let names = layout.host_names();
         let hosts = ask::reachable(layout, &names, settings);
         let question = async |session: &crate::fleet::Session| session.agent().history(None, ENTRIES).await;
-        let mut answers = pin!(ask::ask(&hosts, settings, Presence::Running, question));
+        let mut answers = pin!(ask::ask(&hosts, settings, question));
         while let Some((host, answer)) = answers.next().await {
             match answer {
                 Ok(found) => entries.extend(found.into_iter().map(|entry| (host.clone(), entry))),

@@ -21,7 +21,7 @@ use super::watch::RETRY_AFTER;
 use crate::agent::client::{Follow, LogQuery};
 use crate::api::agent::LogLine;
 use crate::data::NodeType;
-use crate::fleet::{Host, Presence};
+use crate::fleet::Host;
 use crate::layout::{Layout, Node};
 
 /// How long a line waits for earlier ones of other loggers.
@@ -83,7 +83,7 @@ async fn read(host: Arc<dyn Host>, mut query: LogQuery, writer: Writer, lines: m
         let ended = read_once(host.as_ref(), &query, &writer, &lines, &mut recent, &mut reads).await;
         let Err(silent) = ended else { return };
         is_lost &= !reads;
-        let again = query.follow == Follow::Yes && (reads || is_lost) && !silent.not_deployed;
+        let again = query.follow == Follow::Yes && (reads || is_lost) && !silent.is_not_deployed();
         if !again {
             // The command may have ended meanwhile, and then nobody misses this host.
             let _ = lines.send(Read::Over(silent)).await;
@@ -110,7 +110,7 @@ async fn read_once(
     recent: &mut Recent,
     reads: &mut bool,
 ) -> Result<(), Silent> {
-    let session = ask::open(host, Presence::Started).await?;
+    let session = ask::open(host).await?;
     let mut stream = session.agent().log(query).await.map_err(|error| broken_off(&session, error))?;
     writer.note(session.agent());
     *reads = true;

@@ -11,7 +11,7 @@ use super::ask::{self, Silent};
 use super::settings::Settings;
 use crate::agent::client::{AgentClient, ClientError};
 use crate::api::metrics::{MetricFamily, MetricKind, MetricValue};
-use crate::fleet::{Presence, Session};
+use crate::fleet::Session;
 use crate::layout::{Layout, Node};
 
 /// The figures of every node that answered.
@@ -49,7 +49,7 @@ pub async fn metrics(layout: &Layout, nodes: &[&Node], settings: &Settings) -> M
         let here = nodes.iter().filter(|node| node.host == session.host());
         Ok(join_all(here.map(|node| of_node(session.agent(), &node.name))).await)
     };
-    let answers = ask::ask(&hosts, settings, Presence::Started, question);
+    let answers = ask::ask(&hosts, settings, question);
     let mut answers = pin!(answers);
     let mut report = MetricsReport { nodes: Vec::new(), missing: Vec::new(), silent: Vec::new() };
     while let Some((_, answer)) = answers.next().await {

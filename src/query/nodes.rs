@@ -35,7 +35,7 @@ pub struct NodeRow {
     pub port: Option<u16>,
     /// `Cluster::Node$metrics_port`.
     pub metrics_port: Option<u16>,
-    /// Whether the cluster sees it up.
+    /// Whether the cluster sees it up, and its program runs where it has one.
     pub active: bool,
     /// Its node id while it is up.
     pub id: Option<String>,
@@ -45,7 +45,7 @@ pub struct NodeRow {
 
 /// Asks the manager, or other nodes in its place, which nodes are up.
 pub async fn nodes(layout: &Layout, nodes: &[&Node], settings: &Settings) -> NodesReport {
-    let views = view::ask_cluster(layout, settings).await;
+    let views = view::ask_cluster(layout, nodes, settings).await;
     let row = |node: &&Node| {
         let seen = views.seen(node);
         NodeRow {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::ask::{self, Silent, broken_off};
 use super::settings::Settings;
 use crate::agent::client::Follow;
-use crate::fleet::{Host, Presence};
+use crate::fleet::Host;
 use crate::layout::{Layout, Node};
 
 pub use crate::agent::client::OutputStream;
@@ -51,7 +51,7 @@ async fn of_host<E>(
     follow: Follow,
     line: &mut impl FnMut(&str, &str) -> Result<(), E>,
 ) -> Result<(), Failure<E>> {
-    let session = ask::open(host.as_ref(), Presence::Started).await.map_err(Failure::Silent)?;
+    let session = ask::open(host.as_ref()).await.map_err(Failure::Silent)?;
     for node in nodes.iter().filter(|node| node.host == host.name()) {
         let broken = |error| Failure::Silent(broken_off(&session, error));
         let mut text = session.agent().output(&node.name, stream, lines, follow).await.map_err(broken)?;

@@ -9,7 +9,6 @@ use serde::Serialize;
 use super::ask::{self, Silent};
 use super::settings::Settings;
 use crate::api::agent::ReleasesView;
-use crate::fleet::Presence;
 use crate::layout::Layout;
 
 /// One row for each release that a host has, newest first.
@@ -51,7 +50,7 @@ pub async fn releases(layout: &Layout, settings: &Settings) -> ReleasesReport {
     let names = layout.host_names();
     let hosts = ask::reachable(layout, &names, settings);
     let question = async |session: &crate::fleet::Session| session.agent().releases().await;
-    let mut answers = pin!(ask::ask(&hosts, settings, Presence::Started, question));
+    let mut answers = pin!(ask::ask(&hosts, settings, question));
     let (mut views, mut silent) = (Vec::new(), Vec::new());
     while let Some((host, answer)) = answers.next().await {
         match answer {

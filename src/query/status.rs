@@ -9,7 +9,7 @@ use futures_util::StreamExt;
 use serde::Serialize;
 use tokio::time::timeout;
 
-use super::ask::{self, Silent};
+use super::ask::{self, Known, Silent};
 use super::last::{LastAnswers, LastKnown};
 use super::settings::Settings;
 use super::skew::Versions;
@@ -17,7 +17,7 @@ use super::standing;
 use crate::agent::client::ClientError;
 use crate::api::agent::{AgentStatus, NodeState};
 use crate::data::NodeType;
-use crate::fleet::{Presence, Session};
+use crate::fleet::Session;
 use crate::layout::{Layout, Node};
 
 /// One row for each node that was asked for, in the order of the layout.
@@ -82,7 +82,7 @@ pub async fn status(
 ) -> StatusReport {
     let names = ask::hosts_of(layout, nodes);
     let hosts = ask::reachable(layout, &names, settings);
-    let answers = ask::ask(&hosts, settings, Presence::Started, ask_status);
+    let answers = ask::ask(&hosts, settings, ask_status);
     let mut answers = pin!(answers);
     let mut rows = BTreeMap::new();
     let (mut silent, mut unbooted) = (Vec::new(), Vec::new());
@@ -200,11 +200,10 @@ fn missed(limits: &[String]) -> Option<String> {
 }
 
 fn unknown(node: &Node, silent: &Silent, last: &LastAnswers) -> StatusRow {
-    let (state, last_known) = match silent.not_deployed {
-        true => (NodeState::Stopped, None),
-        false => (NodeState::Unknown, last.known(node)),
-    };
-    StatusRow { error: Some(silent.error.what.clone()), last_known, ..blank(node, state) }
+    let (state, why) = silent.state(&node.name);
+    // What it was once says nothing of a node of which the present is known.
+    let last_known = (silent.known == Known::Nothing).then(|| last.known(node)).flatten();
+    StatusRow { error: Some(why), last_known, ..blank(node, state) }
 }
 
 fn blank(node: &Node, state: NodeState) -> StatusRow {

@@ -4,11 +4,11 @@ use futures_util::StreamExt;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::ask::{self, Silent, broken_off};
+use super::ask::{self, Known, Silent, broken_off};
 use super::settings::Settings;
 use crate::api::outcome::{ErrorInfo, Kind};
 use crate::api::store::{StoreAsk, StoreChange, StoreRequest, StoreView};
-use crate::fleet::{Presence, Session};
+use crate::fleet::Session;
 use crate::layout::{Layout, Node};
 
 /// One row for each store of each node that answered.
@@ -44,7 +44,7 @@ pub async fn stores(layout: &Layout, nodes: &[&Node], settings: &Settings) -> St
         }
         Ok(answers)
     };
-    let mut answers = std::pin::pin!(ask::ask(&hosts, settings, Presence::Started, &question));
+    let mut answers = std::pin::pin!(ask::ask(&hosts, settings, &question));
     while let Some((_, answer)) = answers.next().await {
         let answers = match answer {
             Ok(answers) => answers,
@@ -114,7 +114,7 @@ pub async fn watch_store<E>(
     }
     Err(Silent {
         host: node.host.clone(),
-        not_deployed: false,
+        known: Known::Nothing,
         kind: Kind::Failed,
         step: "node".to_owned(),
         error: ErrorInfo { what: format!("{} has ended, or its agent", node.name), hint: None },
@@ -124,5 +124,5 @@ pub async fn watch_store<E>(
 async fn session(layout: &Layout, node: &Node, settings: &Settings) -> Result<Session, Silent> {
     let hosts = ask::reachable(layout, &[node.host.as_str()], settings);
     let host = hosts.first().expect("every node's host is in the layout");
-    ask::open(host.as_ref(), Presence::Started).await
+    ask::open(host.as_ref()).await
 }

@@ -14,7 +14,7 @@ use super::ask::{self, Silent, broken_off};
 use super::settings::Settings;
 use crate::api::agent::{HostUsage, NodeState};
 use crate::data::NodeType;
-use crate::fleet::{Host, Presence};
+use crate::fleet::Host;
 use crate::layout::{Layout, Node};
 
 /// How long the share of a processor is measured for a single answer.
@@ -87,7 +87,7 @@ type Answers = BTreeMap<String, Result<HostUsage, Silent>>;
 pub async fn top(layout: &Layout, nodes: &[&Node], settings: &Settings) -> TopReport {
     let names = ask::hosts_of(layout, nodes);
     let hosts = ask::reachable(layout, &names, settings);
-    let answers = ask::ask(&hosts, settings, Presence::Started, async |session| session.agent().usage(SAMPLE).await);
+    let answers = ask::ask(&hosts, settings, async |session| session.agent().usage(SAMPLE).await);
     let mut answers = pin!(answers);
     let mut known = Answers::new();
     while let Some((host, answer)) = answers.next().await {
@@ -141,7 +141,7 @@ pub async fn follow_top<E>(
 /// Asks one host for ever, or until nobody listens.
 async fn follow_host(host: Arc<dyn Host>, pause: Duration, news: mpsc::Sender<(String, Result<HostUsage, Silent>)>) {
     loop {
-        let silent = match ask::open(host.as_ref(), Presence::Started).await {
+        let silent = match ask::open(host.as_ref()).await {
             Err(silent) => silent,
             Ok(session) => loop {
                 let usage = tokio::select! {
@@ -198,8 +198,10 @@ fn row(node: &Node, answer: Option<&Result<HostUsage, Silent>>) -> TopRow {
     };
     let usage = match answer {
         None => return blank(NodeState::Unknown, Some("no answer yet".to_owned())),
-        Some(Err(silent)) if silent.not_deployed => return blank(NodeState::Stopped, Some(silent.error.what.clone())),
-        Some(Err(silent)) => return blank(NodeState::Unknown, Some(silent.error.what.clone())),
+        Some(Err(silent)) => {
+            let (state, why) = silent.state(&node.name);
+            return blank(state, Some(why));
+        }
         Some(Ok(usage)) => usage,
     };
     let Some(found) = usage.nodes.iter().find(|found| found.name == node.name) else {

@@ -1,5 +1,6 @@
 //! The cluster as its nodes see it, and whose view counts.
 
+use std::collections::BTreeSet;
 use std::pin::pin;
 
 use futures_util::StreamExt;
@@ -8,7 +9,6 @@ use super::ask::{self, Silent};
 use super::settings::Settings;
 use crate::api::node::NodeView;
 use crate::data::NodeType;
-use crate::fleet::Presence;
 use crate::layout::{Layout, Node};
 
 /// What the nodes of some hosts see.
@@ -20,7 +20,7 @@ pub(super) struct Views {
 /// Asks the hosts of those names for the views of their nodes.
 pub(super) async fn ask_views(layout: &Layout, names: &[&str], settings: &Settings) -> Views {
     let hosts = ask::reachable(layout, names, settings);
-    let answers = ask::ask(&hosts, settings, Presence::Started, async |session| session.agent().peers().await);
+    let answers = ask::ask(&hosts, settings, async |session| session.agent().peers().await);
     let mut answers = pin!(answers);
     let mut found = Views { views: Vec::new(), silent: Vec::new() };
     while let Some((_, answer)) = answers.next().await {
@@ -32,19 +32,18 @@ pub(super) async fn ask_views(layout: &Layout, names: &[&str], settings: &Settin
     found
 }
 
-/// The manager's view first, and all others only when the manager gives none: `silent` has those of the hosts that were
-/// asked and gave no answer.
-pub(super) async fn ask_cluster(layout: &Layout, settings: &Settings) -> Views {
-    let manager = layout.manager().map(|node| node.host.as_str());
-    let mut found = match manager {
-        Some(host) => ask_views(layout, &[host], settings).await,
-        None => Views { views: Vec::new(), silent: Vec::new() },
-    };
+/// The views of the manager and of those of `nodes` under which a program runs first, and all others only when the manager
+/// gives none: `silent` has those of the hosts that were asked and gave no answer.
+pub(super) async fn ask_cluster(layout: &Layout, nodes: &[&Node], settings: &Settings) -> Views {
+    let programs = nodes.iter().copied().filter(|node| !node.command.is_empty());
+    let first = layout.manager().into_iter().chain(programs).map(|node| node.host.as_str());
+    let first: Vec<&str> = first.collect::<BTreeSet<_>>().into_iter().collect();
+    let mut found = ask_views(layout, &first, settings).await;
     if found.judge().is_some_and(|view| view.node_type == NodeType::Manager) {
         return found;
     }
     let others: Vec<&str> =
-        layout.hosts.iter().map(|host| host.name.as_str()).filter(|host| Some(*host) != manager).collect();
+        layout.hosts.iter().map(|host| host.name.as_str()).filter(|host| !first.contains(host)).collect();
     let rest = ask_views(layout, &others, settings).await;
     found.views.extend(rest.views);
     found.silent.extend(rest.silent);
@@ -67,8 +66,13 @@ impl Views {
             .max_by_key(|view| (view.node_type == NodeType::Manager, view.peers.iter().filter(|peer| peer.up).count()))
     }
 
-    /// A node as the judge sees it; the judge itself is up as it has joined.
+    /// A node as the judge sees it; the judge itself is up as it has joined. A node whose program does not run is not up,
+    /// whatever the process sees that waits to start it again.
     pub(super) fn seen(&self, node: &Node) -> Seen {
+        let program = self.views.iter().find(|view| view.name == node.name).and_then(|view| view.program.as_ref());
+        if program.is_some_and(|program| !program.is_up()) {
+            return Seen::default();
+        }
         let Some(judge) = self.judge() else { return Seen::default() };
         if judge.name == node.name {
             return Seen { active: true, id: Some(judge.id.clone()), since: Some(judge.joined_since) };

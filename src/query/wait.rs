@@ -87,8 +87,8 @@ fn state(node: &Node, answers: &Answers) -> NodeState {
             Some(found) if unseen(found, answers).is_some() => NodeState::Degraded,
             Some(found) => found.state,
         },
-        Some(Err(silent)) if silent.not_deployed => NodeState::Stopped,
-        _ => NodeState::Unknown,
+        Some(Err(silent)) => silent.state(&node.name).0,
+        None => NodeState::Unknown,
     }
 }
 
@@ -117,7 +117,7 @@ fn outcome(node: &Node, condition: Condition, answers: &Answers, elapsed_ms: u64
 
 fn why(node: &Node, state: NodeState, answers: &Answers) -> String {
     let reason = match answers.get(&node.host) {
-        Some(Err(silent)) => Some(silent.error.what.clone()),
+        Some(Err(silent)) => Some(silent.state(&node.name).1),
         _ => find(node, answers).and_then(|found| unseen(found, answers).or_else(|| found.error.clone())),
     };
     match reason {

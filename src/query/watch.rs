@@ -12,7 +12,7 @@ use super::settings::{Settings, Writer};
 use super::skew::Versions;
 use super::status::{StatusReport, rows_of};
 use crate::api::agent::AgentStatus;
-use crate::fleet::{Host, Presence};
+use crate::fleet::Host;
 use crate::layout::{Layout, Node};
 
 /// How long to wait before a host that gave no answer is tried again.
@@ -48,7 +48,7 @@ async fn follow_host(host: Arc<dyn Host>, writer: Writer, news: mpsc::Sender<New
 
 /// Follows one connection to its end; none when nobody listens any more.
 async fn follow_once(host: &dyn Host, writer: &Writer, news: &mpsc::Sender<News>) -> Option<Silent> {
-    let session = match ask::open(host, Presence::Started).await {
+    let session = match ask::open(host).await {
         Ok(session) => session,
         Err(silent) => return Some(silent),
     };

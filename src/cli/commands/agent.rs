@@ -16,7 +16,7 @@ use crate::query::{self, AgentRow};
 
 /// Run the agent of a host, or ask for it
 ///
-/// One agent per host and cluster supervises the nodes there. Other commands start it when they need it; it outlives
+/// One agent per host and cluster supervises the nodes there. Commands that change something start it when they need it; it outlives
 /// them, and the nodes outlive it.
 #[derive(Debug, clap::Args)]
 pub struct Agent {

@@ -10,6 +10,7 @@ use crate::layout::{Engine, Layout, nodeset};
 /// Check the layout and every host without changing anything
 ///
 /// Reads the layout, renders each node's files in memory, logs in to every host and asks for its agent, where one runs.
+/// Looks which programs listen on the ports that the nodes need; with a port of another program `deploy` would switch nothing.
 /// Where an agent of this version runs, each real Zeek reads the scripts that a deploy would give it, listening nowhere.
 /// Nothing is started, stopped or switched anywhere. `zeek-cluster layout check` does the part that needs no host.
 #[derive(Debug, clap::Args)]

@@ -92,11 +92,11 @@ impl Count {
             false => cx.block_on(query::count(&layout, &nodes, &cx.asking()))?,
         };
         self.show(cx, &report)?;
-        cx.printer.silent_hosts(&report.silent, &nodes);
+        let heard = cx.printer.silent_hosts(&report.silent, &nodes);
         match self.verdict(cx, &report) {
-            // Who gave no answer was not counted.
-            Status::Done if !report.silent.is_empty() => Ok(Status::Failed),
-            verdict => Ok(verdict),
+            // Hosts that gave no answer were not counted.
+            Status::Failed if heard != Status::Unreachable => Ok(Status::Failed),
+            _ => Ok(heard),
         }
     }
 

@@ -31,7 +31,8 @@ const MAX_PLAN_BYTES: u64 = 64 << 20;
 /// restarts nobody: its table of nodes, intervals of clones, pings and handshakes, limits of pools, what metrics are kept,
 /// and how log files are flushed, rotated, compressed and kept; `plan` says which it is. A real Zeek restarts for each.
 ///
-/// When staging fails on a host that was reached, no host is switched, unless `--allow-partial` is given. A host that cannot
+/// When staging fails on a host that was reached, or another program holds a port that a node needs there, no host is
+/// switched, unless `--allow-partial` is given. A host that cannot
 /// be reached costs its own nodes only; deploy again when it is back. Nodes of a host that the layout no longer has are
 /// stopped there; their files stay. A node that moves is stopped there before it starts here.
 ///
@@ -54,7 +55,7 @@ pub struct Deploy {
     #[command(flatten)]
     rolling: RollingArgs,
 
-    /// Go on without hosts on which staging fails, and start nodes that moved away from a silent host
+    /// Go on without hosts on which staging fails or ports are held, and start nodes that moved away from a silent host
     #[arg(long)]
     allow_partial: bool,
 

@@ -26,13 +26,12 @@ impl Df {
         let report = cx.block_on(query::df(&layout, &hosts, &cx.asking()))?;
         cx.printer.records(&report.rows)?;
         let outcomes: Vec<_> = report.silent.iter().map(|silent| silent.outcome(&silent.host)).collect();
-        match (outcomes.is_empty(), outcomes.len() == report.rows.len()) {
-            (true, _) => Ok(Status::Done),
-            (_, is_all) => {
-                cx.printer.verdict(&outcomes);
-                Ok(if is_all { Status::Unreachable } else { Status::Failed })
-            }
+        if outcomes.is_empty() {
+            return Ok(Status::Done);
         }
+        cx.printer.verdict(&outcomes);
+        let unreached = report.silent.iter().filter(|silent| silent.is_unreached()).count();
+        Ok(if unreached == report.rows.len() { Status::Unreachable } else { Status::Failed })
     }
 }
 

@@ -1,6 +1,6 @@
 //! `doctor`: what stands between this machine and the hosts.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::api::outcome::Outcome;
 use crate::cli::args::{Format, HostArgs, LockArgs};
@@ -50,6 +50,12 @@ const BY_HAND: &str = "it needs root, or a decision";
 /// How long one host may take: longer than a question, since it is the host in trouble that is examined.
 const WITHIN: Duration = Duration::from_secs(30);
 
+/// How long nodes may take to notice that something was mended under them: a logger tries again at its next flush.
+const NOTICED_WITHIN: Duration = Duration::from_secs(15);
+
+/// How often they are looked at meanwhile.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
 impl Doctor {
     pub fn run(self, cx: &Context) -> Result<Status, Failure> {
         let layout = cx.layout()?;
@@ -65,7 +71,7 @@ impl Doctor {
         let mut report = examine()?;
         if self.fix && report.rows.iter().any(is_open) {
             let mended = self.mend(cx, &layout, &report)?;
-            report = mended_report(report, examine()?, &mended);
+            report = mended_report(report, settled(cx, &mended, examine)?, &mended);
         }
         match cx.printer.format() {
             Format::Table => cx.printer.records(&folded(&report.rows))?,
@@ -105,6 +111,24 @@ impl Doctor {
         cx.change(layout, &self.lock, Needs::Revived, &hosts, async |settings, progress| {
             Ok(deploy::mend(layout, settings, &wanted, progress).await)
         })
+    }
+}
+
+/// Looks again; after something was mended, until the nodes have noticed or had time to.
+fn settled(
+    cx: &Context,
+    mended: &[Outcome],
+    examine: impl Fn() -> Result<DoctorReport, Failure>,
+) -> Result<DoctorReport, Failure> {
+    let until = Instant::now() + NOTICED_WITHIN;
+    let is_mended = mended.iter().any(|outcome| outcome.kind.is_success());
+    loop {
+        let report = examine()?;
+        let is_noticed = !report.rows.iter().any(|row| row.check == "nodes" && row.verdict == Verdict::Failed);
+        if is_noticed || !is_mended || Instant::now() >= until {
+            return Ok(report);
+        }
+        cx.block_on(async { tokio::time::sleep(LOOK_AGAIN).await })?;
     }
 }
 

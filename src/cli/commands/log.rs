@@ -82,8 +82,7 @@ impl Log {
             }
         };
         let writers = query::log_writers(&layout);
-        cx.printer.silent_hosts(&silent, &writers);
-        Ok(if silent.is_empty() { Status::Done } else { Status::Failed })
+        Ok(cx.printer.silent_hosts(&silent, &writers))
     }
 
     fn options(&self, layout: &Layout) -> Result<LogQuery, Failure> {

@@ -56,10 +56,9 @@ impl Metrics {
         for (node, why) in &report.missing {
             cx.printer.error(&format!("{node}: {why}"));
         }
-        cx.printer.silent_hosts(&report.silent, &nodes);
-        match report.missing.is_empty() && report.silent.is_empty() {
-            true => Ok(Status::Done),
-            false => Ok(Status::Failed),
+        match cx.printer.silent_hosts(&report.silent, &nodes) {
+            Status::Done if !report.missing.is_empty() => Ok(Status::Failed),
+            heard => Ok(heard),
         }
     }
 }

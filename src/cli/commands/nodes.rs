@@ -12,7 +12,8 @@ use crate::query::{self, NodeRow};
 /// List the nodes, with their addresses and whether they are active
 ///
 /// The layout says which nodes there are and where they listen; the manager's view of the cluster (or that of another
-/// node, when the manager gives no answer) says which of them are active, under which id, and since when.
+/// node, when the manager gives no answer) says which of them are active, under which id, and since when. One
+/// whose `command:` does not run is not active.
 ///
 /// With `--connect` the cluster is looked at from outside: the nodes that are there, and those of the files that
 /// are not. Where no file tells it, the type is the one after which the node is named, and the host is what its id says;
@@ -52,8 +53,7 @@ impl Nodes {
         }
         let report = cx.block_on(query::nodes(&layout, &nodes, &cx.asking()))?;
         cx.printer.records(&report.rows)?;
-        cx.printer.silent_hosts(&report.silent, &nodes);
-        Ok(if report.silent.is_empty() { Status::Done } else { Status::Failed })
+        Ok(cx.printer.silent_hosts(&report.silent, &nodes))
     }
 
     /// What the layout alone answers; none when the cluster has to be asked.

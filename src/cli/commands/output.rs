@@ -82,8 +82,7 @@ impl Output {
         if format == Format::Json && !self.follow {
             cx.printer.array(&kept)?;
         }
-        cx.printer.silent_hosts(&silent, &nodes);
-        Ok(if silent.is_empty() { Status::Done } else { Status::Failed })
+        Ok(cx.printer.silent_hosts(&silent, &nodes))
     }
 }
 

@@ -44,16 +44,13 @@ impl Peers {
         let mut report = cx.block_on(query::peers(&layout, &nodes, &cx.asking()))?;
         report.rows.retain(|row| !(self.down && row.up));
         cx.printer.records(&report.rows)?;
-        cx.printer.silent_hosts(&report.silent, &nodes);
-        let idle = report.not_running.iter().map(String::as_str);
-        match (report.not_running.is_empty(), report.silent.is_empty()) {
-            (true, true) => Ok(Status::Done),
-            (true, false) => Ok(Status::Failed),
-            (false, _) => {
-                cx.printer.error(&format!("{} gave no answer: not running", nodeset::fold(idle)));
-                Ok(Status::Failed)
-            }
+        let heard = cx.printer.silent_hosts(&report.silent, &nodes);
+        if report.not_running.is_empty() {
+            return Ok(heard);
         }
+        let idle = nodeset::fold(report.not_running.iter().map(String::as_str));
+        cx.printer.error(&format!("{idle} gave no answer: not running"));
+        Ok(Status::Failed)
     }
 }
 

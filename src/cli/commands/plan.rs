@@ -2,6 +2,7 @@
 
 use clap_complete::engine::ArgValueCompleter;
 
+use crate::api::outcome::Kind;
 use crate::cli::args::{Format, HostArgs};
 use crate::cli::complete;
 use crate::cli::context::Context;
@@ -15,14 +16,15 @@ use crate::layout::Layout;
 ///
 /// Compares the layout with what every host has: files as unified diffs (keys are never shown, only that a key file changes),
 /// the program, and each node that would be started, restarted, stopped or told of a change, with the reason. Changes
-/// nothing but that it starts the agent of a deployed host where it does not run; takes no lock.
+/// and starts nothing, and takes no lock. Of a host whose agent does not run it can only say that.
 ///
 /// `deploy` performs exactly what this shows. To review first and deploy later: `plan -o json > FILE`, then
 /// `deploy --plan FILE`, which is refused when the layout or the cluster changed meanwhile.
 ///
 /// With HOSTS it shows what a deploy of those hosts alone would do. With `--to` it shows what `zeek-cluster rollback RELEASE` would change instead.
 ///
-/// Exit status 0 when there is nothing to do, 10 when there is, 1 when a host gave no answer, 4 when none did.
+/// Exit status 0 when there is nothing to do, 10 when there is, 1 when a host gave no answer or another program holds a
+/// port that a node needs, 4 when no host gave an answer.
 #[derive(Debug, clap::Args)]
 pub struct PlanCommand {
     #[command(flatten)]
@@ -83,13 +85,21 @@ fn show(cx: &Context, layout: &Layout, planned: &Plan) -> Result<Status, Failure
             cx.printer.hint(hint);
         }
     }
+    let taken: Vec<String> =
+        planned.hosts.iter().flat_map(|host| host.taken_ports.iter().map(|taken| taken.on(&host.host))).collect();
+    taken.iter().for_each(|what| cx.printer.error(what));
+    if !taken.is_empty() {
+        cx.printer
+            .hint("stop that program, or give the nodes other ports in the layout; until then deploy switches nothing");
+    }
     if cx.printer.format() != Format::Table {
         cx.printer.status(&planned.summary(layout.nodes.len()));
     }
     let silent = planned.silent().count();
+    let unreached = planned.silent().filter(|(_, kind, _)| *kind == Kind::Unreachable).count();
     Ok(match () {
-        () if silent == planned.hosts.len() - planned.left_out().count() => Status::Unreachable,
-        () if silent > 0 => Status::Failed,
+        () if unreached == planned.hosts.len() - planned.left_out().count() => Status::Unreachable,
+        () if silent > 0 || !taken.is_empty() => Status::Failed,
         () if planned.is_empty() => Status::Done,
         () => Status::Changes,
     })

@@ -23,11 +23,10 @@ impl Releases {
         let layout = cx.layout()?;
         let report = cx.block_on(query::releases(&layout, &cx.asking()))?;
         cx.printer.records(&report.rows)?;
-        cx.printer.silent_hosts(&report.silent, &[]);
-        Ok(match () {
-            () if report.silent.is_empty() => Status::Done,
-            () if report.silent.len() == layout.hosts.len() => Status::Unreachable,
-            () => Status::Failed,
+        let unreached = report.silent.iter().filter(|silent| silent.is_unreached()).count();
+        Ok(match cx.printer.silent_hosts(&report.silent, &[]) {
+            Status::Failed if unreached == layout.hosts.len() => Status::Unreachable,
+            heard => heard,
         })
     }
 }

@@ -28,7 +28,8 @@ use crate::query::{self, Settings, StatusReport, StatusRow};
 /// Columns: name, type, host, state, pid, restarts, started_at, uptime_s, error, peers_up, peers, release, for `unknown` the
 /// last known state and when it was, and when it was restarted last and will be next.
 ///
-/// Starts the agent of a deployed host where it does not run. Exit status 0 only when all selected nodes are running.
+/// Starts nothing: where no agent runs, it says which of the nodes do all the same, and what starts them. Exit status 0 only
+/// when all selected nodes are running, 4 when no host could be reached, else 1.
 #[derive(Debug, clap::Args)]
 pub struct StatusCommand {
     #[command(flatten)]
@@ -53,12 +54,16 @@ impl StatusCommand {
             return Ok(Status::Done);
         }
         let report = cx.block_on(show_as_they_come(cx, &layout, &nodes, &settings))??;
-        cx.printer.silent_hosts(&report.silent, &nodes);
+        let heard = cx.printer.silent_hosts(&report.silent, &nodes);
         if let Some(skew) = &report.skew {
             cx.printer.warning(skew);
             cx.printer.hint("zeek-cluster deploy");
         }
-        Ok(exit_status(&report))
+        Ok(match report.rows.iter().all(|row| row.state == NodeState::Running) {
+            true => Status::Done,
+            false if heard == Status::Unreachable => heard,
+            false => Status::Failed,
+        })
     }
 }
 
@@ -94,15 +99,6 @@ async fn show_as_they_come(
     parts.show(&late)?;
     parts.finish(&report.rows)?;
     Ok(report)
-}
-
-/// 0 when all run, 4 when no host answered, else 1.
-fn exit_status(report: &StatusReport) -> Status {
-    match () {
-        () if report.rows.iter().all(|row| row.state == NodeState::Running) => Status::Done,
-        () if report.rows.iter().all(|row| row.state == NodeState::Unknown) => Status::Unreachable,
-        () => Status::Failed,
-    }
 }
 
 impl StatusRow {

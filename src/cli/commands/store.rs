@@ -180,7 +180,7 @@ fn list(cx: &Context, layout: &Layout, nodes: &NodeArgs) -> Result<Status, Failu
     let nodes = cx.select(layout, nodes)?;
     let report = cx.block_on(query::stores(layout, &nodes, &cx.asking()))?;
     cx.printer.records(&report.rows)?;
-    cx.printer.silent_hosts(&report.silent, &nodes);
+    let heard = cx.printer.silent_hosts(&report.silent, &nodes);
     for (_, why) in &report.not_running {
         cx.printer.error(why);
     }
@@ -193,9 +193,11 @@ fn list(cx: &Context, layout: &Layout, nodes: &NodeArgs) -> Result<Status, Failu
     if report.rows.is_empty() && report.not_running.is_empty() && report.silent.is_empty() {
         cx.printer.hint("these nodes have no stores; `stores:` of the layout makes them at the next deploy");
     }
-    let whole = report.silent.is_empty() && report.not_running.is_empty();
     let in_office = report.rows.iter().all(|row| row.view.state != StoreState::Refused);
-    Ok(if whole && in_office { Status::Done } else { Status::Failed })
+    Ok(match heard {
+        Status::Done if !report.not_running.is_empty() || !in_office => Status::Failed,
+        heard => heard,
+    })
 }
 
 fn clear(cx: &Context, layout: &Layout, store: &str, at: &At) -> Result<Status, Failure> {

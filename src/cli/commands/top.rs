@@ -8,7 +8,6 @@ use crate::cli::exit::Status;
 use crate::cli::failure::Failure;
 use crate::cli::output::{Record, human, shown};
 use crate::cli::values;
-use crate::layout::Node;
 use crate::query::{self, HostLoad, TopReport, TopRow};
 
 /// Show what each node uses: processor, memory, threads, descriptors
@@ -51,8 +50,7 @@ impl Top {
         if times == Some(1) {
             let report = cx.block_on(query::top(&layout, &nodes, &settings))?;
             show(cx, &report)?;
-            cx.printer.silent_hosts(&report.silent, &nodes);
-            return Ok(exit_status(&report, &nodes));
+            return Ok(cx.printer.silent_hosts(&report.silent, &nodes));
         }
         let mut live = cx.printer.live();
         cx.follow(async {
@@ -79,16 +77,6 @@ fn show(cx: &Context, report: &TopReport) -> Result<(), Failure> {
 fn line(host: &HostLoad) -> String {
     let (free, all) = (human::size(host.memory_available_bytes), human::size(host.memory_bytes));
     format!("{}: load {:.2} on {} CPUs, {free} of {all} memory free", host.host, host.load_1m, host.cpus)
-}
-
-/// 0 when every host answered, 4 when none did, else 1.
-fn exit_status(report: &TopReport, nodes: &[&Node]) -> Status {
-    let is_silent = |node: &&Node| report.silent.iter().any(|silent| silent.host == node.host);
-    match () {
-        () if report.silent.is_empty() => Status::Done,
-        () if nodes.iter().all(is_silent) => Status::Unreachable,
-        () => Status::Failed,
-    }
 }
 
 impl Record for TopRow {

@@ -214,6 +214,7 @@ mod tests {
             program: None,
             files,
             nodes: Vec::new(),
+            taken_ports: Vec::new(),
         }
     }
 

@@ -11,17 +11,38 @@ use super::progress::Bar;
 use super::record::Record;
 use super::{folded, json, name, outcomes, problems, table, tsv};
 use crate::api::outcome::{ErrorInfo, Outcome};
-use crate::cli::args::Format;
+use crate::cli::args::{self, Format};
 use crate::cli::exit::Status;
 use crate::cli::failure::Failure;
 use crate::deploy::{ExecRow, Question, Typed};
-use crate::layout::{Node, Problem};
+use crate::layout::{Node, Problem, nodeset};
 use crate::query::Silent;
 
 /// Whether colours may be used at all: not with `NO_COLOR`, not on a terminal that calls itself dumb.
 pub fn colour_allowed() -> bool {
     let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     !set("NO_COLOR") && !is_dumb()
+}
+
+/// Puts the option that names the layout into each command of this program that a text shows.
+fn with_layout(text: &str, option: &str) -> String {
+    const PROGRAM: &str = "zeek-cluster ";
+    if option.is_empty() {
+        return text.to_owned();
+    }
+    let tree = args::tree();
+    let is_command = |word: &str| tree.get_subcommands().any(|command| command.get_name() == word);
+    let mut parts = text.split(PROGRAM);
+    let mut shown = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let word = part.split(|c: char| !c.is_ascii_lowercase() && c != '-').next().unwrap_or_default();
+        let option = if is_command(word) { option.trim_start() } else { "" };
+        shown.push_str(PROGRAM);
+        shown.push_str(option);
+        shown.push_str(if option.is_empty() { "" } else { " " });
+        shown.push_str(part);
+    }
+    shown
 }
 
 /// Whether the terminal says that it understands no cursor movement.
@@ -47,6 +68,8 @@ pub struct Printer {
     colour: bool,
     /// Whether anything was written to standard output.
     answered: AtomicBool,
+    /// Such as ` -l lab.yaml`; empty where the next command finds the layout by itself.
+    layout: String,
 }
 
 impl Printer {
@@ -63,7 +86,13 @@ impl Printer {
             lively: terminal && !is_dumb() && !quiet,
             colour: terminal && colour_allowed(),
             answered: AtomicBool::new(false),
+            layout: String::new(),
         }
+    }
+
+    /// The same for commands with a layout of their own: its option as it has to be typed, with a blank before it.
+    pub fn for_layout(self, option: String) -> Printer {
+        Printer { layout: option, ..self }
     }
 
     /// The format in force.
@@ -225,16 +254,30 @@ impl Printer {
     }
 
     /// Hosts that gave no answer, each with its reason, and the folded line of what that means for the nodes that were asked
-    /// for; nothing when every host answered.
-    pub fn silent_hosts(&self, hosts: &[Silent], nodes: &[&Node]) {
-        for silent in hosts {
-            self.error(&silent.error.what);
-            if let Some(hint) = &silent.error.hint {
-                self.hint(hint);
-            }
+    /// for; nothing when every host answered. Hosts without anything deployed are one line, and no answer is missed there.
+    /// Returns what that amounts to: 0 when every host answered, 4 when none of these nodes' hosts was reached, else 1.
+    pub fn silent_hosts(&self, hosts: &[Silent], nodes: &[&Node]) -> Status {
+        let (absent, silent): (Vec<&Silent>, Vec<&Silent>) = hosts.iter().partition(|silent| silent.is_not_deployed());
+        if let Some(first) = absent.first() {
+            let names = nodeset::fold(absent.iter().map(|silent| silent.host.as_str()));
+            self.error(&format!("not deployed on {names}"));
+            first.error.hint.iter().for_each(|hint| self.hint(hint));
         }
-        if !hosts.is_empty() && !nodes.is_empty() {
+        let mut hinted: Option<&String> = None;
+        for silent in &silent {
+            self.error(&silent.error.what);
+            let hint = silent.error.hint.as_ref();
+            hint.filter(|hint| hinted != Some(*hint)).inspect(|hint| self.hint(hint));
+            hinted = hint.or(hinted);
+        }
+        if !silent.is_empty() && !nodes.is_empty() {
             self.say("", "", &outcomes::summary(&outcomes::of_nodes(nodes, hosts)));
+        }
+        let is_unreached = |node: &&Node| hosts.iter().any(|host| host.host == node.host && host.is_unreached());
+        match () {
+            () if hosts.is_empty() => Status::Done,
+            () if !nodes.is_empty() && nodes.iter().all(is_unreached) => Status::Unreachable,
+            () => Status::Failed,
         }
     }
 
@@ -271,10 +314,10 @@ impl Printer {
         }
     }
 
-    /// What to do about it.
+    /// What to do about it. Commands in it are shown with the layout of this one, so that they can be typed as they stand.
     pub fn hint(&self, text: &str) {
         if !self.quiet {
-            self.say("hint: ", "36", text);
+            self.say("hint: ", "36", &with_layout(text, &self.layout));
         }
     }
 
@@ -479,4 +522,22 @@ impl Live<'_> {
 /// Writes a line to standard error; a reader that left has no use for an error.
 fn say_aside(text: &str) {
     drop(writeln!(io::stderr().lock(), "{text}"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_in_hints_name_the_layout_that_was_named() {
+        let check = |text: &str, expected: &str| assert_eq!(with_layout(text, " -l lab.yaml"), expected);
+        check("zeek-cluster deploy", "zeek-cluster -l lab.yaml deploy");
+        check(
+            "zeek-cluster stop x, then zeek-cluster agent install",
+            "zeek-cluster -l lab.yaml stop x, then zeek-cluster -l lab.yaml agent install",
+        );
+        check("zeek-cluster -l lab.yaml deploy", "zeek-cluster -l lab.yaml deploy");
+        check("zeek-cluster is not there", "zeek-cluster is not there");
+        assert_eq!(with_layout("zeek-cluster deploy", ""), "zeek-cluster deploy");
+    }
 }

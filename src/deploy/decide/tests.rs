@@ -113,9 +113,12 @@ impl Case<'_> {
             last: &self.last,
             allow_partial: self.allow_partial,
             only: self.only,
+            taken_ports: &NO_PORTS,
         }
     }
 }
+
+static NO_PORTS: BTreeMap<String, Vec<TakenPort>> = BTreeMap::new();
 
 fn plan(release: &Release, found: BTreeMap<String, Found>) -> Plan {
     Case { release, found, last: Vec::new(), allow_partial: false, only: None }.plan()
@@ -445,4 +448,20 @@ fn a_limit_is_given_to_a_running_node_and_a_memory_policy_restarts_it() {
     let (old, new) = (worker(""), worker(", numa: 0"));
     assert_eq!(changes(&plan(&new, running(&old))), ["sensor-1: restart worker: `numa` is set to 0"]);
     assert!(changes(&plan(&new, running(&new))).is_empty());
+}
+
+#[test]
+fn a_taken_port_counts_where_its_node_starts_and_not_where_it_stays() {
+    let release = release_of(&layout("worker: { type: worker, host: sensor-1 }"), "a");
+    let part = &release.hosts[0];
+    let nodes: Vec<String> = part.manifest.nodes.iter().map(|node| node.name.clone()).collect();
+    let taken = |node: &String| TakenPort { port: 1, node: node.clone(), by: "nginx (pid 77)".into() };
+    let ports = [(part.manifest.host.clone(), nodes.iter().map(taken).collect::<Vec<_>>())].into();
+    let found = BTreeMap::from([(part.manifest.host.clone(), Found::Empty)]);
+    let case = Case { release: &release, found, last: Vec::new(), allow_partial: false, only: None };
+    let question = Question { taken_ports: &ports, ..case.question() };
+    assert_eq!(decide(&question).hosts[0].taken_ports, ports[&part.manifest.host], "all of them start");
+    let case = Case { found: BTreeMap::from([(part.manifest.host.clone(), silence())]), ..case };
+    let question = Question { taken_ports: &ports, ..case.question() };
+    assert_eq!(decide(&question).hosts[0].taken_ports, [], "nothing is done there");
 }

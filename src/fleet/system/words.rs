@@ -229,7 +229,7 @@ impl Story {
                 let said = self.own.last().cloned().unwrap_or_else(|| "it said nothing".to_owned());
                 let late = said.contains("timed out");
                 let kind = if late { ReachKind::TimedOut } else { ReachKind::Failed };
-                let fault = Fault { step, kind, what: format!("ssh ended: {said}"), hint: None };
+                let fault = Fault::of(step, kind, format!("ssh ended: {said}"));
                 (fault.hint("ssh -v to the same host tells more"), Retry::No)
             }
         }

@@ -2,9 +2,9 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::facts::{Facts, Listener, Wanted};
+use super::facts::{Facts, Wanted};
 use super::{Finding, Remedy, Verdict};
-use crate::fleet::{Answer, Sockets};
+use crate::fleet::{Answer, Listener, Sockets};
 
 /// Room for the program, its successor and a release.
 const DISK_NEEDED_KIB: u64 = 100 << 10;
@@ -173,8 +173,8 @@ pub(super) fn agent(facts: &Facts) -> Option<Finding> {
         (_, Some(_)) => "it does not run, and left its socket behind",
         (_, None) => "it does not run",
     };
-    let hint = "zeek-cluster doctor --fix starts it, and so does every command that asks the host";
-    Some(row("agent", Verdict::Warning, what).hint(hint).remedy(Remedy::StartAgent))
+    let hint = "zeek-cluster doctor --fix starts it, and so does zeek-cluster start";
+    Some(row("agent", Verdict::Failed, what).hint(hint).remedy(Remedy::StartAgent))
 }
 
 /// What starts the agent, and with it the nodes, when the host starts.
@@ -340,18 +340,16 @@ fn cpus(facts: &Facts, wanted: &Wanted) -> Finding {
 }
 
 fn ports(facts: &Facts, wanted: &Wanted) -> Finding {
+    let in_the_way = |listener: &&Listener| wanted.ports.iter().any(|needed| listener.is_in_the_way(needed));
     let taken: Vec<String> = facts
-        .ports
+        .listeners
         .iter()
-        .filter_map(|(port, listener)| match listener {
-            Listener::Ours => None,
-            Listener::Other(by) if by.is_empty() => Some(format!("{port} by a process that cannot be seen")),
-            Listener::Other(by) => Some(format!("{port} by {by}")),
-        })
+        .filter(in_the_way)
+        .map(|listener| format!("{} by {}", listener.port, listener.owner.in_words()))
         .collect();
     match (taken.is_empty(), wanted.ports.len()) {
         (true, 0) => ok("ports", "none needed"),
-        (true, _) if facts.ports.is_empty() => ok("ports", "free"),
+        (true, _) if facts.listeners.is_empty() => ok("ports", "free"),
         (true, _) => ok("ports", "free, or this cluster's own"),
         (false, _) => row("ports", Verdict::Failed, format!("taken: {}", taken.join(", ")))
             .hint("stop that program, or give the nodes other ports in the layout"),
@@ -397,7 +395,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::fleet::ExecOutput;
+    use crate::fleet::{ExecOutput, NeededPort};
 
     fn facts(text: &str) -> Facts {
         Facts::parse(text.as_bytes())
@@ -422,14 +420,14 @@ mod tests {
                 (Verdict::Failed, Some(Remedy::ClosePermissions)),
                 (Verdict::Warning, Some(Remedy::RemoveUploads)),
                 (Verdict::Failed, Some(Remedy::BringProgram("ff".into()))),
-                (Verdict::Warning, Some(Remedy::StartAgent)),
+                (Verdict::Failed, Some(Remedy::StartAgent)),
             ]
         );
         let foreign = "dir=/b\nfolder_mode=drwx--S---\nopen_keys=0\n";
         assert_eq!(rows(foreign), [(Verdict::Failed, None), (Verdict::Skipped, None)]);
         let lost = "dir=/b\nfolder_mode=drwx------\nfolder_owned=yes\nreleases=2\nagent=no\n";
         let ok = (Verdict::Ok, None);
-        assert_eq!(rows(lost), [ok, (Verdict::Failed, None), (Verdict::Warning, Some(Remedy::StartAgent))]);
+        assert_eq!(rows(lost), [ok, (Verdict::Failed, None), (Verdict::Failed, Some(Remedy::StartAgent))]);
     }
 
     #[test]
@@ -498,14 +496,14 @@ mod tests {
                 .map(|(interface, node)| (interface.to_owned(), vec![node.to_owned()]))
                 .into(),
             cpus: [0, 2, 8].into(),
-            ports: [(27760, "manager".to_owned())].into(),
+            ports: vec![NeededPort { port: 27760, address: None, node: "manager".to_owned() }],
             zeek: Some("zeek".into()),
             captures: true,
             limits_memory: false,
         };
         let facts = facts(
             "interface=0x1003 eth1\ninterface=0x1002 eth2\ninterface=missing eth9\ninterfaces=eth1 eth2 lo \ncpus=0-3,6\n\
-             port=27760 taken 77 nginx\ncap_eff=0000000000000000\nuser=zeek\nsshd_MaxSessions=1\n",
+             port=00000000:6C70 77 nginx|nginx: master\ncap_eff=0000000000000000\nuser=zeek\nsshd_MaxSessions=1\n",
         );
         let answer = Answer {
             output: ExecOutput::default(),
@@ -526,7 +524,7 @@ mod tests {
                 "there is no zeek",
                 "neither zeek nor zeek has CAP_NET_RAW",
                 "there is no CPU 8 (there are 0-3,6)",
-                "taken: 27760 by 77 nginx",
+                "taken: 27760 by nginx (pid 77)",
             ]
         );
         assert!(

@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::api::limits::CpuSet;
-use crate::data::NodeType;
-use crate::fleet::quote;
+use crate::fleet::{Listener, NeededPort, needed_ports, parse_listener, ports_script, quote};
 use crate::layout::{Engine, Layout};
 
 /// What the nodes of one host need there.
@@ -14,8 +13,8 @@ pub(super) struct Wanted {
     pub interfaces: BTreeMap<String, Vec<String>>,
     /// CPUs to be pinned to.
     pub cpus: BTreeSet<u32>,
-    /// TCP ports to listen on, and who will.
-    pub ports: BTreeMap<u16, String>,
+    /// TCP ports to listen on.
+    pub ports: Vec<NeededPort>,
     /// The program of Zeek, as it is looked for, when a node needs it.
     pub zeek: Option<String>,
     /// Whether Zeek captures packets there.
@@ -27,7 +26,7 @@ pub(super) struct Wanted {
 impl Wanted {
     /// Collects what the layout asks of a host.
     pub fn on(layout: &Layout, host: &str) -> Wanted {
-        let mut wanted = Wanted::default();
+        let mut wanted = Wanted { ports: needed_ports(layout, host), ..Wanted::default() };
         for node in layout.nodes.iter().filter(|node| node.host == host) {
             for interface in node.interface.iter().flat_map(|text| text.split_whitespace()) {
                 let device = interface.rsplit("::").next().unwrap_or(interface);
@@ -38,13 +37,6 @@ impl Wanted {
                 wanted.cpus.extend(cpus);
             }
             wanted.limits_memory |= node.limits.memory_max.or(node.limits.memory_high).is_some();
-            let websocket = node.websocket.as_ref().map(|websocket| websocket.listen_port);
-            for port in [layout.log_port(node), node.metrics_port, websocket].into_iter().flatten() {
-                wanted.ports.insert(port, node.name.clone());
-            }
-            if node.node_type == NodeType::Manager {
-                wanted.ports.extend([layout.hub.xpub, layout.hub.xsub].map(|port| (port, node.name.clone())));
-            }
             if node.engine == Engine::Zeek {
                 let prefix = layout.zeek.prefix.as_ref();
                 wanted.zeek = Some(prefix.map_or_else(|| "zeek".into(), |p| p.join("bin/zeek").display().to_string()));
@@ -59,9 +51,9 @@ impl Wanted {
 pub(super) fn script(wanted: &Wanted) -> String {
     let words = |words: &mut dyn Iterator<Item = String>| words.map(|word| quote(&word)).collect::<Vec<_>>().join(" ");
     let interfaces = words(&mut wanted.interfaces.keys().cloned());
-    let ports = words(&mut wanted.ports.keys().map(u16::to_string));
     let zeek = quote(wanted.zeek.as_deref().unwrap_or(""));
-    format!("interfaces='{}'\nports='{ports}'\nzeek={zeek}\n{SCRIPT}", interfaces.replace('\'', r"'\''"))
+    let ports = ports_script(wanted.ports.iter().map(|needed| needed.port));
+    format!("interfaces='{}'\nzeek={zeek}\n{SCRIPT}{ports}exit 0\n", interfaces.replace('\'', r"'\''"))
 }
 
 const SCRIPT: &str = r#"PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
@@ -137,20 +129,6 @@ for name; do
 done
 [ $# -gt 0 ] && say interfaces "$(ls /sys/class/net 2>/dev/null | tr '\n' ' ')"
 say cpus "$(cat /sys/devices/system/cpu/online 2>/dev/null)"
-real=$(cd "$dir" 2>/dev/null && pwd -P) || real=$dir
-for port in $ports; do
-  hex=$(printf '%04X' "$port")
-  inode=$(cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | while read -r n local remote state q t r u o inode rest; do
-    case "$local $state" in *:"$hex 0A") echo "$inode"; break ;; esac
-  done)
-  [ -z "$inode" ] && continue
-  owner=$(ls -l /proc/[0-9]*/fd 2>/dev/null | sed -n -e '/^\/proc\//h' -e "/socket:\[$inode\]/{g;p;q;}")
-  pid=${owner#/proc/}; pid=${pid%/fd:}
-  case "$(readlink "/proc/$pid/exe" 2>/dev/null) $(readlink "/proc/$pid/cwd" 2>/dev/null)" in
-  "$real"/*|*" $real"/*) say port "$port ours" ;;
-  *) say port "$port taken $pid $(cat "/proc/$pid/comm" 2>/dev/null)" ;;
-  esac
-done
 if [ -n "$zeek" ]; then
   zeek=$(command -v "$zeek" 2>/dev/null)
   if [ -n "$zeek" ]; then
@@ -160,7 +138,6 @@ if [ -n "$zeek" ]; then
 fi
 { sshd -T 2>/dev/null; cat /etc/ssh/sshd_config.d/*.conf /etc/ssh/sshd_config 2>/dev/null; } |
   grep -iE '^[[:space:]]*(maxstartups|maxsessions)[[:space:]]' | while read -r name value rest; do say "sshd_$name" "$value"; done
-exit 0
 "#;
 
 /// What a host answered.
@@ -169,17 +146,8 @@ pub(super) struct Facts {
     values: BTreeMap<String, String>,
     /// Interfaces with their flags; none for one that is missing.
     pub interfaces: BTreeMap<String, Option<u32>>,
-    /// Ports somebody listens on.
-    pub ports: BTreeMap<u16, Listener>,
-}
-
-/// Who listens on a port.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Listener {
-    /// A process of this cluster.
-    Ours,
-    /// Another one: its pid and name, as far as they can be seen.
-    Other(String),
+    /// Listeners on the ports that are needed.
+    pub listeners: Vec<Listener>,
 }
 
 impl Facts {
@@ -196,11 +164,7 @@ impl Facts {
                     let flags = u32::from_str_radix(flags.trim_start_matches("0x"), 16).unwrap_or(0);
                     facts.interfaces.insert(interface.to_owned(), Some(flags));
                 }
-                ("port", Some((port, listener))) => {
-                    let Ok(port) = port.parse() else { continue };
-                    let other = listener.strip_prefix("taken").map(|by| Listener::Other(by.trim().to_owned()));
-                    facts.ports.insert(port, other.unwrap_or(Listener::Ours));
-                }
+                ("port", _) => facts.listeners.extend(parse_listener(value)),
                 // Of sshd's settings the first counts, and so of all.
                 _ => drop(facts.values.entry(name.to_ascii_lowercase()).or_insert_with(|| value.trim().to_owned())),
             }

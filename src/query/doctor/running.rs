@@ -129,6 +129,8 @@ fn not_running(host: &str, there: &NodeStatus) -> Option<Finding> {
     Some(match state {
         NodeState::Running => return None,
         NodeState::Stopped => node(host, Verdict::Warning, what).hint(format!("zeek-cluster start {name}")),
+        // On their way; what keeps them from arriving they say themselves, as `isolated` or `backoff`.
+        NodeState::Starting | NodeState::Joining => node(host, Verdict::Warning, what).hint("zeek-cluster wait"),
         NodeState::Failing => node(host, Verdict::Failed, what).hint(format!("zeek-cluster restart {name}")),
         _ => node(host, Verdict::Failed, what).hint(format!("zeek-cluster output {name}")),
     })
