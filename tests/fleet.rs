@@ -306,7 +306,10 @@ fn the_doctor_finds_what_is_wrong_and_says_what_to_do() {
     let unknown = findings(&fleet, 4, "sensor-4");
     assert_eq!(unknown["connect"]["verdict"], "ok");
     assert_eq!((&unknown["host-key"]["verdict"], &unknown["auth"]["verdict"]), (&"failed".into(), &"skipped".into()));
-    assert!(unknown["host-key"]["hint"].as_str().is_some_and(|hint| hint.contains("ssh root@")), "{unknown:#?}");
+    assert!(
+        unknown["host-key"]["hint"].as_str().is_some_and(|hint| hint.contains("ssh -o UserKnownHostsFile=")),
+        "{unknown:#?}"
+    );
     fleet.machines_mut().stop_sshd(5);
     let refused = findings(&fleet, 4, "sensor-5");
     assert_eq!((&refused["resolve"]["verdict"], &refused["connect"]["verdict"]), (&"ok".into(), &"failed".into()));

@@ -30,6 +30,7 @@ mod program;
 mod progress;
 mod recorded;
 mod reference;
+mod remedies;
 mod rollback;
 mod sets;
 mod shells;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::support::{Output, Sandbox};
+use crate::support::{Nobody, Output, Sandbox};
 
 const LAYOUT: &str = "\
 name: campus
@@ -316,45 +316,13 @@ fn whoever_only_asks_starts_nothing() {
     is_well(&sandbox).expect("all is well");
 }
 
-/// The program as another user than root, who may enter everything.
-struct Nobody<'a> {
-    sandbox: &'a Sandbox,
-    program: PathBuf,
-}
-
-impl Nobody<'_> {
-    fn new(sandbox: &Sandbox) -> Option<Nobody<'_>> {
-        if !rustix::process::geteuid().is_root() {
-            assert!(std::env::var_os("CI").is_none(), "another user needs root");
-            eprintln!("ignored: another user needs root");
-            return None;
-        }
-        let program = sandbox.path().join("zeek-cluster");
-        fs::copy(env!("CARGO_BIN_EXE_zeek-cluster"), &program).expect("copied");
-        let chown = std::process::Command::new("chown").args(["-R", "65534:65534"]).arg(sandbox.path()).status();
-        assert!(chown.is_ok_and(|status| status.success()));
-        Some(Nobody { sandbox, program })
-    }
-
-    fn expect(&self, status: i32, args: &[&str]) -> Output {
-        let mut command = std::process::Command::new("setpriv");
-        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(&self.program).args(args);
-        command.current_dir(self.sandbox.path()).env("HOME", self.sandbox.home());
-        command.stdin(std::process::Stdio::null());
-        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
-        let output = crate::support::finish(command);
-        assert_eq!(output.status, status, "{args:?}: {output:#?}");
-        output
-    }
-}
-
 #[test]
 fn a_folder_that_may_not_be_entered_is_told_as_one_and_opened_by_its_owner() {
     use std::os::unix::fs::PermissionsExt;
     let sandbox = Sandbox::with_layout(LAYOUT);
     let Some(nobody) = Nobody::new(&sandbox) else { return };
     nobody.expect(0, &["deploy"]);
-    fs::set_permissions(cluster(&sandbox), fs::Permissions::from_mode(0)).expect("closed");
+    fs::set_permissions(cluster(&sandbox), fs::Permissions::from_mode(0o0)).expect("closed");
     let status = nobody.expect(1, &["status", "-o", "json"]);
     let told = rows(&status);
     assert!(told.iter().all(|row| row["state"] == "unknown"), "{status:#?}");

@@ -91,7 +91,7 @@ pub enum Sockets {
     Forwarded,
     /// It does not, and why; a process is started instead.
     Refused(String),
-    /// It was not asked to: the installed `ssh` starts a process in any case.
+    /// That cannot be seen where no agent listens; and the installed `ssh` starts a process in any case.
     NotAsked,
 }
 

@@ -59,6 +59,18 @@ pub(super) struct Hop {
     pub checking: HostKeyChecking,
 }
 
+impl Hop {
+    /// The words after `ssh`.
+    fn login(&self) -> String {
+        reasons::login(&self.user, &self.address, self.port)
+    }
+
+    /// The file that keys are kept in, unless that is the one in which `ssh` keeps them by itself.
+    fn own_known_hosts(&self, home: &Path) -> Option<&Path> {
+        self.known_hosts.first().map(PathBuf::as_path).filter(|file| *file != home.join(".ssh/known_hosts"))
+    }
+}
+
 /// How bytes reach the server.
 pub(super) enum Stream {
     Tcp(TcpStream),
@@ -102,7 +114,7 @@ pub(super) fn login(
         }
     };
     progress.enter(Step::HostKey);
-    progress.passed(Step::HostKey, check_host_key(hop, &known, &session)?);
+    progress.passed(Step::HostKey, check_host_key(hop, &settings.home, &known, &session)?);
     progress.begin(Step::Auth, Instant::now() + step_deadline);
     Login { hop, settings, progress, session: &session, tried: Vec::new() }.run()?;
     Ok(LoggedIn { session, socket })
@@ -234,7 +246,7 @@ fn read_known_hosts(files: &[PathBuf]) -> KnownHosts {
 }
 
 /// Judges the key that the server showed; tells which it was.
-fn check_host_key(hop: &Hop, known: &KnownHosts, session: &Session) -> Result<String, Fault> {
+fn check_host_key(hop: &Hop, home: &Path, known: &KnownHosts, session: &Session) -> Result<String, Fault> {
     let Some((key, _)) = session.host_key() else {
         return Err(Fault::failed(Step::HostKey, "the server showed no key"));
     };
@@ -252,7 +264,7 @@ fn check_host_key(hop: &Hop, known: &KnownHosts, session: &Session) -> Result<St
             Ok(format!("{shown} is accepted as new"))
         }
         Verdict::Unknown { authority } => {
-            let mut fault = reasons::unknown_key(&name, &shown, &hop.user, &hop.address, hop.port);
+            let mut fault = reasons::unknown_key(&name, &shown, hop.own_known_hosts(home), &hop.login());
             if let Some(line) = authority {
                 let of =
                     format!("; {} is a certificate authority, which the builtin client does not ask", place(&line));

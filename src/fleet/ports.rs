@@ -9,6 +9,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use crate::data::NodeType;
 use crate::layout::{Layout, Node};
 
+/// Where metrics are served; without it at the node's own address.
+const METRICS_ADDRESS: &str = "Telemetry::metrics_address";
+
 /// A port that a node is about to listen on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NeededPort {
@@ -71,7 +74,9 @@ fn of_node(layout: &Layout, node: &Node) -> Vec<NeededPort> {
     let hub = [layout.hub.xpub, layout.hub.xsub].into_iter().filter(|_| node.node_type == NodeType::Manager);
     let cluster = hub.chain(layout.log_port(node)).map(|port| (port, node.ip));
     let websocket = node.websocket.as_ref().map(|server| (server.listen_port, Some(server.listen_addr)));
-    let metrics = node.metrics_port.filter(|port| *port != 0).map(|port| (port, None));
+    let says_where = layout.options.contains_key(METRICS_ADDRESS) || node.options.contains_key(METRICS_ADDRESS);
+    let address = node.ip.filter(|_| !says_where);
+    let metrics = node.metrics_port.filter(|port| *port != 0).map(|port| (port, address));
     let all = cluster.chain(websocket).chain(metrics);
     all.map(|(port, address)| NeededPort { port, address, node: node.name.clone() }).collect()
 }

@@ -169,7 +169,7 @@ fi
 here=$(readlink /proc/self/ns/mnt)
 grep -lF -- "$dir" /proc/[0-9]*/cmdline 2>/dev/null | while read -r line; do
   words=" $(tr '\0' ' ' <"$line" 2>/dev/null)"
-  case $words in *" run "*" --dir $dir "*|*" agent keep --dir $dir "*) ;; *) continue ;; esac
+  case $words in *" run "*"--dir $dir "*|*" agent keep --dir $dir "*) ;; *) continue ;; esac
   [ "$(readlink "${{line%cmdline}}ns/mnt" 2>/dev/null)" = "$here" ] || continue
   pid=${{line#/proc/}}
   case $words in

@@ -1,6 +1,7 @@
 //! Why a login fails, in the same words and with the same advice whoever speaks SSH.
 
 use std::io;
+use std::path::Path;
 
 use super::error::Step;
 use super::fault::Fault;
@@ -65,11 +66,12 @@ pub(super) fn closed_early(step: Step) -> Fault {
         .hint("sshd refuses at random above MaxStartups, and punishes addresses that failed to log in; try later")
 }
 
-/// A key that nobody knows.
-pub(super) fn unknown_key(name: &str, shown: &str, user: &str, address: &str, port: u16) -> Fault {
+/// A key that nobody knows; `file` is where known ones are kept, where `ssh` would not keep them by itself.
+pub(super) fn unknown_key(name: &str, shown: &str, file: Option<&Path>, login: &str) -> Fault {
     let what = format!("host key of {name} is not known: the server sent {shown}");
-    let login = login(user, address, port);
-    let hint = format!("compare the fingerprint and accept it: ssh {login} true (or host_key_checking: accept-new)");
+    let kept = file.map(|file| format!("-o UserKnownHostsFile={} ", quote(&word(file)))).unwrap_or_default();
+    let hint =
+        format!("compare the fingerprint and accept it: ssh {kept}{login} true (or host_key_checking: accept-new)");
     Fault::failed(Step::HostKey, what).hint(hint)
 }
 
@@ -115,8 +117,14 @@ pub(super) fn login_broke(user: &str, attempts: usize, said: &dyn std::fmt::Disp
         .hint("sshd closes after MaxAuthTries keys: name the right one with identity_file")
 }
 
+/// A path as one word of a value of ssh_config(5).
+pub(super) fn word(path: &Path) -> String {
+    let text = path.to_string_lossy().replace('\\', r"\\").replace('"', "\\\"").replace('%', "%%");
+    format!("\"{text}\"")
+}
+
 /// The words after `ssh` and its like.
-fn login(user: &str, address: &str, port: u16) -> String {
+pub(super) fn login(user: &str, address: &str, port: u16) -> String {
     let port = if port == 22 { String::new() } else { format!("-p {port} ") };
     format!("{port}{}", quote(&format!("{user}@{address}")))
 }

@@ -312,14 +312,15 @@ impl SshHost {
             let probe = ssh.probe(None).await?;
             let program = Binary::own_path();
             let until = Instant::now() + deadlines.step;
-            // A name that nobody listens at: what matters is whether the server tries.
-            let target = Target::Socket(format!("{}/run/doctor.sock", probe.dir));
+            let target = Target::Socket(format!("{}/run/agent.sock", probe.dir));
             let sockets = match self.client() {
                 SshClient::System => Sockets::NotAsked,
                 SshClient::Builtin => match ssh.link.listen(target, until).await {
-                    Err(fault) if fault.what.contains("prohibited") => Sockets::Refused(fault.what),
+                    Ok(_) => Sockets::Forwarded,
                     Err(fault) if ssh.link.broken().is_some() => return Err(fault),
-                    _ => Sockets::Forwarded,
+                    // A server that forwards none says the same as one that found nobody there.
+                    Err(fault) if probe.socket && probe.agent.is_some() => Sockets::Refused(fault.what),
+                    Err(_) => Sockets::NotAsked,
                 },
             };
             let asked = SystemTime::now();

@@ -251,7 +251,7 @@ async fn check_row(sshd: &Sshd, row: Row) {
             assert_eq!((error.step, error.kind), (Step::HostKey, ReachKind::Failed), "{}: {error}", row.name);
             assert!(error.what.contains(part), "{}: {error}", row.name);
             let hint = error.hint.unwrap();
-            let commands = ["ssh-keygen -f ", "ssh -p ", "do not log in", "--ssh system"];
+            let commands = ["ssh-keygen -f ", "ssh -o UserKnownHostsFile=", "do not log in", "--ssh system"];
             assert!(commands.iter().any(|command| hint.contains(command)), "{}: {hint}", row.name);
         }
         (login, _) => panic!("{}: {login:?}", row.name),

@@ -28,7 +28,7 @@ pub struct Silent {
     /// How it ended.
     pub kind: Kind,
     /// The step that was not done.
-    pub step: String,
+    pub step: &'static str,
     /// Why, and what to do about it.
     pub error: ErrorInfo,
 }
@@ -73,7 +73,7 @@ impl Silent {
             target: target.to_owned(),
             host: self.host.clone(),
             kind: self.kind,
-            step: self.step.clone(),
+            step: self.step.to_owned(),
             elapsed_ms: 0,
             error: Some(self.error.clone()),
         }
@@ -86,7 +86,7 @@ impl Silent {
             host: host.name().to_owned(),
             known: Known::Nothing,
             kind: Kind::TimedOut,
-            step: LATE.to_owned(),
+            step: LATE,
             error: ErrorInfo { what, hint: None },
         }
     }
@@ -97,7 +97,7 @@ impl Silent {
             host: host.to_owned(),
             known: Known::Nothing,
             kind: Kind::Failed,
-            step: "agent".to_owned(),
+            step: "agent",
             error: ErrorInfo { what: format!("{host}: the agent ended"), hint: None },
         }
     }
@@ -115,7 +115,7 @@ impl Silent {
             host: error.host.clone(),
             known,
             kind: error.outcome_kind(),
-            step: error.step.as_str().to_owned(),
+            step: error.step.as_str(),
             error: error_info,
         }
     }
@@ -131,7 +131,7 @@ impl Silent {
                 (kind, ErrorInfo { what: format!("{}: {}", session.host(), other.in_words()), hint: other.hint() })
             }
         };
-        Silent { host: session.host().to_owned(), known: Known::Nothing, kind, step: "agent".to_owned(), error }
+        Silent { host: session.host().to_owned(), known: Known::Nothing, kind, step: "agent", error }
     }
 }
 

@@ -116,7 +116,7 @@ pub async fn watch_store<E>(
         host: node.host.clone(),
         known: Known::Nothing,
         kind: Kind::Failed,
-        step: "node".to_owned(),
+        step: "node",
         error: ErrorInfo { what: format!("{} has ended, or its agent", node.name), hint: None },
     })
 }

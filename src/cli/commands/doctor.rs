@@ -47,6 +47,9 @@ const HERE: &str = "(here)";
 /// Why a finding without a remedy is left as it is.
 const BY_HAND: &str = "it needs root, or a decision";
 
+/// The same, where its hint is a command of this program.
+const BY_COMMAND: &str = "that command mends it, not this one";
+
 /// How long one host may take: longer than a question, since it is the host in trouble that is examined.
 const WITHIN: Duration = Duration::from_secs(30);
 
@@ -168,6 +171,9 @@ fn mended_report(before: DoctorReport, after: DoctorReport, mended: &[Outcome]) 
             false => now,
             true => {
                 let why = match was.remedy {
+                    None if was.hint.as_ref().is_some_and(|hint| hint.starts_with("zeek-cluster ")) => {
+                        BY_COMMAND.to_owned()
+                    }
                     None => BY_HAND.to_owned(),
                     Some(_) => error.unwrap_or_else(|| "tried, but the problem remains".to_owned()),
                 };

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::super::probe::quote;
+use super::super::reasons::word;
 use super::super::settings::Settings;
 use super::super::ssh_config;
 use crate::layout::HostKeyChecking;
@@ -95,12 +96,6 @@ pub(super) fn of_client(control: &Path, more: &[&str]) -> Vec<OsString> {
     // Without its master `ssh` would log in by itself, by no settings of ours: that way leads nowhere.
     let words = ["-F", "none", "-T", "-S", &control, "-o", "ProxyCommand=false", "-o", "LogLevel=ERROR"];
     words.iter().chain(more).map(OsString::from).collect()
-}
-
-/// A file name in an option: quoted, and its percent signs are no tokens (ssh_config(5)).
-fn word(path: &Path) -> String {
-    let text = path.to_string_lossy().replace('\\', r"\\").replace('"', "\\\"").replace('%', "%%");
-    format!("\"{text}\"")
 }
 
 #[cfg(test)]

@@ -82,6 +82,7 @@ impl Way {
                     user: stop.user.clone(),
                     address: stop.address.clone(),
                     port: stop.port,
+                    known_hosts: stop.to.known_hosts.first().cloned(),
                     is_behind: gate.is_some(),
                     can_be_asked: self.settings.can_ask_for_ssh(),
                 },

@@ -3,6 +3,7 @@
 //! is what `ssh` said last.
 
 use std::io::ErrorKind;
+use std::path::PathBuf;
 
 use super::super::error::{ReachKind, Step};
 use super::super::fault::Fault;
@@ -37,6 +38,8 @@ pub(super) struct Whom {
     pub user: String,
     pub address: String,
     pub port: u16,
+    /// The file of known keys that the layout names.
+    pub known_hosts: Option<PathBuf>,
     /// Whether the way there goes through another master.
     pub is_behind: bool,
     /// Whether questions reach the operator.
@@ -256,7 +259,8 @@ impl Story {
             rest.split_once(" and ").map(|(name, _)| name)
         });
         if let Some(name) = name {
-            return reasons::unknown_key(name, shown, &whom.user, &whom.address, whom.port);
+            let login = reasons::login(&whom.user, &whom.address, whom.port);
+            return reasons::unknown_key(name, shown, whom.known_hosts.as_deref(), &login);
         }
         let said = self.own.iter().rev().find(|line| !line.starts_with("Host key verification failed"));
         let said = said.map_or("ssh does not say why", String::as_str);
@@ -293,6 +297,7 @@ mod tests {
             user: "root".into(),
             address: "127.0.0.1".into(),
             port: 3922,
+            known_hosts: None,
             is_behind: false,
             can_be_asked: false,
         };

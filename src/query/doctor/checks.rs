@@ -116,16 +116,21 @@ fn permissions(facts: &Facts) -> Option<Finding> {
     let keys = facts.number("open_keys").unwrap_or(0);
     let is_closed =
         mode.get(1..4) == Some("rwx") && mode.get(4..).is_some_and(|others| others.chars().all(|c| c == '-'));
-    let what = match (is_closed, keys) {
+    let dir = crate::fleet::quote(dir);
+    let (what, by_hand) = match (is_closed, keys) {
         (true, 0) => return Some(ok("permissions", format!("{dir} is its owner's alone"))),
-        (false, _) => format!("{dir} is {mode}, and drwx------ is expected"),
-        (true, keys) => format!("{keys} files with keys can be read by others"),
+        // A number leaves the bits alone that a folder hands on.
+        (false, _) => (format!("{dir} is {mode}, and drwx------ is expected"), format!("chmod u+rwx,go-rwxst {dir}")),
+        (true, keys) => (
+            format!("{keys} files with keys can be read by others"),
+            format!("find {dir}/releases/*/keys -type f -exec chmod 600 {{}} +"),
+        ),
     };
     let failed = row("permissions", Verdict::Failed, what);
     Some(match facts.get("folder_owned") {
-        Some(_) => failed
-            .hint(format!("zeek-cluster doctor --fix, or there: chmod 700 {}", crate::fleet::quote(dir)))
-            .remedy(Remedy::ClosePermissions),
+        Some(_) => {
+            failed.hint(format!("zeek-cluster doctor --fix, or there: {by_hand}")).remedy(Remedy::ClosePermissions)
+        }
         None => failed.hint("the folder belongs to another user: log in as that one, or set another base_dir"),
     })
 }
@@ -134,7 +139,7 @@ fn uploads(facts: &Facts) -> Option<Finding> {
     Some(match facts.number("uploads")? {
         0 => ok("uploads", "nothing is left of interrupted ones"),
         n => row("uploads", Verdict::Warning, format!("{n} interrupted ones left files in bin/"))
-            .hint("zeek-cluster doctor --fix; the next deploy removes them, too, when they are a day old")
+            .hint("zeek-cluster doctor --fix")
             .remedy(Remedy::RemoveUploads),
     })
 }
@@ -155,7 +160,7 @@ fn installed(facts: &Facts) -> Option<Finding> {
         (_, Some(_)) => ok("installed", format!("release {release} and its program")),
         (Some(binary), None) => {
             row("installed", Verdict::Failed, format!("the program of release {release} is missing"))
-                .hint("zeek-cluster doctor --fix, or deploy, brings it")
+                .hint("zeek-cluster doctor --fix, or zeek-cluster deploy, brings it")
                 .remedy(Remedy::BringProgram(binary.to_owned()))
         }
     })
@@ -173,7 +178,8 @@ pub(super) fn agent(facts: &Facts) -> Option<Finding> {
         (_, Some(_)) => "it does not run, and left its socket behind",
         (_, None) => "it does not run",
     };
-    let hint = "zeek-cluster doctor --fix starts it, and so does zeek-cluster start";
+    let other = if facts.get("binary_there").is_some() { "zeek-cluster start" } else { "zeek-cluster deploy" };
+    let hint = format!("zeek-cluster doctor --fix starts it, and so does {other}");
     Some(row("agent", Verdict::Failed, what).hint(hint).remedy(Remedy::StartAgent))
 }
 

@@ -9,7 +9,7 @@ use super::{Finding, Remedy, Verdict};
 use crate::agent::client::ClientError;
 use crate::api::agent::{AgentStatus, DamagedPart, NodeState, NodeStatus};
 use crate::api::outcome::ErrorInfo;
-use crate::fleet::{Deadlines, Host, Presence, ReachKind, Session};
+use crate::fleet::{Deadlines, Host, Presence, ReachKind, Session, Step};
 use crate::layout::Layout;
 
 /// How long the agent, and each node after it, may take to answer from memory.
@@ -19,7 +19,9 @@ const WITHIN: Duration = Duration::from_secs(10);
 pub(super) enum Asked {
     /// No agent answers; the facts say what is there instead.
     NoAgent,
-    /// One is there and does not answer as it should.
+    /// One is there and gives no sign of life.
+    Hung(ErrorInfo),
+    /// It cannot be asked, or does not answer as it should.
     Silent(ErrorInfo),
     /// It answered.
     Said(Box<AgentStatus>, Vec<Unheard>),
@@ -37,6 +39,9 @@ pub(super) async fn ask(host: &dyn Host) -> Asked {
     let session = match host.open(Presence::Running, deadlines).await {
         Ok(session) => session,
         Err(error) if matches!(error.kind, ReachKind::NotDeployed | ReachKind::NoAgent) => return Asked::NoAgent,
+        Err(error) if error.step == Step::Agent && error.kind == ReachKind::TimedOut => {
+            return Asked::Hung((&error).into());
+        }
         Err(error) => return Asked::Silent((&error).into()),
     };
     match session.first_status().await {
@@ -45,6 +50,7 @@ pub(super) async fn ask(host: &dyn Host) -> Asked {
             Asked::Said(Box::new(status), unheard)
         }
         Err(error) if error.is_not_running() => Asked::NoAgent,
+        Err(error @ ClientError::Hung { .. }) => Asked::Hung(ErrorInfo { what: error.in_words(), hint: error.hint() }),
         Err(error) => Asked::Silent(ErrorInfo { what: error.in_words(), hint: error.hint() }),
     }
 }
@@ -69,10 +75,14 @@ fn in_short(error: &ClientError) -> String {
 pub(super) fn rows(asked: &Asked, facts: &Facts, layout: &Layout, host: &str) -> Vec<Finding> {
     match asked {
         Asked::NoAgent => super::checks::agent(facts).into_iter().collect(),
+        Asked::Hung(error) => vec![
+            Finding::of(host, "agent", Verdict::Failed, error.what.clone())
+                .hint("zeek-cluster doctor --fix ends it and starts a new one; nodes run on")
+                .remedy(Remedy::StartAgent),
+        ],
         Asked::Silent(error) => {
-            let mut row = Finding::of(host, "agent", Verdict::Failed, error.what.clone());
-            row.hint = Some("zeek-cluster doctor --fix ends it and starts a new one; nodes run on".to_owned());
-            vec![row.remedy(Remedy::StartAgent)]
+            let row = Finding::of(host, "agent", Verdict::Failed, error.what.clone());
+            vec![Finding { hint: error.hint.clone(), ..row }]
         }
         Asked::Said(status, unheard) => {
             let mut rows = vec![Finding::of(host, "agent", Verdict::Ok, format!("it answers (pid {})", status.pid))];
