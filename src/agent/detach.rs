@@ -287,7 +287,7 @@ fn command(dir: &ClusterDir, binary: &Path, log: File, tell: OwnedFd) -> io::Res
     command.args(["agent", "keep", "--dir"]).arg(dir.path());
     command.current_dir("/").stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
     announce_to(&mut command, tell);
-    super::notify::keep_from(&mut command);
+    super::service_manager::keep_from(&mut command);
     // Started by the program of a node, it must not end with that.
     command.env_remove(MARK_VARIABLE);
     let in_child = || rustix::process::setsid().map(drop).map_err(io::Error::from);

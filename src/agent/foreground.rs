@@ -17,8 +17,8 @@ use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, set_ch
 use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
 
 use super::folder::{holder_of, lock_file, make_folders, program_of};
-use super::notify::{self, Notifier};
 use super::run::{AgentError, lock_error, prepare, system};
+use super::service_manager::{self, ServiceManager};
 use crate::api::paths::ClusterDir;
 
 /// An agent that ended this soon after the first start with an error will not do better the next time: the container
@@ -131,7 +131,7 @@ struct Keeper<'a> {
 
 async fn keep(dir: &ClusterDir) -> Result<(), ForegroundError> {
     let mut heard = Heard::new()?;
-    let notifier = Notifier::from_environment();
+    let manager = ServiceManager::from_environment();
     let program = std::env::current_exe().map_err(system("find its own program"))?;
     let mut keeper = Keeper {
         dir,
@@ -145,7 +145,7 @@ async fn keep(dir: &ClusterDir) -> Result<(), ForegroundError> {
         is_ending: false,
     };
     keeper.start()?;
-    notifier.ready("the agent was started");
+    manager.ready("the agent was started");
     loop {
         match heard.next(keeper.start_at).await {
             Woken::Children => {
@@ -154,7 +154,7 @@ async fn keep(dir: &ClusterDir) -> Result<(), ForegroundError> {
                 }
             }
             Woken::End => {
-                notifier.stopping();
+                manager.stopping();
                 if keeper.end() {
                     return Ok(());
                 }
@@ -173,7 +173,7 @@ impl Keeper<'_> {
         }
         let mut command = Command::new(&self.program);
         command.args(["agent", "run", "--stop-nodes", "--dir"]).arg(self.dir.path()).stdin(Stdio::null());
-        notify::keep_from(&mut command);
+        service_manager::keep_from(&mut command);
         match command.spawn() {
             Ok(child) => {
                 tracing::info!(pid = child.id(), program = %self.program.display(), "started the agent");

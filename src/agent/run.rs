@@ -19,11 +19,11 @@ use super::guard::guard;
 use super::history::History;
 use super::inspect::inspect;
 use super::manifest::MAX_SOCKET_PATH;
-use super::notify::Notifier;
 use super::operate;
 use super::releases::Releases;
 use super::roster::Roster;
 use super::serve::{self, Service};
+use super::service_manager::ServiceManager;
 use super::supervise::{Timing, bound, read_end, take_up_cgroup};
 use super::systemd;
 use crate::api::paths::ClusterDir;
@@ -196,9 +196,9 @@ async fn serve_until_told(
     // Under the lock no other agent can be listening, so what is there is a leftover.
     let listener = NamedListener::bind(&socket).map_err(prepare(&socket))?;
     service.keep_socket(listener.keeper());
-    let notifier = Arc::new(Notifier::from_environment());
-    notifier.ready(&format!("serves {}", dir.path().display()));
-    let beating = tokio::spawn(beat(notifier.clone(), service.clone()));
+    let manager = Arc::new(ServiceManager::from_environment());
+    manager.ready(&format!("serves {}", dir.path().display()));
+    let beating = tokio::spawn(beat(manager.clone(), service.clone()));
     if let Some(mut ready) = ready {
         // A starter that no longer waits is no reason not to serve.
         let _ = ready.write_all(READY);
@@ -223,9 +223,9 @@ async fn serve_until_told(
     let end = service.clone();
     let graceful = axum::serve(listener, serve::router(service.clone())).with_graceful_shutdown(async move {
         let told = stop.await;
-        notifier.stopping();
+        manager.stopping();
         match told {
-            Told::Signal(signal) if at_end == AtEnd::StopNodes || goes_down(&notifier).await => {
+            Told::Signal(signal) if at_end == AtEnd::StopNodes || goes_down(&manager).await => {
                 tracing::info!("agent ends because of {signal}, after its nodes");
                 operate::halt(&end.roster).await;
             }
@@ -258,20 +258,20 @@ enum Told {
 }
 
 /// Whether it is the whole host that ends: then the nodes are about to be killed, and are better stopped in order.
-async fn goes_down(notifier: &Notifier) -> bool {
-    notifier.is_heard() && systemd::is_stopping().await
+async fn goes_down(manager: &ServiceManager) -> bool {
+    manager.is_heard() && systemd::is_stopping().await
 }
 
 /// Tells the service manager, as often as it wants, that the agent works: that its runtime turns, and that its state can
 /// be had, which needs every lock that its requests need.
-async fn beat(notifier: Arc<Notifier>, service: Arc<Service>) {
-    let Some(every) = notifier.beat() else { return };
+async fn beat(manager: Arc<ServiceManager>, service: Arc<Service>) {
+    let Some(every) = manager.beat() else { return };
     let mut every = tokio::time::interval(every);
     loop {
         every.tick().await;
         let running = service.status().nodes.iter().filter(|node| node.pid.is_some()).count();
-        notifier.status(&format!("{running} nodes run"));
-        notifier.alive();
+        manager.status(&format!("{running} nodes run"));
+        manager.alive();
     }
 }
 

@@ -20,7 +20,7 @@ use super::output;
 use super::process::{HASH_VARIABLE, Header, Process, boot_id, open_pidfd, read_record};
 use super::saved::Spec;
 use crate::agent::detach::READY_FD_VARIABLE;
-use crate::agent::notify;
+use crate::agent::service_manager;
 use crate::api::node::{OPEN_FILES_VARIABLE, RESTARTS_VARIABLE};
 use crate::api::paths::ClusterDir;
 use crate::processes::MARK_VARIABLE;
@@ -134,7 +134,7 @@ fn command(dir: &ClusterDir, spec: &Spec) -> Command {
         }
     };
     command.env_remove(READY_FD_VARIABLE);
-    notify::keep_from(&mut command);
+    service_manager::keep_from(&mut command);
     match spec.node.limits.open_files {
         Some(files) => command.env(OPEN_FILES_VARIABLE, files.to_string()),
         None => command.env_remove(OPEN_FILES_VARIABLE),

@@ -25,28 +25,33 @@ pub fn keep_from(command: &mut Command) {
 
 /// The way to the service manager, if there is one.
 #[derive(Debug)]
-pub struct Notifier {
+pub struct ServiceManager {
     socket: Option<UnixDatagram>,
     watchdog: Option<Duration>,
 }
 
-impl Notifier {
+impl ServiceManager {
     /// As the environment of this process says. A socket that cannot be opened is told in the log, and the agent runs
     /// without: the service manager then says what it misses.
-    pub fn from_environment() -> Notifier {
+    pub fn from_environment() -> ServiceManager {
         let [socket, usec, pid, _] = VARIABLES.map(env::var_os);
-        match Notifier::new(socket, usec, pid, std::process::id()) {
-            Ok(notifier) => notifier,
+        match ServiceManager::new(socket, usec, pid, std::process::id()) {
+            Ok(manager) => manager,
             Err(error) => {
                 tracing::error!(%error, "the service manager cannot be told anything: NOTIFY_SOCKET");
-                Notifier { socket: None, watchdog: None }
+                ServiceManager { socket: None, watchdog: None }
             }
         }
     }
 
-    fn new(socket: Option<OsString>, usec: Option<OsString>, pid: Option<OsString>, own: u32) -> io::Result<Notifier> {
+    fn new(
+        socket: Option<OsString>,
+        usec: Option<OsString>,
+        pid: Option<OsString>,
+        own: u32,
+    ) -> io::Result<ServiceManager> {
         let Some(name) = socket.filter(|name| !name.is_empty()) else {
-            return Ok(Notifier { socket: None, watchdog: None });
+            return Ok(ServiceManager { socket: None, watchdog: None });
         };
         let address = match name.as_bytes() {
             [b'@', name @ ..] => SocketAddr::from_abstract_name(name)?,
@@ -58,7 +63,7 @@ impl Notifier {
         let number = |text: OsString| text.to_str()?.parse::<u64>().ok();
         let is_for_us = pid.is_none_or(|pid| number(pid) == Some(u64::from(own)));
         let watchdog = usec.and_then(number).filter(|usec| is_for_us && *usec > 0).map(Duration::from_micros);
-        Ok(Notifier { socket: Some(socket), watchdog })
+        Ok(ServiceManager { socket: Some(socket), watchdog })
     }
 
     /// Whether a service manager started this process and waits for it.
@@ -66,7 +71,7 @@ impl Notifier {
         self.socket.is_some()
     }
 
-    /// How often [`Notifier::alive`] is due: half of what the service manager allows. None when it does not watch.
+    /// How often [`ServiceManager::alive`] is due: half of what the service manager allows. None when it does not watch.
     pub fn beat(&self) -> Option<Duration> {
         self.watchdog.map(|watchdog| watchdog / 2)
     }
@@ -121,11 +126,11 @@ mod tests {
             (UnixDatagram::bind_addr(&abstract_address).unwrap(), format!("@{name}").into()),
         ];
         for (listener, named) in listeners {
-            let notifier = Notifier::new(Some(named), None, None, 7).unwrap();
-            assert!(notifier.is_heard());
-            notifier.ready("2 nodes");
-            notifier.alive();
-            notifier.stopping();
+            let manager = ServiceManager::new(Some(named), None, None, 7).unwrap();
+            assert!(manager.is_heard());
+            manager.ready("2 nodes");
+            manager.alive();
+            manager.stopping();
             assert_eq!(heard(&listener), "READY=1\nSTATUS=2 nodes");
             assert_eq!(heard(&listener), "WATCHDOG=1");
             assert_eq!(heard(&listener), "STOPPING=1");
@@ -138,8 +143,9 @@ mod tests {
         let path = listener.path().join("notify");
         let _listener = UnixDatagram::bind(&path).unwrap();
         let beat = |usec: &str, pid: Option<&str>| {
-            let notifier = Notifier::new(Some(path.clone().into()), Some(usec.into()), pid.map(Into::into), 7).unwrap();
-            notifier.beat()
+            let manager =
+                ServiceManager::new(Some(path.clone().into()), Some(usec.into()), pid.map(Into::into), 7).unwrap();
+            manager.beat()
         };
         assert_eq!(beat("30000000", Some("7")), Some(Duration::from_secs(15)));
         assert_eq!(beat("30000000", None), Some(Duration::from_secs(15)));
@@ -150,9 +156,9 @@ mod tests {
 
     #[test]
     fn without_a_service_manager_nothing_is_said() {
-        let notifier = Notifier::new(None, Some("30000000".into()), None, 7).unwrap();
-        notifier.ready("x");
-        assert!(!notifier.is_heard() && notifier.beat().is_none());
-        assert!(Notifier::new(Some("/nowhere/notify".into()), None, None, 7).is_err());
+        let manager = ServiceManager::new(None, Some("30000000".into()), None, 7).unwrap();
+        manager.ready("x");
+        assert!(!manager.is_heard() && manager.beat().is_none());
+        assert!(ServiceManager::new(Some("/nowhere/notify".into()), None, None, 7).is_err());
     }
 }
