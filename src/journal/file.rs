@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -38,7 +38,11 @@ impl LineFile {
         if fs::metadata(&*path).is_ok_and(|file| file.len() >= MAX_BYTES) {
             fs::rename(&*path, aside(&path))?;
         }
-        OpenOptions::new().append(true).create(true).mode(0o600).open(&*path)?.write_all(&line)
+        let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(&*path)?;
+        if is_torn(&file)? {
+            line.insert(0, b'\n');
+        }
+        file.write_all(&line)
     }
 
     /// What was appended and is still kept, oldest first. A line that cannot be read (of another version, or cut off by a
@@ -67,6 +71,13 @@ impl LineFile {
         }
         Ok(lines)
     }
+}
+
+/// Whether the last line was cut off, by a full disk or a killed writer: the next one must not be glued to it.
+fn is_torn(file: &File) -> io::Result<bool> {
+    let Some(last) = file.metadata()?.len().checked_sub(1) else { return Ok(false) };
+    let mut byte = [0];
+    Ok(file.read_at(&mut byte, last)? == 1 && byte != *b"\n")
 }
 
 /// Where a full file is put.
@@ -103,6 +114,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("history.jsonl");
         fs::write(&path, "1\n{\"half\n2\n").unwrap();
+        assert_eq!(LineFile::read::<u8>(&path).unwrap(), [1, 2]);
+    }
+
+    #[test]
+    fn a_line_behind_one_without_an_end_is_a_line_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("history.jsonl");
+        fs::write(&path, "1\n{\"half").unwrap();
+        LineFile::new(path.clone()).append(&2).unwrap();
         assert_eq!(LineFile::read::<u8>(&path).unwrap(), [1, 2]);
     }
 }
