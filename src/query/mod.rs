@@ -12,6 +12,7 @@ mod history;
 mod last;
 mod log;
 mod memory;
+mod merge;
 mod metrics;
 mod nodes;
 mod options;
