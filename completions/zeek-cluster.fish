@@ -55,6 +55,8 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "nodes" -d
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "count" -d 'Count the nodes by type: how many are defined, how many are active'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "peers" -d 'Show which other nodes each node sees'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "log" -d 'Show the cluster\'s log: who joined, who left, and why'
+complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "events" -d 'Show what happened: starts, crashes, restarts, full disks, deploys'
+complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "diag" -d 'Show nodes in full: state, crashes, memory, core file, events, output'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "doctor" -d 'Examine the hosts, step by step, and say what to do'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "output" -d 'Show what a node wrote to its standard output and error'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "top" -d 'Show what each node uses: processor, memory, threads, descriptors'
@@ -62,6 +64,7 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "df" -d 'S
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "metrics" -d 'Show what each node counts and measures: events, drops, queues, memory'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "releases" -d 'List the releases that are on the hosts'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "history" -d 'Show who changed the cluster, when, with which release, and how it ended'
+complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "notify" -d 'Send a test message from each host to the targets of `notify`'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "subscribe" -d 'Print the events that are published on topics, until Ctrl-C'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "publish" -d 'Publish an event on a topic'
 complete -c zeek-cluster -n "__fish_zeek_cluster_needs_command" -f -a "exec" -d 'Run a command on the hosts'
@@ -357,6 +360,41 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand log" -s q -l q
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand log" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand log" -l yes -d 'Answer every question with yes'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand log" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand events" -s n -l lines -d 'Show the last N events [default: 50, or all with --since]' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand events" -l since -d 'Show events from this time on, such as 10m (ago), 2026-03-01T12:00:00Z or @1772366400' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand events" -l until -d 'Show events before this time' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand events" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand events" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
+tsv\t'Tab-separated columns without a header line, for cut and awk'
+name\t'Names only, one a line'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand events" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand events" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand events" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand events" -s f -l follow -d 'Keep showing new events as they happen, until Ctrl-C'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand events" -s q -l quiet -d 'Say less on standard error: errors only'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand events" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand events" -l yes -d 'Answer every question with yes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand events" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand diag" -l bundle -d 'Write all of it into this file (.tar.gz), which must not exist yet' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand diag" -s n -l lines -d 'Lines of each output, and events of each node [default: 20, or 500 with --bundle]' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand diag" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand diag" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
+tsv\t'Tab-separated columns without a header line, for cut and awk'
+name\t'Names only, one a line'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand diag" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand diag" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand diag" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand diag" -l no-backtrace -d 'Do not ask gdb for a backtrace, which may take 45 seconds a node'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand diag" -s q -l quiet -d 'Say less on standard error: errors only'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand diag" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand diag" -l yes -d 'Answer every question with yes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand diag" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand doctor" -l wait -d 'Wait while another command changes the cluster, rather than give up at once with exit status 5' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand doctor" -s l -l layout -d 'The layout file to read' -r -F
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand doctor" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
@@ -487,6 +525,22 @@ complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand history; and _
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand history; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand history; and __fish_seen_subcommand_from show" -l yes -d 'Answer every question with yes'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand history; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand notify" -l target -d 'Only to this target' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand notify" -s l -l layout -d 'The layout file to read' -r -F
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand notify" -s o -l output -d 'How to write the answer [default: table on a terminal, else tsv]' -r -f -a "table\t'Aligned columns for eyes'
+json\t'One JSON document, whatever happens; each object says its schema (zeek-cluster/v1: fields are added, none is taken away)'
+jsonl\t'One JSON object a line, as soon as it is known: the same objects'
+tsv\t'Tab-separated columns without a header line, for cut and awk'
+name\t'Names only, one a line'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand notify" -l parallel -d 'How many hosts to talk to at once' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand notify" -l ssh -d 'Who speaks SSH, whatever the layout says [default: `client` of its `ssh`, else builtin]' -r -f -a "builtin\t'The library in this program: fast, and enough for keys, passwords, agents, certificates and jump hosts'
+system\t'The installed OpenSSH: for FIDO keys, GSSAPI, ProxyCommand, @cert-authority and all else that its configuration says'"
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand notify" -l timeout -d 'Give up after this time, such as `30s`, `2m` or `1.5` (seconds); each command has its own default' -r
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand notify" -l test -d 'Send the test message; nothing else can be asked for yet'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand notify" -s q -l quiet -d 'Say less on standard error: errors only'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand notify" -s v -l verbose -d 'Say more on standard error; twice for every decision, three times for all traffic'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand notify" -l yes -d 'Answer every question with yes'
+complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand notify" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand subscribe" -s n -d 'End after N events' -r
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand subscribe" -l connect -d 'Look at the cluster that runs there, as an observer that no node notices, whoever deployed it' -r -f -a "(__fish_print_hostnames)"
 complete -c zeek-cluster -n "__fish_zeek_cluster_using_subcommand subscribe" -l keys -d 'The folder with the cluster\'s CURVE keys, for --connect' -r -f -a "(__fish_complete_directories)"

@@ -100,6 +100,9 @@ fn a_cgroup_of_the_agents_keeps_memory_and_tells_of_its_lack() {
         if told(&row).contains("for lack of memory") { Ok(told(&row)) } else { Err(row.to_string()) }
     });
     assert!(note.contains("the kernel ended it for lack of memory, memory_max 2GiB"), "{note}");
+    let events = sandbox.json(0, &["events", "worker-1"]);
+    let crash = events.as_array().into_iter().flatten().rfind(|event| event["event"] == "crashed").expect("a crash");
+    assert_eq!(crash["oom"], true, "{crash}");
 }
 
 /// The kernel's own tree: each node comes into a cgroup of its own, and one that takes too much is ended and named.

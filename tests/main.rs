@@ -5,7 +5,9 @@ mod support;
 
 mod attacks;
 mod boot;
+mod diag;
 mod doctor;
+mod events;
 mod examples;
 mod exec;
 mod faults;
@@ -20,6 +22,7 @@ mod metrics;
 mod mistakes;
 mod mixed;
 mod movein;
+mod notify;
 mod observe;
 mod operators;
 mod orphans;

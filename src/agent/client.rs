@@ -21,8 +21,11 @@ use crate::api::agent::{
     AgentStatus, DiskUsage, HistoryEntry, Holder, HostUsage, LockEvent, LogLine, Manifest, NodesRequest, ReleasesView,
     Renewal, RunEnd,
 };
+use crate::api::diag::HostDiag;
+use crate::api::events::HostEvent;
 use crate::api::keys::CurveKeys;
 use crate::api::node::{NodeView, OptionView};
+use crate::api::notify::NotifyTested;
 use crate::api::outcome::{ErrorInfo, Outcome};
 use crate::api::store::{StoreChange, StoreRequest, StoreView};
 use crate::{processes, socket};
@@ -200,6 +203,46 @@ pub struct LogQuery {
     pub grep: Option<String>,
     /// Whether to wait for more.
     pub follow: Follow,
+}
+
+/// Which events of a host to read.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct EventQuery {
+    /// Only the last so many events; all when none.
+    pub lines: Option<u64>,
+    /// Not before, seconds since the epoch.
+    pub since: Option<f64>,
+    /// Not after, seconds since the epoch.
+    pub until: Option<f64>,
+    /// Only those with a higher number.
+    pub after: Option<u64>,
+    /// Only about these nodes; all, and those of the host, when empty.
+    pub nodes: Vec<String>,
+    /// Whether to wait for more.
+    pub follow: Follow,
+}
+
+/// How much a diagnosis is to tell.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DiagQuery {
+    /// The nodes in full; those that are not on the host are left out.
+    pub nodes: Vec<String>,
+    /// Lines of each output.
+    pub lines: u64,
+    /// Events of each node, and of the host.
+    pub events: u64,
+    /// Whether the backtrace of the last crash is taken, for which gdb may take its time.
+    pub backtrace: Backtrace,
+}
+
+/// Whether gdb is asked for the backtrace of a core file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Backtrace {
+    /// Where there are a core file and gdb.
+    #[default]
+    Take,
+    /// No.
+    Leave,
 }
 
 /// What `remove` leaves on the host.
@@ -449,6 +492,45 @@ impl AgentClient {
         request.query_some("grep", query.grep.as_ref());
         request.query("follow", query.follow == Follow::Yes);
         request.json_lines(self.deadline).await
+    }
+
+    /// `GET /v1/events`: what happened on this host, oldest first.
+    ///
+    /// # Errors
+    /// As for every request ([`AgentClient`]). [`ClientError::Refused`] with 500 when the record cannot be read. What
+    /// ends the stream later is a [`LineError`].
+    pub async fn events(&self, query: &EventQuery) -> Result<JsonLines<HostEvent>, ClientError> {
+        let mut request = self.get("/v1/events");
+        request.query_some("lines", query.lines);
+        request.query_some("since", query.since);
+        request.query_some("until", query.until);
+        request.query_some("after", query.after);
+        request.query_some("node", (!query.nodes.is_empty()).then(|| query.nodes.join(",")));
+        request.query("follow", query.follow == Follow::Yes);
+        request.json_lines(self.deadline).await
+    }
+
+    /// `POST /v1/notify/test`: what became of a test message to one target of `notify:`, or to each.
+    ///
+    /// # Errors
+    /// As for every request ([`AgentClient`]). [`ClientError::Refused`] with 404 when there is no such target.
+    pub async fn test_notify(&self, target: Option<&str>) -> Result<Vec<NotifyTested>, ClientError> {
+        let mut request = self.post("/v1/notify/test");
+        request.query_some("target", target);
+        request.json(self.deadline + ANSWER_MARGIN).await
+    }
+
+    /// `GET /v1/diag`: all that the host can tell about some of its nodes, secrets left out.
+    ///
+    /// # Errors
+    /// As for every request ([`AgentClient`]).
+    pub async fn diag(&self, query: &DiagQuery, deadline: Duration) -> Result<HostDiag, ClientError> {
+        let mut request = self.get("/v1/diag");
+        request.query("nodes", query.nodes.join(","));
+        request.query("lines", query.lines);
+        request.query("events", query.events);
+        request.query("backtrace", query.backtrace == Backtrace::Take);
+        request.json(deadline).await
     }
 
     /// `GET /v1/nodes/NAME/api/v1/node`: asked from the node itself.

@@ -8,6 +8,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::folder::{FolderLock, LockError};
 use super::serve::Service;
+use crate::api::events::Happening;
 
 /// How often the folder is looked at: one `stat`.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -26,6 +27,7 @@ pub async fn guard(service: Arc<Service>, lock: Arc<Mutex<FolderLock>>) {
             Ok(again) => {
                 tracing::warn!("the cluster's folder was taken away and has been made again; nodes run on");
                 *held(&lock) = again;
+                service.events.host(Happening::Mended { what: "the cluster's folder was taken away".to_owned() });
                 told.clear();
             }
             Err(LockError::Taken(holder)) => {

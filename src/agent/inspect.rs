@@ -39,6 +39,8 @@ pub struct Inspector {
     whole: BTreeMap<PathBuf, Print>,
     /// Why the last damage could not be mended; told once.
     told: String,
+    /// The damage that was mended and not yet told.
+    mended: Option<String>,
 }
 
 impl Inspector {
@@ -49,6 +51,7 @@ impl Inspector {
             match releases.put_back(manifest) {
                 Ok(()) => {
                     tracing::warn!("what is deployed was damaged and has been mended: {}", first.what);
+                    self.mended = Some(first.what.clone());
                     found = self.release_damage(manifest, releases);
                     self.told.clear();
                 }
@@ -63,6 +66,11 @@ impl Inspector {
         }
         found.extend(self.program_damage(manifest, releases));
         found
+    }
+
+    /// The damage that was mended since the last call.
+    pub fn take_mended(&mut self) -> Option<String> {
+        self.mended.take()
     }
 
     fn release_damage(&mut self, manifest: &Manifest, releases: &Releases) -> Vec<Damage> {

@@ -5,8 +5,11 @@
 
 pub mod client;
 mod connect;
+mod core_file;
 mod detach;
+mod diag;
 mod durable;
+mod events;
 mod folder;
 mod foreground;
 mod guard;
@@ -20,7 +23,9 @@ mod lock;
 mod logfeed;
 mod logtail;
 mod manifest;
+mod notify;
 mod operate;
+mod redact;
 mod refusal;
 mod releases;
 mod roster;

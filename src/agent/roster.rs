@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::watch;
 
+use super::events::EventLog;
 use super::manifest;
-use super::supervise::{Job, Saved, Spec, Timing};
+use super::supervise::{Job, Listeners, Saved, Spec, Timing};
 use crate::api::agent::{AgentStatus, Damage, DamagedPart, Manifest, ManifestNode, NodeState, Unseen};
 use crate::api::limits::Limits;
 use crate::api::node::NodeView;
@@ -25,7 +26,7 @@ const UNKNOWN_GRACE_MS: u64 = 10_000;
 pub struct Roster {
     dir: ClusterDir,
     timing: Timing,
-    changes: watch::Sender<u64>,
+    listeners: Listeners,
     /// Held for moments only, never across an await.
     inner: Mutex<Inner>,
 }
@@ -42,11 +43,17 @@ struct Inner {
 impl Roster {
     /// Takes up what lies in the folder: every node of the current release, and every node with a `state.json`; adopts
     /// those that run, and every other process that is a node of the folder. Must be called within a runtime.
-    pub fn open(dir: &ClusterDir, timing: Timing, current: Option<Manifest>, releases: Vec<String>) -> Roster {
+    pub fn open(
+        dir: &ClusterDir,
+        timing: Timing,
+        current: Option<Manifest>,
+        releases: Vec<String>,
+        events: Arc<EventLog>,
+    ) -> Roster {
         let roster = Roster {
             dir: dir.clone(),
             timing,
-            changes: watch::channel(0).0,
+            listeners: Listeners { changes: watch::channel(0).0, events },
             inner: Mutex::new(Inner { manifest: current.map(Arc::new), releases, ..Inner::default() }),
         };
         let manifest = roster.manifest();
@@ -177,7 +184,7 @@ impl Roster {
 
     /// Changes whenever [`Roster::fill`] would give something else.
     pub fn changes(&self) -> watch::Receiver<u64> {
-        self.changes.subscribe()
+        self.listeners.changes.subscribe()
     }
 
     /// New nodes of a release are supervised, and those that it no longer names are forgotten if they do not run.
@@ -202,12 +209,12 @@ impl Roster {
     fn add(&self, spec: Spec, saved: Option<Saved>, running: &BTreeMap<String, u32>) {
         let name = spec.node.name.clone();
         let found = running.get(&name).copied();
-        let job = Job::supervise(&self.dir, spec, saved, found, self.timing, self.changes.clone());
+        let job = Job::supervise(&self.dir, spec, saved, found, self.timing, self.listeners.clone());
         self.lock().jobs.insert(name, job);
     }
 
     fn changed(&self) {
-        self.changes.send_modify(|n| *n += 1);
+        self.listeners.changes.send_modify(|n| *n += 1);
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

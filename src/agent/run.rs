@@ -13,19 +13,22 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::detach::{READY, READY_FD_VARIABLE};
 use super::durable;
+use super::events::{self, EventLog};
 use super::folder::{self, FolderLock, LockError};
 use super::foreground;
 use super::guard::guard;
 use super::history::History;
 use super::inspect::inspect;
 use super::manifest::MAX_SOCKET_PATH;
+use super::notify::Notifier;
 use super::operate;
 use super::releases::Releases;
 use super::roster::Roster;
-use super::serve::{self, Service};
+use super::serve::{self, Records, Service};
 use super::service_manager::ServiceManager;
 use super::supervise::{Timing, bound, read_end, take_up_cgroup};
 use super::systemd;
+use crate::api::events::Happening;
 use crate::api::paths::ClusterDir;
 use crate::descriptors;
 use crate::socket::NamedListener;
@@ -211,6 +214,7 @@ async fn serve_until_told(
     let bounding = tokio::spawn(bound_log(dir.agent_log()));
     let guarding = tokio::spawn(guard(service.clone(), lock));
     let inspecting = tokio::spawn(inspect(service.clone()));
+    let watching = tokio::spawn(events::watch(service.events.clone(), dir.clone()));
     let mut told = service.told_to_end();
     let stop = async move {
         tokio::select! {
@@ -224,12 +228,20 @@ async fn serve_until_told(
     let graceful = axum::serve(listener, serve::router(service.clone())).with_graceful_shutdown(async move {
         let told = stop.await;
         manager.stopping();
-        match told {
+        let why = told.why().to_owned();
+        let nodes_stopped = match told {
             Told::Signal(signal) if at_end == AtEnd::StopNodes || goes_down(&manager).await => {
                 tracing::info!("agent ends because of {signal}, after its nodes");
                 operate::halt(&end.roster).await;
+                true
             }
-            Told::Signal(why) | Told::GiveWay(why) => tracing::info!("agent ends because of {why}; nodes run on"),
+            Told::Signal(why) | Told::GiveWay(why) => {
+                tracing::info!("agent ends because of {why}; nodes run on");
+                false
+            }
+        };
+        if !end.is_removed() {
+            end.events.host(Happening::AgentEnded { why, nodes_stopped });
         }
         end.tell_to_end();
     });
@@ -246,6 +258,7 @@ async fn serve_until_told(
     beating.abort();
     guarding.abort();
     inspecting.abort();
+    watching.abort();
     Ok(())
 }
 
@@ -255,6 +268,14 @@ enum Told {
     Signal(&'static str),
     /// Another one takes its place.
     GiveWay(&'static str),
+}
+
+impl Told {
+    fn why(&self) -> &'static str {
+        match self {
+            Told::Signal(why) | Told::GiveWay(why) => why,
+        }
+    }
 }
 
 /// Whether it is the whole host that ends: then the nodes are about to be killed, and are better stopped in order.
@@ -279,10 +300,14 @@ fn service(dir: &ClusterDir, timing: Timing) -> Result<Service, AgentError> {
     let releases = Releases::open(dir).map_err(prepare(dir.path()))?;
     let current = releases.current();
     let names = releases.list().into_iter().map(|manifest| manifest.id).collect();
-    let roster = Roster::open(dir, timing, current, names);
+    let events = Arc::new(EventLog::open(dir.events()));
+    let notifier = Notifier::start(dir, events.clone(), current.as_ref());
+    events.agent_started();
+    let roster = Roster::open(dir, timing, current, names, events.clone());
     let binary = own_hash().map_err(system("read its own executable"))?;
     let started_at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-    Ok(Service::new(dir.clone(), releases, roster, History::new(dir.history()), binary, started_at))
+    let records = Records { history: History::new(dir.history()), events, notifier };
+    Ok(Service::new(dir.clone(), releases, roster, records, binary, started_at))
 }
 
 /// The name of an installed executable carries its hash, which was checked when it was installed; any other is read.

@@ -20,7 +20,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, watch};
 
-use super::client::{STORE_DEADLINE, WRITER_HEADER};
+use super::client::{Backtrace, STORE_DEADLINE, WRITER_HEADER};
+use super::diag::{Examiner, Wanted};
+use super::events::{self, EventLog, EventQuery};
 use super::folder::{FolderLock, LockError};
 use super::history::{self, Asked, History};
 use super::inspect::Inspector;
@@ -28,6 +30,7 @@ use super::install;
 use super::lock::{Lease, Lock};
 use super::logfeed;
 use super::logtail::LogQuery;
+use super::notify::Notifier;
 use super::operate;
 use super::refusal::Refusal;
 use super::releases::Releases;
@@ -36,9 +39,12 @@ use super::supervise::{follow, tail};
 use super::systemd;
 use super::usage;
 use crate::api::agent::{
-    API_VERSION, AgentStatus, Holder, LockEvent, Manifest, NodesRequest, ReleaseView, ReleasesView, Renewal, RunEnd,
+    API_VERSION, AgentStatus, Damage, Holder, LockEvent, Manifest, NodesRequest, ReleaseView, ReleasesView, Renewal,
+    RunEnd,
 };
+use crate::api::events::{Happening, MAX_NAMES, RELEASE_INCIDENT};
 use crate::api::node::NodeView;
+use crate::api::outcome::Outcome;
 use crate::api::paths::ClusterDir;
 use crate::api::store::{StoreAsk, StoreRequest};
 use crate::socket::NameKeeper;
@@ -70,6 +76,22 @@ const NDJSON: &str = "application/x-ndjson";
 /// Lines of output when the request does not say, and at most.
 const DEFAULT_LINES: u64 = 100;
 
+/// Lines of each output that a diagnosis has when the request does not say.
+const DIAG_LINES: u64 = 50;
+
+/// Events of each node that it has.
+const DIAG_EVENTS: usize = 50;
+
+/// Where the agent writes down what happens.
+pub struct Records {
+    /// The requests that change something.
+    pub history: History,
+    /// The record of events.
+    pub events: Arc<EventLog>,
+    /// Sends messages about incidents.
+    pub notifier: Notifier,
+}
+
 /// What the handlers share.
 pub struct Service {
     dir: ClusterDir,
@@ -79,6 +101,9 @@ pub struct Service {
     /// Who is supervised.
     pub roster: Roster,
     history: History,
+    /// The record of events.
+    pub events: Arc<EventLog>,
+    notifier: Notifier,
     lock: Lock,
     binary: String,
     started_at: f64,
@@ -94,15 +119,31 @@ impl Service {
         dir: ClusterDir,
         releases: Releases,
         roster: Roster,
-        history: History,
+        records: Records,
         binary: String,
         started_at: f64,
     ) -> Service {
+        let Records { history, events, notifier } = records;
         let end = watch::channel(false).0;
         let releases = Mutex::new(releases);
         let inspector = std::sync::Mutex::new(Inspector::default());
-        let (lock, removed, socket) = (Lock::new(), AtomicBool::new(false), OnceLock::new());
-        Service { dir, releases, inspector, roster, history, lock, binary, started_at, end, removed, socket }
+        let (lock, removed) = (Lock::new(), AtomicBool::new(false));
+        let socket = OnceLock::new();
+        Service {
+            dir,
+            releases,
+            inspector,
+            roster,
+            history,
+            events,
+            notifier,
+            lock,
+            binary,
+            started_at,
+            end,
+            removed,
+            socket,
+        }
     }
 
     /// Becomes true when the agent is to end.
@@ -161,11 +202,23 @@ impl Service {
 
     fn look(&self, releases: &mut Releases) {
         let Some(manifest) = self.roster.manifest().filter(|_| !self.is_removed()) else { return };
-        let damage = tokio::task::block_in_place(|| {
+        let (damage, mended) = tokio::task::block_in_place(|| {
             let mut inspector = self.inspector.lock().unwrap_or_else(PoisonError::into_inner);
-            inspector.inspect(&manifest, releases)
+            (inspector.inspect(&manifest, releases), inspector.take_mended())
         });
+        self.tell_damage(&damage, mended);
         self.roster.set_damage(damage);
+    }
+
+    fn tell_damage(&self, damage: &[Damage], mended: Option<String>) {
+        if let Some(what) = mended {
+            self.events.host(Happening::Mended { what });
+        }
+        match (damage.first(), self.events.is_open(RELEASE_INCIDENT)) {
+            (Some(first), false) => self.events.host(Happening::Damaged { what: first.what.clone() }),
+            (None, true) => self.events.host(Happening::Mended { what: "the release was damaged".to_owned() }),
+            _ => {}
+        }
     }
 
     /// What the agent knows of its host; takes every lock that its requests need but that of an upload.
@@ -184,6 +237,7 @@ impl Service {
             nodes: Vec::new(),
             unseen: Vec::new(),
             damage: Vec::new(),
+            notify: self.notifier.views(),
         };
         self.roster.fill(&mut status);
         status
@@ -214,6 +268,9 @@ pub fn router(service: Arc<Service>) -> Router {
         .route("/v1/nodes/{name}/api/{*path}", get(node_api))
         .route("/v1/nodes/{name}/api/v1/stores/ask", post(ask_store))
         .route("/v1/log", get(log))
+        .route("/v1/events", get(host_events))
+        .route("/v1/diag", get(diagnose))
+        .route("/v1/notify/test", post(test_notify))
         .route("/v1/lock", post(lock).put(renew_lock).delete(take_lock_away))
         .route("/v1/lock/end", post(end_lock))
         .route("/v1/history", get(history_entries))
@@ -317,6 +374,8 @@ async fn put_release(
     let staged = tokio::task::block_in_place(|| releases.stage(&manifest, &id)).map_err(Refusal::from);
     service.history.ended(&asked, &[], staged.as_ref().err());
     staged?;
+    let what = Happening::Staged { release: id, operator: asked.operator().to_owned() };
+    service.events.step(asked.run(), what);
     service.roster.set_releases(ids(&releases));
     Ok(StatusCode::NO_CONTENT)
 }
@@ -376,8 +435,14 @@ async fn activate(
     let activated = tokio::task::block_in_place(|| releases.activate(&id, &keep, SystemTime::now(), &service.binary));
     let activated = activated.map_err(Refusal::from);
     service.history.ended(&asked, &[], activated.as_ref().err());
+    if activated.is_ok() {
+        let what = Happening::Activated { release: id.clone(), operator: asked.operator().to_owned() };
+        service.events.step(asked.run(), what);
+    }
     // Still under the lock, so that the roster takes releases in the order in which they became current.
-    service.roster.take_release(activated?, ids(&releases)).await;
+    let manifest = activated?;
+    service.notifier.take_release(Some(&manifest));
+    service.roster.take_release(manifest, ids(&releases)).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -410,6 +475,9 @@ async fn operate_nodes(
     }
     let end = deadline.get();
     service.history.begins(&asked);
+    if !nodes.is_empty() {
+        service.events.step(asked.run(), asks(&verb, &nodes, &asked));
+    }
     // A task of its own: an operator who goes away leaves nothing half done.
     let operation = tokio::spawn(async move {
         let roster = &service.roster;
@@ -424,6 +492,16 @@ async fn operate_nodes(
         Ok(json(&outcomes))
     });
     operation.await.map_err(|error| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?
+}
+
+/// Returns the event for an operator's request.
+fn asks(verb: &str, nodes: &[String], asked: &Asked) -> Happening {
+    Happening::Asked {
+        verb: verb.to_owned(),
+        nodes: nodes.iter().take(MAX_NAMES).cloned().collect(),
+        count: nodes.len() as u64,
+        operator: asked.operator().to_owned(),
+    }
 }
 
 #[derive(Deserialize)]
@@ -534,6 +612,69 @@ async fn log(State(service): Shared, Query(asked): Query<LogRequest>) -> Answer<
 }
 
 #[derive(Deserialize)]
+struct EventsRequest {
+    lines: Option<usize>,
+    since: Option<f64>,
+    until: Option<f64>,
+    after: Option<u64>,
+    node: Option<String>,
+    #[serde(default)]
+    follow: bool,
+}
+
+async fn host_events(State(service): Shared, Query(asked): Query<EventsRequest>) -> Answer<Response> {
+    let EventsRequest { lines, since, until, after, node, follow } = asked;
+    let nodes = node.iter().flat_map(|nodes| nodes.split(',')).map(str::to_owned).collect();
+    let query = EventQuery { lines, since, until, after, nodes, follow };
+    let feed = tokio::task::block_in_place(|| events::feed(service.events.clone(), query));
+    Ok(endless(&service, NDJSON, feed.map_err(|error| io_refusal(service.events.path(), &error))?))
+}
+
+#[derive(Deserialize)]
+struct DiagRequest {
+    nodes: Option<String>,
+    lines: Option<u64>,
+    events: Option<usize>,
+    #[serde(default)]
+    backtrace: bool,
+}
+
+async fn diagnose(State(service): Shared, Query(asked): Query<DiagRequest>) -> Answer<Response> {
+    let nodes = asked.nodes.iter().flat_map(|nodes| nodes.split(',')).map(str::to_owned).collect();
+    let wanted = Wanted {
+        nodes,
+        lines: asked.lines.unwrap_or(DIAG_LINES),
+        events: asked.events.unwrap_or(DIAG_EVENTS),
+        backtrace: if asked.backtrace { Backtrace::Take } else { Backtrace::Leave },
+    };
+    let status = service.status();
+    let examiner = Examiner { dir: &service.dir, roster: &service.roster, events: &service.events };
+    let text = examiner.examine(status, &wanted).await;
+    let text = text.map_err(|error| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], text).into_response())
+}
+
+#[derive(Deserialize)]
+struct NotifyRequest {
+    target: Option<String>,
+}
+
+async fn test_notify(
+    State(service): Shared,
+    Query(NotifyRequest { target }): Query<NotifyRequest>,
+    headers: HeaderMap,
+) -> Answer<Response> {
+    let asked = Asked::new("POST /v1/notify/test".into(), &headers);
+    let tested = service.notifier.test(target.as_deref()).await;
+    service.history.ended(&asked, &[], None);
+    let unknown = || {
+        let what = format!("there is no target {} under `notify`", target.as_deref().unwrap_or_default());
+        Refusal::new(StatusCode::NOT_FOUND, what).hint("deploy the layout that has it")
+    };
+    Ok(json(&tested.ok_or_else(unknown)?))
+}
+
+#[derive(Deserialize)]
 struct LockQuery {
     wait_ms: Option<u64>,
 }
@@ -547,9 +688,15 @@ async fn lock(
     let asked = Asked::new("POST /v1/lock".into(), &headers);
     let holder = Holder { since: seconds_since_epoch(), step: None, ..read_json(body).await? };
     let wait = query.wait_ms.map_or(Duration::ZERO, Duration::from_millis).min(MAX_DEADLINE);
+    let is_again = service.lock.holder().is_some_and(|before| before.run == holder.run);
     match service.lock.take_within(holder.clone(), wait).await {
         Ok(lease) => {
             service.history.locked(&asked, &holder);
+            if !is_again {
+                let command = holder.command.chars().take(256).collect();
+                let what = Happening::RunBegan { command, operator: asked.operator().to_owned() };
+                service.events.step(Some(&holder.run), what);
+            }
             Ok(endless(&service, NDJSON, while_leased(lease)))
         }
         Err(other) => Ok(([(header::CONTENT_TYPE, NDJSON)], json_line(LockEvent::Held(other))).into_response()),
@@ -581,6 +728,12 @@ async fn end_lock(State(service): Shared, headers: HeaderMap, body: Body) -> Ans
     let ended = held(&service, service.lock.end(&end.run), &end.run);
     // Also when the lock was lost before: how it ended is worth knowing.
     service.history.unlocked(&asked, &end);
+    let RunEnd { run, ending, release, error, late } = end;
+    for Outcome { target, elapsed_ms, error, .. } in late.into_iter().take(MAX_NAMES) {
+        let (after_s, error) = (elapsed_ms as f64 / 1000.0, error.map(|error| error.what).unwrap_or_default());
+        service.events.node_step(&target, Some(&run), Happening::GaveUp { after_s, error });
+    }
+    service.events.step(Some(&run), Happening::RunEnded { ending, release, error });
     ended
 }
 
@@ -689,8 +842,8 @@ async fn remove(State(service): Shared, Query(query): Query<RemoveQuery>, header
 /// Only what agents and nodes make is removed: what else lies in the folder stays, and the folder with it.
 fn remove_folder(dir: &ClusterDir, keep_logs: bool) -> io::Result<()> {
     use io::ErrorKind::{DirectoryNotEmpty, PermissionDenied, ResourceBusy};
-    let mut ours =
-        vec![dir.current(), dir.previous(), dir.history(), dir.history().with_extension("jsonl.1"), dir.releases()];
+    let mut ours = vec![dir.current(), dir.previous(), dir.releases()];
+    ours.extend([dir.history(), dir.events()].into_iter().flat_map(|file| [file.with_extension("jsonl.1"), file]));
     ours.extend(["blobs", "bin", "run"].map(|name| dir.path().join(name)));
     if !keep_logs {
         ours.extend([dir.logs(), dir.stores()]);

@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::durable::hex;
 use crate::api::agent::{FileEntry, Manifest, ManifestNode};
+use crate::api::node::NodeView;
 use crate::data::NodeType;
 
 /// A hash as the manifest has it.
@@ -48,5 +49,25 @@ pub fn manifest(id: &str, nodes: Vec<ManifestNode>) -> Manifest {
         files: nodes.iter().map(|node| file(&format!("nodes/{}.yaml", node.name), node.name.as_bytes())).collect(),
         nodes,
         hosts: Vec::new(),
+    }
+}
+
+/// The view of a worker that has joined and sees nobody.
+pub fn node_view(name: &str) -> NodeView {
+    NodeView {
+        name: name.into(),
+        node_type: NodeType::Worker,
+        id: format!("{name}_{}", std::process::id()),
+        pid: std::process::id(),
+        version: "0".into(),
+        started_at: 0.0,
+        joined: true,
+        joined_since: 0.0,
+        not_joined_because: None,
+        troubles: Vec::new(),
+        peers: Vec::new(),
+        counts: BTreeMap::new(),
+        program: None,
+        counters: BTreeMap::new(),
     }
 }

@@ -21,6 +21,9 @@
 //! | `GET /v1/nodes/NAME/api/…` | – | what the node's own socket answers |
 //! | `POST /v1/nodes/NAME/api/v1/stores/ask` | [`StoreRequest`](super::store::StoreRequest) | the same |
 //! | `GET /v1/log?lines=N&since=SECONDS&until=SECONDS&node=A,B&grep=REGEX&follow=BOOL` | – | one [`LogLine`] a line, oldest first |
+//! | `GET /v1/events?lines=N&since=SECONDS&until=SECONDS&after=SEQ&node=A,B&follow=BOOL` | – | one [`HostEvent`](super::events::HostEvent) a line, oldest first; `after`: those with a higher number |
+//! | `GET /v1/diag?nodes=A,B&lines=N&events=N&backtrace=BOOL` (no nodes, 50, 50, false) | – | [`HostDiag`](super::diag::HostDiag), secrets left out |
+//! | `POST /v1/notify/test?target=NAME` | – | array of [`NotifyTested`](super::notify::NotifyTested), one for each target of `notify:`, or for that one |
 //! | `POST /v1/lock?wait_ms=N` (0) | [`Holder`] | one [`LockEvent`] a line: `granted` or `held` at once (or after the wait); after `granted` the lock is kept as long as the answer is read and the lease is renewed |
 //! | `PUT /v1/lock` | [`Renewal`] | 204: ten seconds more; 409 when that run does not hold the lock |
 //! | `POST /v1/lock/end` | [`RunEnd`] | 204: the lock is free; 409 as above |
@@ -39,6 +42,7 @@ use serde::{Deserialize, Serialize};
 
 use super::boot::Boot;
 use super::limits::Limits;
+use super::notify::NotifyView;
 use super::outcome::{ErrorInfo, Outcome};
 use crate::data::NodeType;
 
@@ -82,6 +86,9 @@ pub struct AgentStatus {
     /// What of the current release is not on disk as it was deployed, and could not be mended from what is there.
     #[serde(default)]
     pub damage: Vec<Damage>,
+    /// Targets of `notify:` that cannot be reached, or that have lost messages.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notify: Vec<NotifyView>,
 }
 
 /// A node that another one does not see.
@@ -395,6 +402,9 @@ pub struct RunEnd {
     pub release: Option<String>,
     /// Why it ended without an answer.
     pub error: Option<String>,
+    /// Nodes that it no longer waits for, the first fifty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub late: Vec<Outcome>,
 }
 
 /// A line of a host's `history.jsonl`: the beginning or the end of a request that changes something.

@@ -4,11 +4,14 @@
 pub mod agent;
 pub mod boot;
 pub mod config;
+pub mod diag;
+pub mod events;
 pub mod hosts;
 pub mod keys;
 pub mod limits;
 pub mod metrics;
 pub mod node;
+pub mod notify;
 pub mod outcome;
 pub mod paths;
 pub mod store;

@@ -138,6 +138,16 @@ impl ClusterDir {
         self.0.join("stores")
     }
 
+    /// `events.jsonl`: what happened on the host.
+    pub fn events(&self) -> PathBuf {
+        self.0.join("events.jsonl")
+    }
+
+    /// `run/notify.json`: messages about incidents that wait to be delivered.
+    pub fn notify_queue(&self) -> PathBuf {
+        self.0.join("run").join("notify.json")
+    }
+
     /// `history.jsonl`.
     pub fn history(&self) -> PathBuf {
         self.0.join("history.jsonl")

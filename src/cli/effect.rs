@@ -38,6 +38,8 @@ const EFFECTS: &[(&str, Effect)] = &[
     ("count", Effect::Reads),
     ("peers", Effect::Reads),
     ("log", Effect::Reads),
+    ("events", Effect::Reads),
+    ("diag", Effect::Reads),
     ("doctor", Effect::ReadsUnless("fix")),
     ("output", Effect::Reads),
     ("top", Effect::Reads),
@@ -46,6 +48,8 @@ const EFFECTS: &[(&str, Effect)] = &[
     ("releases", Effect::Reads),
     ("history", Effect::Reads),
     ("history show", Effect::Reads),
+    // A target's program may do anything.
+    ("notify", Effect::Writes),
     ("subscribe", Effect::Reads),
     ("publish", Effect::Writes),
     ("exec", Effect::Writes),

@@ -8,7 +8,8 @@ use tokio::sync::watch;
 use super::lock::{self, Claim, Lease, LockError};
 use super::progress::{Event, Progress};
 use crate::api::agent::RunEnd;
-use crate::api::outcome::Outcome;
+use crate::api::events::MAX_NAMES;
+use crate::api::outcome::{Kind, Outcome};
 use crate::fleet::Settings;
 use crate::journal::{self, Ending, Journal};
 use crate::layout::Layout;
@@ -159,6 +160,7 @@ impl<'a> Run<'a> {
                 ending: end.ending.as_str().to_owned(),
                 release: end.release.map(str::to_owned),
                 error: end.error.clone(),
+                late: late(end.outcomes),
             };
             lease.end(&told).await;
         }
@@ -177,6 +179,12 @@ impl<'a> Run<'a> {
             self.write(journal::Event::StepEnd { step: step.name, elapsed_ms: millis(step.begun), late: step.late });
         }
     }
+}
+
+/// The nodes that are not waited for any longer.
+fn late(outcomes: &[Outcome]) -> Vec<Outcome> {
+    let is_late = |outcome: &&Outcome| outcome.kind == Kind::TimedOut && outcome.target != outcome.host;
+    outcomes.iter().filter(is_late).take(MAX_NAMES).cloned().collect()
 }
 
 impl Progress for Run<'_> {

@@ -240,6 +240,7 @@ pub(super) fn layout(reach: Reach, base: &Path) -> Layout {
         manager_is_logger: false,
         options: Default::default(),
         stores: Default::default(),
+        notify: Default::default(),
         logging: Logging { format: None, rotation_interval: None, compress: Compress::Gzip, expire: Duration::ZERO },
         networks: Vec::new(),
         zeek: Zeek { prefix: None, scripts: Vec::new(), args: Vec::new(), redefs: Default::default() },

@@ -940,6 +940,7 @@ fn helper_run() {
         nodes: Vec::new(),
         unseen: Vec::new(),
         damage: Vec::new(),
+        notify: Vec::new(),
     };
     let socket = dir.agent_socket();
     let _ = fs::remove_file(&socket);

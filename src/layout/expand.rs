@@ -20,6 +20,7 @@ use super::spec::*;
 use super::tree::shorten;
 use crate::api::config::{Compress, OptionValue};
 use crate::api::limits::{CpuSet, Limits};
+use crate::api::notify::{IncidentKind, NotifyHttp, NotifyTarget, NotifyText, NotifyWay};
 use crate::api::store::BackendType;
 use crate::data::NodeType;
 
@@ -81,6 +82,7 @@ pub(crate) fn expand(spec: &LayoutSpec, origin: &Path, env: &Environment<'_>, pr
         manager_is_logger,
         options: spec.options.iter().map(|(name, value)| (name.value.clone(), value.value.clone())).collect(),
         stores: stores(spec),
+        notify: spec.notify.iter().filter_map(notify).collect(),
         logging: logging(&spec.logging),
         networks: spec.networks.clone(),
         zeek: Zeek {
@@ -413,6 +415,26 @@ fn encrypted(encryption: Encryption, nodes: &[Placed], hosts: &[Host]) -> bool {
         Encryption::Off => false,
         Encryption::Auto => nodes.iter().map(address).collect::<BTreeSet<_>>().len() > 1,
     }
+}
+
+/// A target that says how it is reached; one that does not is reported by the checks.
+fn notify(spec: &NotifySpec) -> Option<(String, NotifyTarget)> {
+    let way = match (&spec.command, &spec.http) {
+        (Some(command), None) => NotifyWay::Command(command.value.clone()),
+        (None, Some(http)) => {
+            let header =
+                |(name, text): &(String, Spanned<Option<NotifyText>>)| Some((name.clone(), text.value.clone()?));
+            NotifyWay::Http(NotifyHttp {
+                url: http.value.url.as_ref()?.value.clone()?,
+                headers: http.value.headers.iter().filter_map(header).collect(),
+                format: http.value.format.unwrap_or_default(),
+                ca_file: http.value.ca_file.clone(),
+            })
+        }
+        _ => return None,
+    };
+    let on = spec.on.clone().unwrap_or_else(|| IncidentKind::ALL.to_vec());
+    Some((spec.name.value.clone(), NotifyTarget { way, on }))
 }
 
 fn stores(spec: &LayoutSpec) -> BTreeMap<String, Store> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::api::config::{Compress, LogFormat, OptionValue, WebSocketTlsConfig};
 use crate::api::limits::Limits;
+use crate::api::notify::NotifyConfig;
 use crate::api::store::{BackendType, SqliteOptions};
 use crate::data::NodeType;
 
@@ -46,6 +47,8 @@ pub struct Layout {
     pub options: BTreeMap<String, OptionValue>,
     /// `Cluster::stores`.
     pub stores: BTreeMap<String, Store>,
+    /// Targets of messages about incidents, by name.
+    pub notify: NotifyConfig,
     /// How loggers write.
     pub logging: Logging,
     /// `networks:` as prefix and an optional description.

@@ -172,6 +172,12 @@ pub(crate) const LAYOUT: Kind = Kind::Keys(&[
         "Local networks: a prefix, and after a blank what it is called.",
     ),
     key("zeek", &ZEEK, "", "For nodes with engine zeek."),
+    key(
+        "notify",
+        &Kind::Named { names: Names::Name, value: &NOTIFY },
+        "",
+        "Targets of messages about incidents, by name; each host's agent reports its own host.",
+    ),
 ]);
 
 const SSH: Kind = Kind::Keys(&[
@@ -507,6 +513,47 @@ const ZEEK: Kind = Kind::Keys(&[
         "",
         "Redefinitions of Zeek's own options, values as Zeek expressions; skipped where a Zeek does not know the name.",
     ),
+]);
+
+const NOTIFY: Kind = Kind::Keys(&[
+    key(
+        "command",
+        &Kind::OneOrMany(&Kind::Text),
+        "",
+        "A program on each host with its arguments; it reads the message as JSON from its standard input.",
+    ),
+    key("http", &NOTIFY_HTTP, "", "An HTTP POST with the message."),
+    key(
+        "on",
+        &Kind::OneOrMany(&Kind::Word(&["node", "trouble", "disk", "clock", "agent"])),
+        "all of them",
+        "Kinds of incidents: a node down or not working, trouble of one that runs, a full disk, a clock that was set, \
+         an agent or a host that came back.",
+    ),
+]);
+
+const NOTIFY_HTTP: Kind = Kind::Keys(&[
+    key("url", &MAYBE_SECRET, "", "Where to: http:// or https://."),
+    key(
+        "headers",
+        &Kind::Named { names: Names::Name, value: &MAYBE_SECRET },
+        "",
+        "Headers by name, such as Authorization.",
+    ),
+    key(
+        "format",
+        &Kind::Word(&["json", "text"]),
+        "json",
+        "The body: the message as a JSON object, or {\"text\": ...} for chat hooks.",
+    ),
+    key("ca_file", &Kind::AbsolutePath, "the host's own", "Certificate authorities in PEM on each host, for https."),
+]);
+
+const MAYBE_SECRET: Kind = Kind::Short { value: &Kind::Text, long: &SECRET };
+
+const SECRET: Kind = Kind::Keys(&[
+    key("file", &Kind::AbsolutePath, "", "The first line of this file on each host; only its owner may read it."),
+    key("env", &Kind::Text, "", "This variable of the agent's environment."),
 ]);
 
 /// Reports everything in the tree that the table does not allow.

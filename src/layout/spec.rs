@@ -10,6 +10,7 @@ use super::limits::LimitsSpec;
 use super::model::{Backend, Engine, Health, HostKeyChecking, Network, SshClient, WebSocket};
 use super::problem::{Span, Spanned};
 use crate::api::config::{Compress, LogFormat, OptionValue};
+use crate::api::notify::{IncidentKind, NotifyFormat, NotifyText};
 use crate::api::store::{BackendType, SqliteOptions};
 use crate::data::NodeType;
 
@@ -36,6 +37,7 @@ pub(crate) struct LayoutSpec {
     pub(crate) nodes_span: Span,
     pub(crate) options: Vec<(Spanned<String>, Spanned<OptionValue>)>,
     pub(crate) stores: Vec<StoreSpec>,
+    pub(crate) notify: Vec<NotifySpec>,
     pub(crate) logging: LoggingSpec,
     pub(crate) networks: Vec<Network>,
     pub(crate) zeek_prefix: Option<PathBuf>,
@@ -186,6 +188,24 @@ pub(crate) struct StoreSpec {
     pub(crate) clone_resync_interval: Option<Duration>,
     pub(crate) clone_stale_interval: Option<Duration>,
     pub(crate) clone_mutation_buffer_interval: Option<Duration>,
+}
+
+/// An entry of `notify`.
+#[derive(Clone, Debug)]
+pub(crate) struct NotifySpec {
+    pub(crate) name: Spanned<String>,
+    pub(crate) command: Option<Spanned<Vec<String>>>,
+    pub(crate) http: Option<Spanned<NotifyHttpSpec>>,
+    pub(crate) on: Option<Vec<IncidentKind>>,
+}
+
+/// `http` of it. A text is none when it is neither itself, nor says where it is kept.
+#[derive(Clone, Debug)]
+pub(crate) struct NotifyHttpSpec {
+    pub(crate) url: Option<Spanned<Option<NotifyText>>>,
+    pub(crate) headers: Vec<(String, Spanned<Option<NotifyText>>)>,
+    pub(crate) format: Option<NotifyFormat>,
+    pub(crate) ca_file: Option<PathBuf>,
 }
 
 /// `logging`.

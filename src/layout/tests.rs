@@ -189,7 +189,7 @@ nodes:
 ",
         &[
             "1:7 [my cluster] `name` cannot be `my cluster`; expected letters, digits, `_`, `-` and `.`, not beginning with `-` or `.`, at most 64",
-            "2:1 [backnd] unknown key `backnd`; expected `version`, `name`, `backend`, `encryption`, `base_dir`, `stop_grace`, `restart_when_silent`, `port`, `engine`, `ssh`, `defaults`, `hosts`, `nodes`, `options`, `stores`, `logging`, `networks` or `zeek`; did you mean `backend`?",
+            "2:1 [backnd] unknown key `backnd`; expected `version`, `name`, `backend`, `encryption`, `base_dir`, `stop_grace`, `restart_when_silent`, `port`, `engine`, `ssh`, `defaults`, `hosts`, `nodes`, `options`, `stores`, `logging`, `networks`, `zeek` or `notify`; did you mean `backend`?",
             "4:11 [adress] unknown key `adress`; expected `address` or `ssh`; did you mean `address`?",
             "5:3 [head] `head` stands here twice; expected each key once",
             "7:35 [haed] unknown host `haed`; expected one of head; did you mean `head`?",

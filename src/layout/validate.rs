@@ -6,8 +6,9 @@ use std::net::IpAddr;
 use super::expand::{Expanded, Origin, Placed, by_lower_name};
 use super::model::{Backend, Engine, Reach};
 use super::problem::{Problems, Report, Span, Spanned};
-use super::spec::{Given, Interfaces, LayoutSpec, NodeSpec, StoreSpec};
+use super::spec::{Given, Interfaces, LayoutSpec, NodeSpec, NotifyHttpSpec, NotifySpec, StoreSpec};
 use crate::api::limits::bytes_in_words;
+use crate::api::notify::NotifyText;
 use crate::api::paths::ClusterDir;
 use crate::data::NodeType;
 
@@ -35,6 +36,7 @@ pub(crate) fn validate(spec: &LayoutSpec, expanded: &Expanded, problems: &mut Pr
     check_hosts(expanded, problems);
     check_socket_paths(spec, expanded, problems);
     check_stores(spec, expanded, problems);
+    spec.notify.iter().for_each(|target| check_notify(target, problems));
     check_commands(spec, expanded, problems);
     warn_of_websockets(expanded, problems);
     warn_of_shared_interfaces(expanded, problems);
@@ -331,6 +333,55 @@ fn check_socket_paths(spec: &LayoutSpec, expanded: &Expanded, problems: &mut Pro
     let message = format!("`{}` has {length} bytes, too many for a Unix socket", path.display());
     let report = Report::new(base.span, message).expected(format!("at most {MAX_SOCKET_PATH} bytes"));
     problems.push(report.hint(format!("shorten `base_dir` or names by {} bytes", length - MAX_SOCKET_PATH)));
+}
+
+/// One way to reach it, and all that this way needs.
+fn check_notify(target: &NotifySpec, problems: &mut Problems) {
+    let name = &target.name;
+    match (&target.command, &target.http) {
+        (Some(_), Some(http)) => {
+            let report = Report::new(http.span, format!("`{}` has both `command` and `http`", name.value));
+            problems.push(report.expected("one of them; make two targets of it"));
+        }
+        (None, None) => {
+            let report = Report::new(name.span, format!("`{}` does not say how to send messages", name.value));
+            problems.push(report.expected("`command: [PROGRAM, ...]` or `http: { url: ... }`"));
+        }
+        (Some(command), None) if command.value.first().is_none_or(|program| !program.starts_with('/')) => {
+            let report = Report::new(command.span, "`command` names no program by its absolute path");
+            problems.push(report.expected("a list such as `[/usr/local/bin/page, --from, zeek]`"));
+        }
+        (Some(_), None) => {}
+        (None, Some(http)) => check_notify_http(name, http, problems),
+    }
+    if target.on.as_ref().is_some_and(Vec::is_empty) {
+        problems.push(
+            Report::new(name.span, format!("`{}` would get no messages", name.value)).expected("`on` with a word"),
+        );
+    }
+}
+
+fn check_notify_http(name: &Spanned<String>, http: &Spanned<NotifyHttpSpec>, problems: &mut Problems) {
+    const EXPECTED: &str = "`http://HOST/...`, `https://HOST/...`, or `{ file: PATH }` with it";
+    match &http.value.url {
+        None => {
+            problems.push(Report::new(http.span, format!("`{}` has no `url`", name.value)).expected(EXPECTED));
+        }
+        Some(Spanned { value: Some(NotifyText::Value(url)), span }) if !is_url(url) => {
+            problems.push(Report::new(*span, "`url` is no address of an HTTP server").expected(EXPECTED));
+        }
+        Some(_) => {}
+    }
+    let headers = http.value.headers.iter().map(|(_, text)| text);
+    for text in http.value.url.iter().chain(headers).filter(|text| text.value.is_none()) {
+        let report = Report::new(text.span, "this is neither a text nor says where one is kept");
+        problems.push(report.expected("a text, `{ file: PATH }` or `{ env: NAME }`"));
+    }
+}
+
+fn is_url(text: &str) -> bool {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    rest.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[') && !rest.contains(' '))
 }
 
 fn check_stores(spec: &LayoutSpec, expanded: &Expanded, problems: &mut Problems) {

@@ -8,6 +8,7 @@ use super::model::*;
 use super::{duration, expand::BASE_PORT};
 use crate::api::config::{Compress, LogFormat, OptionValue, WebSocketTlsConfig};
 use crate::api::limits::Limits;
+use crate::api::notify::{NotifyTarget, NotifyText, NotifyWay};
 use crate::api::store::FailureMode;
 use crate::data::NodeType;
 
@@ -44,6 +45,7 @@ pub fn to_value(layout: &Layout) -> Value {
     put(&mut map, "logging", logging_value(&layout.logging));
     put_some(&mut map, "networks", Value::Sequence(layout.networks.iter().map(network_value).collect()));
     put(&mut map, "zeek", zeek_value(&layout.zeek));
+    put_some(&mut map, "notify", named(&layout.notify, |(name, target)| (name, notify_value(target))));
     Value::Mapping(map)
 }
 
@@ -231,6 +233,35 @@ fn option_value(value: &OptionValue) -> Value {
         OptionValue::Text(value) => Value::String(value.clone()),
         OptionValue::List(values) => Value::Sequence(values.iter().map(option_value).collect()),
     }
+}
+
+fn notify_value(target: &NotifyTarget) -> Value {
+    let mut map = Mapping::new();
+    match &target.way {
+        NotifyWay::Command(command) => put(&mut map, "command", list(command)),
+        NotifyWay::Http(http) => {
+            let mut value = Mapping::new();
+            put(&mut value, "url", secret_value(&http.url));
+            put_some(&mut value, "headers", named(&http.headers, |(name, text)| (name, secret_value(text))));
+            put(&mut value, "format", http.format.as_str());
+            if let Some(file) = &http.ca_file {
+                put(&mut value, "ca_file", file.display().to_string());
+            }
+            put(&mut map, "http", value);
+        }
+    }
+    put(&mut map, "on", list(&target.on.iter().map(|on| on.as_str()).collect::<Vec<_>>()));
+    Value::Mapping(map)
+}
+
+fn secret_value(text: &NotifyText) -> Value {
+    let mut map = Mapping::new();
+    match text {
+        NotifyText::Value(value) => return Value::String(value.clone()),
+        NotifyText::File { file } => put(&mut map, "file", file.display().to_string()),
+        NotifyText::Env { env } => put(&mut map, "env", env.as_str()),
+    }
+    Value::Mapping(map)
 }
 
 fn store_value(store: &Store) -> Value {

@@ -15,6 +15,7 @@ use super::schema;
 use super::spec::*;
 use super::tree::{self, Entry, Tree, Value};
 use crate::api::config::{Compress, LogFormat, OptionValue, WebSocketTlsConfig};
+use crate::api::notify::{IncidentKind, NotifyFormat, NotifyText};
 use crate::api::store::{BackendType, FailureMode, JournalMode, SqliteOptions, Synchronous};
 use crate::data::NodeType;
 
@@ -64,6 +65,7 @@ fn layout(tree: &Rc<Tree>, problems: &mut Problems) -> LayoutSpec {
         nodes_span: key_span(tree, "nodes").unwrap_or(super::problem::Span { end: tree.span.start, ..tree.span }),
         options: unique(entries(tree, "options")).filter_map(|entry| option(entry, problems)).collect(),
         stores: unique(entries(tree, "stores")).map(store).collect(),
+        notify: unique(entries(tree, "notify")).map(notify).collect(),
         logging: logging.map(logging_spec).unwrap_or_default(),
         networks: tree.get("networks").map(networks).unwrap_or_default(),
         zeek_prefix: zeek.and_then(|zeek| plain(zeek, "prefix", |s| Some(PathBuf::from(s)))),
@@ -260,6 +262,41 @@ fn store(entry: &Entry) -> StoreSpec {
         clone_resync_interval: interval("clone_resync_interval"),
         clone_stale_interval: interval("clone_stale_interval"),
         clone_mutation_buffer_interval: interval("clone_mutation_buffer_interval"),
+    }
+}
+
+fn notify(entry: &Entry) -> NotifySpec {
+    let tree = &entry.value;
+    NotifySpec {
+        name: entry.key.clone(),
+        command: tree.get("command").map(|command| Spanned::new(words(command), command.span)),
+        http: tree.get("http").map(|http| Spanned::new(notify_http(http), http.span)),
+        // With a word that was refused it counts as not there, or its absence would be a second problem.
+        on: texts(tree, "on")
+            .and_then(|on| on.iter().map(|on| word(on, IncidentKind::ALL, IncidentKind::as_str)).collect()),
+    }
+}
+
+fn notify_http(tree: &Rc<Tree>) -> NotifyHttpSpec {
+    let secret = |tree: &Rc<Tree>| Spanned::new(maybe_secret(tree), tree.span);
+    NotifyHttpSpec {
+        url: tree.get("url").map(secret),
+        headers: unique(entries(tree, "headers")).map(|e| (e.key.value.clone(), secret(&e.value))).collect(),
+        format: plain(tree, "format", |s| word(s, [NotifyFormat::Json, NotifyFormat::Text], NotifyFormat::as_str)),
+        ca_file: plain(tree, "ca_file", |s| Some(PathBuf::from(s))),
+    }
+}
+
+/// A text, or where it is kept.
+fn maybe_secret(tree: &Rc<Tree>) -> Option<NotifyText> {
+    if let Some(text) = scalar(tree) {
+        return Some(NotifyText::Value(text.to_owned()));
+    }
+    let text = |key| plain(tree, key, |s| Some(s.to_owned()));
+    match (text("file"), text("env")) {
+        (Some(file), None) => Some(NotifyText::File { file: file.into() }),
+        (None, Some(env)) => Some(NotifyText::Env { env }),
+        _ => None,
     }
 }
 

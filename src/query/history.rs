@@ -466,7 +466,13 @@ mod tests {
     #[test]
     fn a_run_of_another_operator_is_known_from_the_host_of_the_lock() {
         let locked = HistoryEntry { holder: Some(holder("b")), ..entry(20.0, "b", "POST /v1/lock", true) };
-        let end = RunEnd { run: "b".into(), ending: "failed".into(), release: Some("r1".into()), error: None };
+        let end = RunEnd {
+            run: "b".into(),
+            ending: "failed".into(),
+            release: Some("r1".into()),
+            error: None,
+            late: Vec::new(),
+        };
         let ended = HistoryEntry { end: Some(end), ..entry(22.0, "b", "POST /v1/lock/end", true) };
         let entries = [("head".to_owned(), locked), ("head".to_owned(), ended)];
         let rows = runs(&[begin(10.0, "a")], &entries, None);

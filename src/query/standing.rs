@@ -52,6 +52,7 @@ mod tests {
             unseen: unseen.collect(),
             boot: None,
             damage: Vec::new(),
+            notify: Vec::new(),
         }
     }
 

@@ -16,6 +16,7 @@ use super::skew::Versions;
 use super::standing;
 use crate::agent::client::ClientError;
 use crate::api::agent::{AgentStatus, NodeState};
+use crate::api::notify::NotifyView;
 use crate::data::NodeType;
 use crate::fleet::Session;
 use crate::layout::{Layout, Node};
@@ -31,6 +32,8 @@ pub struct StatusReport {
     pub unbooted: Vec<String>,
     /// Agents of another version than this program, in words; none when all are of one.
     pub skew: Option<String>,
+    /// Targets of `notify:` that a host cannot reach, or that have lost messages, in words.
+    pub notify: Vec<String>,
 }
 
 /// The state of one node. This is the JSON of `status`.
@@ -89,12 +92,14 @@ pub async fn status(
     let mut last = LastAnswers::of(layout);
     let mut versions = Versions::default();
     let mut statuses = Vec::new();
+    let mut notify = Vec::new();
     while let Some((host, answer)) = answers.next().await {
         let of_host = rows_of(&host, nodes, &answer, &last);
         if let Ok(status) = &answer {
             last.note(&host, status);
             versions.note(&host, status);
             unbooted.extend(status.boot.filter(|boot| boot.is_missing()).map(|_| host.clone()));
+            notify.extend(status.notify.iter().map(|target| in_words(&host, target)));
         }
         arrived(&of_host);
         rows.extend(of_host.into_iter().map(|row| (row.name.clone(), row)));
@@ -106,7 +111,14 @@ pub async fn status(
     let rows = nodes.iter().filter_map(|node| rows.remove(&node.name));
     let rows = rows.map(|row| seen_by_the_cluster(row, &statuses)).collect();
     last.keep();
-    StatusReport { rows, silent, unbooted, skew: versions.skew() }
+    StatusReport { rows, silent, unbooted, skew: versions.skew(), notify }
+}
+
+/// A target that is not told what it should be.
+fn in_words(host: &str, target: &NotifyView) -> String {
+    let NotifyView { target, waiting, dropped, error, .. } = target;
+    let why = error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
+    format!("{host} cannot send messages to {target} ({waiting} waiting, {dropped} dropped){why}")
 }
 
 /// A node that its agent calls running and that the cluster does not see does not work.

@@ -16,6 +16,7 @@ use crate::api::config::{Compress, LogFormat, LoggingConfig, NodeConfig, OptionV
 use crate::api::hosts::HOSTS_FILE;
 use crate::api::keys::{CurveKeys, KEY_FOLDER, SERVER_SECRET};
 use crate::api::limits::Limits;
+use crate::api::notify::NOTIFY_FILE;
 use crate::data::NodeType;
 use crate::layout::{self, Engine, Host, Layout, Node, live};
 
@@ -160,6 +161,11 @@ fn shared_files(layout: &Layout, input: &ReleaseInput<'_>) -> Result<Vec<File>, 
             recipients: Recipients::ZeekHosts,
             ..File::public(name.into(), text.into_bytes())
         }));
+    }
+    if !layout.notify.is_empty() {
+        let write = |error: serde_yaml::Error| RenderError::Write { node: NOTIFY_FILE.into(), why: error.to_string() };
+        let content = serde_yaml::to_string(&layout.notify).map_err(write)?.into_bytes();
+        files.push(File { path: NOTIFY_FILE.into(), content, mode: SECRET, recipients: Recipients::All });
     }
     if layout.encrypted {
         let keys = input.curve.ok_or(RenderError::NoKeys)?;

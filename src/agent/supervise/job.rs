@@ -7,8 +7,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::link::NodeClient;
 use super::messages::{Answer, Message, Verb};
 use super::saved::{Saved, Spec};
-use super::state::Timing;
+use super::state::{ExitNote, Timing};
 use super::task;
+use crate::agent::events::EventLog;
 use crate::api::agent::NodeStatus;
 use crate::api::limits::Limits;
 use crate::api::node::NodeView;
@@ -41,6 +42,17 @@ pub struct JobView {
     pub live_wanted: String,
     /// `ManifestNode::limits` of the current release.
     pub limits_wanted: Limits,
+    /// How its last process ended, as far as this agent saw it.
+    pub last_exit: ExitNote,
+}
+
+/// Where a task tells what becomes of its node.
+#[derive(Clone)]
+pub struct Listeners {
+    /// Counted up whenever a node's status changes.
+    pub changes: watch::Sender<u64>,
+    /// The record of the host.
+    pub events: Arc<EventLog>,
 }
 
 /// The handle of one supervised node; its task ends when the last handle is dropped, its process does not.
@@ -53,18 +65,18 @@ pub struct Job {
 
 impl Job {
     /// Supervises a node: adopts its process if one runs, else waits to be asked. `found` is a process of it that was seen,
-    /// for where its record is damaged. `changes` is counted up whenever the node's status changes.
+    /// for where its record is damaged. `listeners` hear of what becomes of it.
     pub fn supervise(
         dir: &ClusterDir,
         spec: Spec,
         saved: Option<Saved>,
         found: Option<u32>,
         timing: Timing,
-        changes: watch::Sender<u64>,
+        listeners: Listeners,
     ) -> Job {
         let client = NodeClient::new(dir, &spec.node.name);
         let (mailbox, messages) = mpsc::channel(MAILBOX);
-        let task = task::Task::new(dir.clone(), spec, saved, found, timing, client.clone(), changes);
+        let task = task::Task::new(dir.clone(), spec, saved, found, timing, client.clone(), listeners);
         let view = task.subscribe();
         tokio::spawn(task.run(messages));
         Job { mailbox, view, client }
@@ -118,6 +130,22 @@ impl Job {
     /// How the node is now.
     pub fn view(&self) -> JobView {
         self.view.borrow().clone()
+    }
+
+    /// A view with this status and nothing beside it.
+    #[cfg(test)]
+    pub fn view_for_tests(status: NodeStatus) -> JobView {
+        JobView {
+            status,
+            ready: false,
+            exits: 0,
+            killed: false,
+            view: None,
+            foreign: false,
+            live_wanted: String::new(),
+            limits_wanted: Limits::default(),
+            last_exit: ExitNote::default(),
+        }
     }
 
     /// The node's own socket.

@@ -144,7 +144,7 @@ impl Play {
 
     fn end(&mut self) {
         self.runs = false;
-        self.step(Input::Exited(ExitNote { how: "exited with status 1".to_owned(), line: None }));
+        self.step(Input::Exited(ExitNote { how: "exited with status 1".to_owned(), line: None, oom: false }));
     }
 
     fn wait(&mut self, time: Duration) {

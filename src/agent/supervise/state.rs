@@ -82,6 +82,8 @@ pub struct ExitNote {
     pub how: String,
     /// The fatal line of its standard error.
     pub line: Option<String>,
+    /// Whether the kernel ended it for lack of memory.
+    pub oom: bool,
 }
 
 /// What is to be done now.
@@ -738,6 +740,7 @@ impl ExitNote {
 mod tests {
     use super::super::process::Header;
     use super::*;
+    use crate::agent::testing::node_view;
 
     const GRACE: Duration = Duration::from_secs(20);
 
@@ -753,26 +756,16 @@ mod tests {
     }
 
     fn exit() -> Input {
-        Input::Exited(ExitNote { how: "exited with status 1".into(), line: Some("fatal: no interface".into()) })
+        Input::Exited(ExitNote {
+            how: "exited with status 1".into(),
+            line: Some("fatal: no interface".into()),
+            oom: false,
+        })
     }
 
     fn view(joined: bool) -> Input {
-        Input::Seen(Box::new(NodeView {
-            name: "worker-1".into(),
-            node_type: crate::data::NodeType::Worker,
-            id: "i".into(),
-            pid: 7,
-            version: "0".into(),
-            started_at: 0.0,
-            joined,
-            joined_since: 0.0,
-            not_joined_because: (!joined).then(|| "sees no manager".into()),
-            troubles: Vec::new(),
-            peers: Vec::new(),
-            counts: Default::default(),
-            program: None,
-            counters: Default::default(),
-        }))
+        let not_joined_because = (!joined).then(|| "sees no manager".to_owned());
+        Input::Seen(Box::new(NodeView { joined, not_joined_because, ..node_view("worker-1") }))
     }
 
     fn started(now: Instant) -> Machine {
@@ -875,7 +868,7 @@ mod tests {
         let ended = pass(&mut machine, silent, silent, start + seconds(200));
         assert_eq!(ended, [(60, Effect::Terminate), (80, Effect::Kill)]);
         assert_eq!(machine.state(start + seconds(200)), NodeState::Stopping);
-        let note = ExitNote { how: "killed by signal 9 (SIGKILL)".into(), line: None };
+        let note = ExitNote { how: "killed by signal 9 (SIGKILL)".into(), line: None, oom: false };
         assert_eq!(machine.step(Input::Exited(note), start + seconds(200)), [Effect::ReportCrash]);
         assert_eq!(machine.state(start + seconds(200)), NodeState::Backoff);
         let story = "gave no sign of life for 60 s, and was ended: killed by signal 9 (SIGKILL)";

@@ -11,7 +11,7 @@ use tokio::task::block_in_place;
 use super::cgroup;
 use super::crash;
 use super::fatal::fatal_line;
-use super::job::JobView;
+use super::job::{JobView, Listeners};
 use super::limits::{self, Given};
 use super::link::{Link, NodeClient, Seen};
 use super::messages::Message;
@@ -20,7 +20,9 @@ use super::process::{Process, boot_id, found, read_record, write_record};
 use super::saved::{Desired, Saved, Spec};
 use super::spawn::{self, Running, Spawned, record_path};
 use super::state::{Effect, ExitNote, Input, Machine, Timing};
+use crate::agent::events::Story;
 use crate::api::agent::NodeStatus;
+use crate::api::events::Happening;
 use crate::api::node::NodeView;
 use crate::api::paths::ClusterDir;
 use crate::data::NodeType;
@@ -46,7 +48,8 @@ pub struct Task {
     told: Told,
     saved: Option<Saved>,
     view: watch::Sender<JobView>,
-    changes: watch::Sender<u64>,
+    listeners: Listeners,
+    story: Story,
     /// The end of the last standard error, between an exit and its crash report.
     last_words: Vec<u8>,
     last_exit: ExitNote,
@@ -88,7 +91,7 @@ impl Task {
         found: Option<u32>,
         timing: Timing,
         client: NodeClient,
-        changes: watch::Sender<u64>,
+        listeners: Listeners,
     ) -> Task {
         let desired = saved.as_ref().map_or(Desired::New, |saved| saved.desired);
         let mut machine = Machine::new(timing, spec.limits(), desired);
@@ -101,7 +104,9 @@ impl Task {
         }
         let last_restart_at = saved.as_ref().and_then(|saved| saved.last_restart_at);
         let live = saved.as_ref().and_then(|saved| saved.live.clone());
-        let (view, _) = watch::channel(view_of(&machine, &spec, &Told::default(), Instant::now()));
+        let first = view_of(&machine, &spec, &Told::default(), Instant::now());
+        let story = Story::begin(first.clone(), listeners.events.open_of(&spec.node.name));
+        let (view, _) = watch::channel(first);
         let mut task = Task {
             dir,
             spec,
@@ -112,7 +117,8 @@ impl Task {
             told: Told { live, last_restart_at, ..Told::default() },
             saved,
             view,
-            changes,
+            listeners,
+            story,
             last_words: Vec::new(),
             last_exit: ExitNote::default(),
             ended_process: None,
@@ -224,6 +230,8 @@ impl Task {
         let age = (seconds_since_epoch() - process.header.started_at).max(0.0);
         let since = now.checked_sub(Duration::from_secs_f64(age)).unwrap_or(now);
         tracing::info!(node = %self.spec.node.name, pid = process.pid, "adopted");
+        self.story.adopted(process.pid);
+        self.listeners.events.node(&self.spec.node.name, Happening::Adopted { pid: process.pid });
         self.machine.adopt(process.clone(), self.spec.is_foreign(), since, now);
         self.own(process, pidfd);
         self.told.given.oom_kills = limits::oom_kills(&self.spec.node.name);
@@ -316,10 +324,10 @@ impl Task {
         self.link = None;
         let mut how = running.reap();
         let node = &self.spec.node.name;
-        if !self.told.killed
+        let oom = !self.told.killed
             && how.starts_with(KILLED)
-            && block_in_place(|| limits::was_out_of_memory(node, &running.process, &self.told.given))
-        {
+            && block_in_place(|| limits::was_out_of_memory(node, &running.process, &self.told.given));
+        if oom {
             let max = self.told.given.limits.words().remove("memory_max").map(|max| format!(", memory_max {max}"));
             how.push_str(&format!(": {OUT_OF_MEMORY}{}", max.unwrap_or_default()));
         }
@@ -327,7 +335,7 @@ impl Task {
         self.last_words = block_in_place(|| crash::last_words(&self.dir, &self.spec.node.name, from));
         let line = fatal_line(&String::from_utf8_lossy(&self.last_words));
         tracing::info!(node = %self.spec.node.name, pid = running.process.pid, "{how}");
-        self.last_exit = ExitNote { how, line };
+        self.last_exit = ExitNote { how, line, oom };
         // A record of a process that is gone only costs the next agent a look.
         let _ = std::fs::remove_file(record_path(&self.dir, &self.spec.node.name));
         self.ended_process = Some(running.process);
@@ -402,10 +410,13 @@ impl Task {
             self.told.next_try = next.map(|at| (at, wall(at)));
         }
         let now = view_of(&self.machine, &self.spec, &self.told, Instant::now());
+        let now = JobView { last_exit: self.last_exit.clone(), ..now };
+        let happened = self.story.next(&now);
+        happened.into_iter().for_each(|what| self.listeners.events.node(&self.spec.node.name, what));
         let visible = self.view.borrow().status != now.status;
         self.view.send_replace(now);
         if visible {
-            self.changes.send_modify(|n| *n += 1);
+            self.listeners.changes.send_modify(|n| *n += 1);
         }
     }
 }
@@ -447,6 +458,7 @@ fn view_of(machine: &Machine, spec: &Spec, told: &Told, now: Instant) -> JobView
         foreign: spec.is_foreign(),
         live_wanted: spec.node.live.clone(),
         limits_wanted: spec.node.limits.clone(),
+        last_exit: ExitNote::default(),
     }
 }
 

@@ -18,11 +18,10 @@ use tokio::net::UnixListener;
 use crate::agent::client::AgentClient;
 use crate::agent::run::run_with;
 use crate::agent::supervise::Timing;
-use crate::agent::testing::{file, manifest, node, sha256};
+use crate::agent::testing::{file, manifest, node, node_view, sha256};
 use crate::agent::{AgentOptions, AtEnd, Detached, Hung, start_detached};
 use crate::api::agent::{AgentStatus, Manifest, ManifestNode, NodeState, NodeStatus};
 use crate::api::config::{Compress, LogFormat, LoggingConfig, NodeConfig, ZeromqEndpoints};
-use crate::api::node::NodeView;
 use crate::api::outcome::{Kind, Outcome};
 use crate::api::paths::ClusterDir;
 use crate::data::NodeType;
@@ -195,7 +194,7 @@ fn node_process() {
 }
 
 async fn serve_node(dir: ClusterDir, name: String) {
-    let view = serde_json::to_string(&view(&name)).unwrap();
+    let view = serde_json::to_string(&node_view(&name)).unwrap();
     let watched = view.clone();
     let watch = move || {
         let first = futures_util::stream::iter([Ok::<_, std::io::Error>(format!("{watched}\n"))]);
@@ -212,25 +211,6 @@ async fn serve_node(dir: ClusterDir, name: String) {
     let _ = fs::remove_file(&socket);
     println!("node {name} listens");
     axum::serve(UnixListener::bind(socket).unwrap(), router).await.unwrap();
-}
-
-fn view(name: &str) -> NodeView {
-    NodeView {
-        name: name.into(),
-        node_type: NodeType::Worker,
-        id: format!("{name}_{}", std::process::id()),
-        pid: std::process::id(),
-        version: "0".into(),
-        started_at: 0.0,
-        joined: true,
-        joined_since: 0.0,
-        not_joined_because: None,
-        troubles: Vec::new(),
-        peers: Vec::new(),
-        counts: BTreeMap::new(),
-        program: None,
-        counters: BTreeMap::new(),
-    }
 }
 
 /// A node of ours: it answers.

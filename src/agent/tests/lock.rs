@@ -49,7 +49,7 @@ async fn a_lease_ends_with_its_connection_and_every_answer_names_its_holder_unti
     // As the end of the holder's process does.
     drop(lease);
     let _lease = take(&second, "b").await;
-    let end = RunEnd { run: "b".into(), ending: "ok".into(), release: None, error: None };
+    let end = RunEnd { run: "b".into(), ending: "ok".into(), release: None, error: None, late: Vec::new() };
     second.end_lock(&end).await.unwrap();
     second.status().await.unwrap();
     assert_eq!(second.writer(), None);

@@ -1,9 +1,9 @@
 //! The list of all commands.
 
 use super::{
-    agent, check, completions, count, deploy, df, doctor, exec, help, history, install, keys, layout, log, man,
-    metrics, node, nodes, output, peers, plan, publish, releases, remove, restart, rollback, start, status, stop,
-    store, subscribe, top, unlock, wait, zeekctl,
+    agent, check, completions, count, deploy, df, diag, doctor, events, exec, help, history, install, keys, layout,
+    log, man, metrics, node, nodes, notify, output, peers, plan, publish, releases, remove, restart, rollback, start,
+    status, stop, store, subscribe, top, unlock, wait, zeekctl,
 };
 use crate::cli::context::Context;
 use crate::cli::exit::Status;
@@ -29,6 +29,8 @@ pub enum Command {
     #[command(alias = "peerstatus")]
     Peers(peers::Peers),
     Log(log::Log),
+    Events(events::Events),
+    Diag(diag::Diag),
     Doctor(doctor::Doctor),
     Output(output::Output),
     Top(top::Top),
@@ -36,6 +38,7 @@ pub enum Command {
     Metrics(metrics::Metrics),
     Releases(releases::Releases),
     History(history::History),
+    Notify(notify::Notify),
     Subscribe(subscribe::Subscribe),
     Publish(publish::Publish),
     Exec(exec::Exec),
@@ -108,6 +111,8 @@ impl Command {
             Command::Count(command) => command.run(cx),
             Command::Peers(command) => command.run(cx),
             Command::Log(command) => command.run(cx),
+            Command::Events(command) => command.run(cx),
+            Command::Diag(command) => command.run(cx),
             Command::Doctor(command) => command.run(cx),
             Command::Output(command) => command.run(cx),
             Command::Top(command) => command.run(cx),
@@ -115,6 +120,7 @@ impl Command {
             Command::Metrics(command) => command.run(cx),
             Command::Releases(command) => command.run(cx),
             Command::History(command) => command.run(cx),
+            Command::Notify(command) => command.run(cx),
             Command::Subscribe(command) => command.run(cx),
             Command::Publish(command) => command.run(cx),
             Command::Exec(command) => command.run(cx),

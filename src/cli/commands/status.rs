@@ -55,6 +55,7 @@ impl StatusCommand {
         }
         let report = cx.block_on(show_as_they_come(cx, &layout, &nodes, &settings))??;
         let heard = cx.printer.silent_hosts(&report.silent, &nodes);
+        report.notify.iter().for_each(|target| cx.printer.warning(target));
         if let Some(skew) = &report.skew {
             cx.printer.warning(skew);
             cx.printer.hint("zeek-cluster deploy");

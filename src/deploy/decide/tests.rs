@@ -69,6 +69,7 @@ fn seen(part: &HostRelease) -> Found {
         nodes: part.manifest.nodes.iter().map(node).collect(),
         unseen: Vec::new(),
         damage: Vec::new(),
+        notify: Vec::new(),
     };
     let text = |hash: &String| String::from_utf8(part.blobs[hash].clone()).unwrap();
     let texts = part.manifest.files.iter().map(|file| (file.path.clone(), text(&file.hash))).collect();

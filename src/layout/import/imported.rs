@@ -119,6 +119,7 @@ impl Site {
             manager_is_logger: !self.nodes.iter().any(|node| node.is(NodeType::Logger)),
             options: BTreeMap::new(),
             stores: BTreeMap::new(),
+            notify: BTreeMap::new(),
             logging: Logging {
                 format: None,
                 rotation_interval: None,
