@@ -42,6 +42,7 @@ mod status;
 mod stores;
 mod storm;
 mod system_ssh;
+mod tables;
 mod tidy;
 mod truth;
 mod usage;

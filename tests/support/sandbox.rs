@@ -118,11 +118,24 @@ impl Sandbox {
 
     /// Runs on a terminal of its own, and answers each prompt that holds one of these words; tells what it said.
     pub fn on_a_terminal(&self, args: &[&str], answers: &[(&str, &str)]) -> String {
+        self.at_a_terminal(0, args, answers)
+    }
+
+    /// What a terminal of so many columns gets as the answer, without what is said beside it.
+    pub fn on_a_terminal_of(&self, columns: u16, args: &[&str]) -> String {
+        self.at_a_terminal(columns, args, &[]).replace("\r\n", "\n")
+    }
+
+    /// Without columns it is a terminal that does not tell how wide it is.
+    fn at_a_terminal(&self, columns: u16, args: &[&str], answers: &[(&str, &str)]) -> String {
         const SCRIPT: &str = r#"
-import json, os, pty, sys
-argv, answers = json.loads(sys.argv[1]), json.loads(sys.argv[2])
+import fcntl, json, os, pty, struct, sys, termios
+argv, answers, columns = json.loads(sys.argv[1]), json.loads(sys.argv[2]), int(sys.argv[3])
 pid, terminal = pty.fork()
 if pid == 0:
+    if columns:
+        fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     os.execv(argv[0], argv)
 said, answered = b"", 0
 while True:
@@ -145,7 +158,7 @@ sys.stdout.buffer.write(said)
         let argv: Vec<&str> = program.iter().chain(args).copied().collect();
         let mut python = Command::new("python3");
         python.args(["-c", SCRIPT]).arg(serde_json::json!(argv).to_string());
-        python.arg(serde_json::json!(answers).to_string()).current_dir(self.path());
+        python.arg(serde_json::json!(answers).to_string()).arg(columns.to_string()).current_dir(self.path());
         python.env("HOME", self.home()).env_remove("SSH_AUTH_SOCK");
         let output = python.output().expect("python3 runs");
         String::from_utf8_lossy(&output.stdout).into_owned()

@@ -10,7 +10,7 @@ use crate::cli::args::HostArgs;
 use crate::cli::context::Context;
 use crate::cli::exit::Status;
 use crate::cli::failure::Failure;
-use crate::cli::output::{Record, human, shown};
+use crate::cli::output::{Column, Record, human, shown};
 use crate::deploy::{self, BootChange};
 use crate::query::{self, AgentRow};
 
@@ -212,14 +212,24 @@ fn status(cx: &Context) -> Result<Status, Failure> {
 }
 
 impl Record for AgentRow {
-    const HEADINGS: &'static [&'static str] =
-        &["HOST", "RUNNING", "PID", "VERSION", "RELEASE", "NODES", "STARTED", "NOTE", "BOOT"];
+    const COLUMNS: &'static [Column] = &[
+        Column::stays("HOST"),
+        Column::stays("RUNNING"),
+        Column::gives("PID", 6),
+        Column::gives("VERSION", 5),
+        Column::gives("RELEASE", 7),
+        Column::gives("NODES", 3),
+        Column::gives("STARTED", 4),
+        Column::gives("BOOT", 2),
+        Column::note("NOTE"),
+    ];
 
     fn cells(&self) -> Vec<String> {
         let mut cells = self.fields();
         cells[1] = if self.running { "yes" } else { "no" }.to_owned();
         cells[6] = human::ago(self.started_at);
-        cells[7] = self.error.clone().unwrap_or_default();
+        cells.swap(7, 8);
+        cells[8] = self.error.clone().unwrap_or_default();
         cells
     }
 

@@ -8,7 +8,7 @@ use crate::cli::connect::{ConnectArgs, Target};
 use crate::cli::context::Context;
 use crate::cli::exit::Status;
 use crate::cli::failure::Failure;
-use crate::cli::output::Record;
+use crate::cli::output::{Column, Record};
 use crate::data::NodeType;
 use crate::layout::nodeset;
 use crate::query::{self, CountReport, Counted, Counts};
@@ -164,7 +164,7 @@ fn rows(counts: &Counts) -> Vec<CountRow> {
 }
 
 impl Record for CountRow {
-    const HEADINGS: &'static [&'static str] = &["TYPE", "DEFINED", "ACTIVE"];
+    const COLUMNS: &'static [Column] = &[Column::stays("TYPE"), Column::stays("DEFINED"), Column::stays("ACTIVE")];
 
     fn cells(&self) -> Vec<String> {
         self.fields()

@@ -4,7 +4,7 @@ use crate::cli::args::HostArgs;
 use crate::cli::context::Context;
 use crate::cli::exit::Status;
 use crate::cli::failure::Failure;
-use crate::cli::output::{Record, human, shown};
+use crate::cli::output::{Column, Record, human, shown};
 use crate::query::{self, DfRow};
 
 /// Show how full the hosts' disks are, and what the cluster takes
@@ -48,15 +48,25 @@ fn share(part: u64, whole: u64) -> Option<String> {
 }
 
 impl Record for DfRow {
-    const HEADINGS: &'static [&'static str] =
-        &["HOST", "SIZE", "USED", "FREE", "USE%", "IUSE%", "LOGS", "STORES", "RELEASES", "FOLDER"];
+    const COLUMNS: &'static [Column] = &[
+        Column::stays("HOST"),
+        Column::gives("SIZE", 5),
+        Column::gives("USED", 7),
+        Column::stays("FREE"),
+        Column::gives("USE%", 1),
+        Column::gives("IUSE%", 6),
+        Column::gives("LOGS", 2),
+        Column::gives("STORES", 4),
+        Column::gives("RELEASES", 3),
+        Column::gives("FOLDER", 8),
+        Column::note("NOTE"),
+    ];
 
     fn cells(&self) -> Vec<String> {
         let size = |bytes: Option<u64>| shown(bytes.map(human::size));
         let used = self.used_bytes.zip(self.free_bytes).and_then(|(used, free)| share(used, used + free));
         let least = if self.complete == Some(false) { ">" } else { "" };
         let part = |bytes: Option<u64>| shown(bytes.map(|bytes| format!("{least}{}", human::size(bytes))));
-        let folder = self.path.as_ref().map(|path| path.display().to_string()).or_else(|| self.error.clone());
         vec![
             self.host.clone(),
             size(self.total_bytes),
@@ -67,7 +77,8 @@ impl Record for DfRow {
             part(self.logs_bytes),
             part(self.stores_bytes),
             part(self.releases_bytes),
-            shown(folder),
+            shown(self.path.as_ref().map(|path| path.display())),
+            self.error.clone().unwrap_or_default(),
         ]
     }
 

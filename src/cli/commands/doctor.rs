@@ -7,7 +7,7 @@ use crate::cli::args::{Format, HostArgs, LockArgs};
 use crate::cli::context::Context;
 use crate::cli::exit::Status;
 use crate::cli::failure::Failure;
-use crate::cli::output::{Record, shown};
+use crate::cli::output::{Column, Record, shown};
 use crate::deploy::keys::KeyStore;
 use crate::deploy::{self, Mend, Needs};
 use crate::layout::{Layout, nodeset};
@@ -255,7 +255,13 @@ fn fold(group: Vec<&Finding>) -> Finding {
 }
 
 impl Record for Finding {
-    const HEADINGS: &'static [&'static str] = &["CHECK", "RESULT", "HOST", "FOUND", "REMEDY"];
+    const COLUMNS: &'static [Column] = &[
+        Column::stays("CHECK"),
+        Column::stays("RESULT"),
+        Column::gives("HOST", 2),
+        Column::note("FOUND"),
+        Column::below("REMEDY"),
+    ];
 
     fn cells(&self) -> Vec<String> {
         vec![

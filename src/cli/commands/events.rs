@@ -2,11 +2,11 @@
 
 use std::time::SystemTime;
 
-use crate::cli::args::{Format, NodeArgs};
+use crate::cli::args::NodeArgs;
 use crate::cli::context::Context;
 use crate::cli::exit::Status;
 use crate::cli::failure::Failure;
-use crate::cli::output::{Record, human};
+use crate::cli::output::{Column, Record, human};
 use crate::cli::values::{self, When};
 use crate::layout::{Layout, Node};
 use crate::query::{self, EventQuery, EventRow, Follow, Silent};
@@ -16,7 +16,8 @@ use crate::query::{self, EventQuery, EventRow, Follow, Silent};
 /// Each host's agent writes down what happens there: nodes that start, join, stop working, crash (how, and the line of
 /// their standard error that tells why) and come back; releases and requests with their operator; disks that fill up,
 /// clocks that are set, agents that end. The record of each host is bounded (4 MiB). Events of several hosts are merged by
-/// the time of each host's own clock.
+/// the time of each host's own clock. Commands that change something, and nodes that they no longer wait for, are on the record
+/// of the manager's host.
 ///
 /// Columns: ts (seconds since the epoch), host, node, event, run, text.
 #[derive(Debug, clap::Args)]
@@ -69,10 +70,7 @@ impl Events {
                 cx.block_on(query::events(&layout, &nodes, &settings, &query, collect, |_| {}))??
             }
         };
-        match cx.printer.format() {
-            Format::Json => cx.printer.array(&rows)?,
-            _ => cx.printer.lines(&rows)?,
-        }
+        cx.printer.records(&rows)?;
         cx.printer.silent_hosts(&silent, &nodes);
         Ok(if silent.is_empty() { Status::Done } else { Status::Failed })
     }
@@ -107,7 +105,13 @@ impl Events {
 }
 
 impl Record for EventRow {
-    const HEADINGS: &'static [&'static str] = &["TIME", "HOST", "NODE", "EVENT", "WHAT"];
+    const COLUMNS: &'static [Column] = &[
+        Column::stays("TIME"),
+        Column::gives("HOST", 2),
+        Column::stays("NODE"),
+        Column::stays("EVENT"),
+        Column::note("WHAT"),
+    ];
 
     fn cells(&self) -> Vec<String> {
         let node = self.event.node.as_deref().unwrap_or("-");

@@ -11,7 +11,7 @@ use crate::cli::args::{Format, HostArgs};
 use crate::cli::context::Context;
 use crate::cli::exit::Status;
 use crate::cli::failure::Failure;
-use crate::cli::output::{Record, shown};
+use crate::cli::output::{Column, Record, shown};
 use crate::deploy::{self, ExecOptions, ExecRow, Heard, Listen};
 use crate::layout::{Host, Layout, nodeset};
 
@@ -196,7 +196,7 @@ fn write_files(cx: &Context, folder: &Path, rows: &[ExecRow]) -> Result<(), Fail
 }
 
 impl Record for Line<'_> {
-    const HEADINGS: &'static [&'static str] = &["HOST", "STREAM", "LINE"];
+    const COLUMNS: &'static [Column] = &[Column::stays("HOST"), Column::stays("STREAM"), Column::stays("LINE")];
 
     fn cells(&self) -> Vec<String> {
         self.fields()
@@ -212,7 +212,15 @@ impl Record for Line<'_> {
 }
 
 impl Record for ExecRow {
-    const HEADINGS: &'static [&'static str] = &["HOST", "OUTCOME", "STATUS", "TIME", "STDOUT", "STDERR", "ERROR"];
+    const COLUMNS: &'static [Column] = &[
+        Column::stays("HOST"),
+        Column::stays("OUTCOME"),
+        Column::gives("STATUS", 3),
+        Column::gives("TIME", 5),
+        Column::note("STDOUT"),
+        Column::note("STDERR"),
+        Column::note("ERROR"),
+    ];
 
     fn cells(&self) -> Vec<String> {
         self.fields()

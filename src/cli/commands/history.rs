@@ -8,7 +8,7 @@ use crate::cli::complete;
 use crate::cli::context::Context;
 use crate::cli::exit::Status;
 use crate::cli::failure::Failure;
-use crate::cli::output::{Record, human, shown};
+use crate::cli::output::{Column, Record, human, shown};
 use crate::cli::replay::{self, Replay};
 use crate::query::{self, HistoryReport, RunRow, Sources, StepRow};
 
@@ -129,7 +129,7 @@ struct CommandRow {
 }
 
 impl Record for CommandRow {
-    const HEADINGS: &'static [&'static str] = &["COMMAND"];
+    const COLUMNS: &'static [Column] = &[Column::note("COMMAND")];
 
     fn cells(&self) -> Vec<String> {
         self.fields()
@@ -163,7 +163,16 @@ fn headline(row: &RunRow) -> String {
 }
 
 impl Record for RunRow {
-    const HEADINGS: &'static [&'static str] = &["RUN", "WHEN", "WHO", "COMMAND", "RELEASE", "OUTCOME", "TIME", "NOTE"];
+    const COLUMNS: &'static [Column] = &[
+        Column::stays("RUN"),
+        Column::gives("WHEN", 3),
+        Column::gives("WHO", 6),
+        Column::stays("COMMAND"),
+        Column::gives("RELEASE", 7),
+        Column::stays("OUTCOME"),
+        Column::gives("TIME", 5),
+        Column::note("NOTE"),
+    ];
 
     fn cells(&self) -> Vec<String> {
         let mut cells = self.fields();
@@ -192,7 +201,15 @@ impl Record for RunRow {
 }
 
 impl Record for StepRow {
-    const HEADINGS: &'static [&'static str] = &["WHEN", "HOST", "STEP", "TARGETS", "OUTCOME", "TIME", "NOTE"];
+    const COLUMNS: &'static [Column] = &[
+        Column::gives("WHEN", 6),
+        Column::stays("HOST"),
+        Column::stays("STEP"),
+        Column::gives("TARGETS", 3),
+        Column::stays("OUTCOME"),
+        Column::gives("TIME", 5),
+        Column::note("NOTE"),
+    ];
 
     fn cells(&self) -> Vec<String> {
         let mut cells = self.fields();

@@ -10,7 +10,7 @@ use crate::cli::args::LockArgs;
 use crate::cli::context::Context;
 use crate::cli::exit::Status;
 use crate::cli::failure::Failure;
-use crate::cli::output::{self, Record};
+use crate::cli::output::{self, Column, Record};
 use crate::deploy::key_export::{self, KeyExportError};
 use crate::deploy::keys::{KeyStore, KeyStoreError, Made};
 use crate::deploy::{self, KeyAnswer, KeySource, Needs, Question, Rolling, Typed};
@@ -272,7 +272,7 @@ fn public(keys: &CurveKeys) -> Vec<PublicKey> {
 }
 
 impl Record for PublicKey {
-    const HEADINGS: &'static [&'static str] = &["NAME", "KEY"];
+    const COLUMNS: &'static [Column] = &[Column::stays("NAME"), Column::note("KEY")];
 
     fn cells(&self) -> Vec<String> {
         self.fields()

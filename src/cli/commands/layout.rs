@@ -8,7 +8,7 @@ use crate::cli::args::Format;
 use crate::cli::context::Context;
 use crate::cli::exit::Status;
 use crate::cli::failure::Failure;
-use crate::cli::output::Record;
+use crate::cli::output::{Column, Record};
 use crate::cli::source::{self, Source};
 use crate::layout::{self, Fate, ReportLine, nodeset};
 use crate::query::{self, OptionRow};
@@ -181,7 +181,14 @@ fn write_new(file: &Path, text: &str) -> Result<(), Failure> {
 }
 
 impl Record for ReportLine {
-    const HEADINGS: &'static [&'static str] = &["FILE", "LINE", "SETTING", "VALUE", "FATE", "REASON"];
+    const COLUMNS: &'static [Column] = &[
+        Column::gives("FILE", 4),
+        Column::gives("LINE", 3),
+        Column::stays("SETTING"),
+        Column::gives("VALUE", 2),
+        Column::stays("FATE"),
+        Column::note("REASON"),
+    ];
 
     fn cells(&self) -> Vec<String> {
         self.fields()
@@ -206,10 +213,14 @@ fn options(cx: &Context) -> Result<Status, Failure> {
 }
 
 impl Record for OptionRow {
-    const HEADINGS: &'static [&'static str] = &["OPTION", "VALUE", "ORIGIN", "NODES"];
+    const COLUMNS: &'static [Column] =
+        &[Column::stays("OPTION"), Column::gives("ORIGIN", 5), Column::gives("NODES", 6), Column::note("VALUE")];
 
     fn cells(&self) -> Vec<String> {
-        self.fields()
+        let mut cells = self.fields();
+        let value = cells.remove(1);
+        cells.push(value);
+        cells
     }
 
     fn fields(&self) -> Vec<String> {

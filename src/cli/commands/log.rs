@@ -11,7 +11,7 @@ use crate::cli::complete;
 use crate::cli::context::{self, Context};
 use crate::cli::exit::Status;
 use crate::cli::failure::Failure;
-use crate::cli::output::{Record, human};
+use crate::cli::output::{Column, Record, human};
 use crate::cli::values::{self, When};
 use crate::layout::Layout;
 use crate::query::{self, Follow, LogQuery, Silent};
@@ -119,7 +119,7 @@ impl Log {
 }
 
 impl Record for LogLine {
-    const HEADINGS: &'static [&'static str] = &["TIME", "NODE", "MESSAGE"];
+    const COLUMNS: &'static [Column] = &[Column::stays("TIME"), Column::stays("NODE"), Column::note("MESSAGE")];
 
     fn cells(&self) -> Vec<String> {
         vec![human::local_time(self.ts), format!("{:<12}", self.node), self.message.clone()]

@@ -6,7 +6,7 @@ use crate::cli::args::NodeArgs;
 use crate::cli::context::Context;
 use crate::cli::exit::Status;
 use crate::cli::failure::Failure;
-use crate::cli::output::{Record, shown};
+use crate::cli::output::{Column, Record, shown};
 use crate::query::{self, MetricRow};
 use crate::telemetry;
 
@@ -64,10 +64,12 @@ impl Metrics {
 }
 
 impl Record for MetricRow {
-    const HEADINGS: &'static [&'static str] = &["NODE", "METRIC", "LABELS", "VALUE"];
+    const COLUMNS: &'static [Column] = &[Column::stays("NODE"), Column::stays("VALUE"), Column::note("METRIC")];
 
     fn cells(&self) -> Vec<String> {
-        self.fields()
+        let labels = self.labels.iter().map(|(name, value)| format!(" {name}={value}"));
+        let metric = labels.fold(self.metric.clone(), |line, label| line + &label);
+        vec![self.node.clone(), self.value.to_string(), metric]
     }
 
     fn fields(&self) -> Vec<String> {

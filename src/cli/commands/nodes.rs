@@ -5,7 +5,7 @@ use crate::cli::connect::ConnectArgs;
 use crate::cli::context::Context;
 use crate::cli::exit::Status;
 use crate::cli::failure::Failure;
-use crate::cli::output::{Record, human, shown};
+use crate::cli::output::{Column, Record, human, shown};
 use crate::layout::{Node, nodeset};
 use crate::query::{self, NodeRow};
 
@@ -72,8 +72,17 @@ impl Nodes {
 }
 
 impl Record for NodeRow {
-    const HEADINGS: &'static [&'static str] =
-        &["NAME", "TYPE", "HOST", "IP", "PORT", "METRICS", "ACTIVE", "SINCE", "ID"];
+    const COLUMNS: &'static [Column] = &[
+        Column::stays("NAME"),
+        Column::gives("TYPE", 3),
+        Column::gives("HOST", 2),
+        Column::gives("IP", 6),
+        Column::gives("PORT", 5),
+        Column::gives("METRICS", 7),
+        Column::stays("ACTIVE"),
+        Column::gives("SINCE", 4),
+        Column::gives("ID", 8),
+    ];
 
     fn cells(&self) -> Vec<String> {
         vec![

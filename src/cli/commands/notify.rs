@@ -4,7 +4,7 @@ use crate::cli::args::HostArgs;
 use crate::cli::context::Context;
 use crate::cli::exit::Status;
 use crate::cli::failure::Failure;
-use crate::cli::output::{Record, shown};
+use crate::cli::output::{Column, Record, shown};
 use crate::query::{self, NotifyRow};
 
 /// Send a test message from each host to the targets of `notify`
@@ -52,7 +52,13 @@ impl NotifyRow {
 }
 
 impl Record for NotifyRow {
-    const HEADINGS: &'static [&'static str] = &["HOST", "TARGET", "RESULT", "TIME", "WHY"];
+    const COLUMNS: &'static [Column] = &[
+        Column::stays("HOST"),
+        Column::stays("TARGET"),
+        Column::stays("RESULT"),
+        Column::gives("TIME", 4),
+        Column::note("WHY"),
+    ];
 
     fn cells(&self) -> Vec<String> {
         let NotifyRow { host, tested } = self;

@@ -5,7 +5,7 @@ use crate::cli::connect::ConnectArgs;
 use crate::cli::context::Context;
 use crate::cli::exit::Status;
 use crate::cli::failure::Failure;
-use crate::cli::output::{Record, human, shown};
+use crate::cli::output::{Column, Record, human, shown};
 use crate::layout::nodeset;
 use crate::query::{self, PeerRow};
 
@@ -55,7 +55,14 @@ impl Peers {
 }
 
 impl Record for PeerRow {
-    const HEADINGS: &'static [&'static str] = &["NODE", "PEER", "TYPE", "UP", "SINCE", "ID"];
+    const COLUMNS: &'static [Column] = &[
+        Column::stays("NODE"),
+        Column::stays("PEER"),
+        Column::gives("TYPE", 5),
+        Column::stays("UP"),
+        Column::gives("SINCE", 3),
+        Column::gives("ID", 7),
+    ];
 
     fn cells(&self) -> Vec<String> {
         vec![

@@ -3,7 +3,7 @@
 use crate::cli::context::Context;
 use crate::cli::exit::Status;
 use crate::cli::failure::Failure;
-use crate::cli::output::{Record, human, shown};
+use crate::cli::output::{Column, Record, human, shown};
 use crate::layout::nodeset;
 use crate::query::{self, ReleaseRow};
 
@@ -35,8 +35,17 @@ impl Releases {
 const SHOWN_HASH: usize = 12;
 
 impl Record for ReleaseRow {
-    const HEADINGS: &'static [&'static str] =
-        &["RELEASE", "WHEN", "WHO", "NODES", "CURRENT ON", "BEFORE ON", "HOSTS", "MISSING ON", "LAYOUT"];
+    const COLUMNS: &'static [Column] = &[
+        Column::stays("RELEASE"),
+        Column::gives("WHEN", 2),
+        Column::gives("WHO", 6),
+        Column::gives("NODES", 5),
+        Column::stays("CURRENT ON"),
+        Column::gives("BEFORE ON", 7),
+        Column::gives("HOSTS", 8),
+        Column::gives("MISSING ON", 3),
+        Column::gives("LAYOUT", 9),
+    ];
 
     fn cells(&self) -> Vec<String> {
         let mut cells = self.fields();

@@ -11,7 +11,7 @@ use crate::cli::args::NodeArgs;
 use crate::cli::context::Context;
 use crate::cli::exit::Status;
 use crate::cli::failure::Failure;
-use crate::cli::output::{Record, human, shown};
+use crate::cli::output::{Column, Record, human, shown};
 use crate::layout::{Layout, Node};
 use crate::query::{self, Settings, StatusReport, StatusRow};
 
@@ -131,8 +131,18 @@ impl StatusRow {
 }
 
 impl Record for StatusRow {
-    const HEADINGS: &'static [&'static str] =
-        &["NODE", "TYPE", "HOST", "STATE", "PID", "UPTIME", "RESTARTS", "PEERS", "RELEASE", "NOTE"];
+    const COLUMNS: &'static [Column] = &[
+        Column::stays("NODE"),
+        Column::gives("TYPE", 6),
+        Column::gives("HOST", 2),
+        Column::stays("STATE"),
+        Column::gives("PID", 7),
+        Column::gives("UPTIME", 4),
+        Column::gives("RESTARTS", 3),
+        Column::gives("PEERS", 5),
+        Column::gives("RELEASE", 8),
+        Column::note("NOTE"),
+    ];
 
     fn cells(&self) -> Vec<String> {
         vec![

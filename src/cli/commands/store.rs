@@ -11,7 +11,7 @@ use crate::cli::args::NodeArgs;
 use crate::cli::context::Context;
 use crate::cli::exit::Status;
 use crate::cli::failure::Failure;
-use crate::cli::output::{Record, human, shown};
+use crate::cli::output::{Column, Record, human, shown};
 use crate::cli::{values, zeek_values};
 use crate::data::Data;
 use crate::layout::{Layout, Node};
@@ -306,7 +306,7 @@ impl Serialize for Single {
 }
 
 impl Record for Single {
-    const HEADINGS: &'static [&'static str] = &["VALUE"];
+    const COLUMNS: &'static [Column] = &[Column::note("VALUE")];
 
     fn cells(&self) -> Vec<String> {
         vec![self.shown.clone()]
@@ -322,8 +322,17 @@ impl Record for Single {
 }
 
 impl Record for StoreRow {
-    const HEADINGS: &'static [&'static str] =
-        &["NODE", "STORE", "ROLE", "STATE", "KEYS", "PENDING", "MASTER", "BACKEND", "PATH"];
+    const COLUMNS: &'static [Column] = &[
+        Column::stays("NODE"),
+        Column::stays("STORE"),
+        Column::gives("ROLE", 3),
+        Column::stays("STATE"),
+        Column::gives("KEYS", 2),
+        Column::gives("PENDING", 5),
+        Column::gives("MASTER", 6),
+        Column::gives("BACKEND", 7),
+        Column::gives("PATH", 8),
+    ];
 
     fn cells(&self) -> Vec<String> {
         let mut fields = self.fields();
@@ -364,7 +373,8 @@ impl ChangeRow {
 }
 
 impl Record for ChangeRow {
-    const HEADINGS: &'static [&'static str] = &["TIME", "CHANGE", "KEY", "VALUE"];
+    const COLUMNS: &'static [Column] =
+        &[Column::stays("TIME"), Column::stays("CHANGE"), Column::stays("KEY"), Column::note("VALUE")];
 
     fn cells(&self) -> Vec<String> {
         let change = match self.0.missed {

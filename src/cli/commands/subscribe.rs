@@ -11,7 +11,7 @@ use crate::cli::connect::{ConnectArgs, JOIN_WITHIN, Target};
 use crate::cli::context::Context;
 use crate::cli::exit::Status;
 use crate::cli::failure::Failure;
-use crate::cli::output::{Record, human};
+use crate::cli::output::{Column, Record, human};
 use crate::cli::zeek_values;
 use crate::node::ObservedEvent;
 
@@ -153,7 +153,8 @@ impl<'de> Visitor<'de> for InOrder {
 }
 
 impl Record for EventRow {
-    const HEADINGS: &'static [&'static str] = &["TIME", "TOPIC", "SENDER", "EVENT"];
+    const COLUMNS: &'static [Column] =
+        &[Column::stays("TIME"), Column::stays("TOPIC"), Column::stays("SENDER"), Column::note("EVENT")];
 
     fn cells(&self) -> Vec<String> {
         let event = format!("{}({})", self.event, self.args);

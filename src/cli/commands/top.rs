@@ -6,7 +6,7 @@ use crate::cli::args::{Format, NodeArgs};
 use crate::cli::context::Context;
 use crate::cli::exit::Status;
 use crate::cli::failure::Failure;
-use crate::cli::output::{Record, human, shown};
+use crate::cli::output::{Column, Record, human, shown};
 use crate::cli::values;
 use crate::query::{self, HostLoad, TopReport, TopRow};
 
@@ -80,8 +80,20 @@ fn line(host: &HostLoad) -> String {
 }
 
 impl Record for TopRow {
-    const HEADINGS: &'static [&'static str] =
-        &["NODE", "TYPE", "HOST", "STATE", "PID", "CPU%", "TIME", "MEMORY", "THREADS", "FDS", "LOGS", "NOTE"];
+    const COLUMNS: &'static [Column] = &[
+        Column::stays("NODE"),
+        Column::gives("TYPE", 7),
+        Column::gives("HOST", 4),
+        Column::stays("STATE"),
+        Column::gives("PID", 6),
+        Column::gives("CPU%", 1),
+        Column::gives("TIME", 5),
+        Column::gives("MEMORY", 1),
+        Column::gives("THREADS", 9),
+        Column::gives("FDS", 8),
+        Column::gives("LOGS", 3),
+        Column::note("NOTE"),
+    ];
 
     fn cells(&self) -> Vec<String> {
         vec![

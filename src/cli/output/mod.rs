@@ -17,5 +17,4 @@ mod tsv;
 
 pub use pipe::reader_left;
 pub use printer::{Printer, ask_secret, colour_allowed};
-pub use record::Record;
-pub use record::shown;
+pub use record::{Column, Record, shown};

@@ -7,10 +7,17 @@ use crate::cli::exit::Status;
 use crate::layout::{Node, nodeset};
 use crate::query::Silent;
 
-use super::record::Record;
+use super::record::{Column, Record};
 
 impl Record for Outcome {
-    const HEADINGS: &'static [&'static str] = &["TARGET", "HOST", "OUTCOME", "STEP", "TIME", "ERROR"];
+    const COLUMNS: &'static [Column] = &[
+        Column::stays("TARGET"),
+        Column::gives("HOST", 2),
+        Column::stays("OUTCOME"),
+        Column::gives("STEP", 4),
+        Column::gives("TIME", 5),
+        Column::note("ERROR"),
+    ];
 
     fn cells(&self) -> Vec<String> {
         let mut cells = self.fields();

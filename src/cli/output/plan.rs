@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::record::Record;
+use super::record::{Column, Record};
 use crate::deploy::{Action, Change, FileChange, HostState, Plan};
 use crate::layout::nodeset;
 
@@ -23,7 +23,8 @@ pub struct PlanRow {
 }
 
 impl Record for PlanRow {
-    const HEADINGS: &'static [&'static str] = &["HOST", "ACTION", "TARGET", "WHY"];
+    const COLUMNS: &'static [Column] =
+        &[Column::gives("HOST", 2), Column::stays("ACTION"), Column::stays("TARGET"), Column::note("WHY")];
 
     fn cells(&self) -> Vec<String> {
         self.fields()

@@ -131,7 +131,7 @@ impl Printer {
         out.flush()
     }
 
-    /// Writes one row at once, as a stream does: in a table the cells are separated by two blanks.
+    /// Writes one row at once, as a stream does: see [`table::write_alone`].
     pub fn row<R: Record>(&self, row: &R) -> io::Result<()> {
         let mut out = self.out();
         write_line(&mut out, self.format, row)?;
@@ -400,7 +400,7 @@ fn headings_are_bold() -> bool {
 /// A row of a stream: no column knows how wide the others will be.
 fn write_line<R: Record>(out: &mut dyn Write, format: Format, row: &R) -> io::Result<()> {
     match format {
-        Format::Table => writeln!(out, "{}", row.cells().join("  ")),
+        Format::Table => table::write_alone(out, row, terminal_width()),
         Format::Json => json::line(out, row),
         format => write_row(out, format, row),
     }
@@ -474,7 +474,7 @@ impl Parts<'_> {
     /// Writes some rows; the first ones with the headings of the table.
     pub fn show<R: Record>(&mut self, rows: &[R]) -> io::Result<()> {
         let mut out = BufWriter::new(io::stdout().lock());
-        match (self.printer.format, &self.widths) {
+        match (self.printer.format, &mut self.widths) {
             (_, _) if rows.is_empty() => {}
             (Format::Json, _) => {}
             (Format::Table, None) => self.widths = Some(table::write(&mut out, rows, terminal_width())?),
