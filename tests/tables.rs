@@ -120,6 +120,24 @@ fn the_note_of_a_node_that_fails_stands_below_its_row_and_no_other_row_changes()
 }
 
 #[test]
+fn commands_that_are_told_to_be_typed_have_the_layout_that_was_typed() {
+    let sandbox = Sandbox::new();
+    let layout = "name: campus\nbase_dir: BASE\nport: PORT\nnodes:\n  manager: { type: manager }\n  \
+                  sensor: { type: worker, command: [/bin/false] }\n";
+    sandbox.write_layout(layout);
+    std::fs::rename(sandbox.path().join("cluster.yaml"), sandbox.path().join("other.yaml")).expect("it is renamed");
+    let absent = sandbox.run(&["-l", "other.yaml", "status"]);
+    assert!(absent.stderr.contains("zeek-cluster -l other.yaml deploy"), "{absent:#?}");
+    sandbox.run(&["-l", "other.yaml", "deploy"]);
+    let remedy = sandbox.until(Duration::from_secs(60), "a remedy in the table", |s| {
+        let said = s.run(&["-l", "other.yaml", "status", "-o", "table"]).stdout;
+        if said.contains("restart sensor") { Ok(said) } else { Err(said) }
+    });
+    assert!(remedy.contains("zeek-cluster -l other.yaml restart sensor"), "{remedy}");
+    sandbox.run(&["-l", "other.yaml", "remove", "--yes"]);
+}
+
+#[test]
 fn names_of_forty_five_letters_and_a_host_that_is_away_leave_a_table_of_a_few_lines() {
     let name = "sensor-in-the-northern-building-on-the-campus";
     let layout = format!(

@@ -1,7 +1,7 @@
 //! What every command shares: the program's name and description, the global options, and the groups of arguments that
 //! several commands flatten in.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{CommandFactory, Parser, ValueEnum};
@@ -9,6 +9,7 @@ use clap_complete::engine::ArgValueCompleter;
 
 use super::commands::Command;
 use super::{complete, effect, values};
+use crate::deploy::quote;
 
 /// The name under which the program is installed.
 pub const PROGRAM: &str = "zeek-cluster";
@@ -96,6 +97,24 @@ pub struct Global {
     /// Answer every question with yes
     #[arg(long, global = true)]
     pub yes: bool,
+}
+
+impl Global {
+    /// The `--layout` that the next command has to repeat, after a blank; empty when it is the default or set by the
+    /// environment.
+    pub fn layout_option(&self) -> String {
+        self.layout_words().iter().map(|word| format!(" {}", quote(word))).collect()
+    }
+
+    /// The same, word by word.
+    pub fn layout_words(&self) -> Vec<String> {
+        let path = &self.layout;
+        let set = std::env::var_os("ZEEK_CLUSTER_LAYOUT").is_some_and(|set| set == *path.as_os_str());
+        match set || path == Path::new("cluster.yaml") {
+            true => Vec::new(),
+            false => vec!["-l".to_owned(), path.display().to_string()],
+        }
+    }
 }
 
 /// Who speaks SSH.

@@ -1,7 +1,6 @@
 //! What a command has at hand: the global options, the printer, and the ways from words to a layout and to nodes.
 
 use std::future::Future;
-use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::args::{Global, HostArgs, NodeArgs, SshWay};
@@ -11,7 +10,7 @@ use super::failure::Failure;
 use super::output::{self, Printer, human};
 use super::source::{self, Source};
 use crate::api::outcome::Outcome;
-use crate::deploy::{Prompt, Settings, quote};
+use crate::deploy::{Prompt, Settings};
 use crate::layout::nodeset::{self, LastRun, NodeSetError};
 use crate::layout::{self, Host, Layout, Node, SshClient};
 use crate::query::{self, Memory, Remembered};
@@ -115,22 +114,6 @@ impl Context {
         settings.asker = Some(format!("/proc/{}/exe", std::process::id()).into());
         settings.prompt = self.printer.is_interactive().then(|| Prompt::new(output::ask_secret));
         settings
-    }
-
-    /// The `--layout` that whoever types the next command has to repeat; empty when it is the default or set by the
-    /// environment.
-    pub fn layout_option(&self) -> String {
-        self.layout_words().iter().map(|word| format!(" {}", quote(word))).collect()
-    }
-
-    /// The same, word by word.
-    pub fn layout_words(&self) -> Vec<String> {
-        let path = &self.global.layout;
-        let set = std::env::var_os("ZEEK_CLUSTER_LAYOUT").is_some_and(|set| set == *path.as_os_str());
-        match set || path == Path::new("cluster.yaml") {
-            true => Vec::new(),
-            false => vec!["-l".to_owned(), path.display().to_string()],
-        }
     }
 
     /// How hosts are asked: `--timeout` bounds each host's answer.

@@ -1,5 +1,6 @@
 //! From the words on the command line to an exit status.
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{ArgMatches, FromArgMatches, ValueEnum};
 
 use super::args::{self, Args, Format};
@@ -8,8 +9,9 @@ use super::context::Context;
 use super::effect::{self, Effect, READ_ONLY_VARIABLE};
 use super::exit::Status;
 use super::failure::Failure;
-use super::output::Printer;
+use super::output::{Printer, Wording};
 use super::trace;
+use crate::layout;
 use crate::query::Writer;
 
 /// Reads the command line. The error is a usage error, or a request for help or for the version.
@@ -18,11 +20,29 @@ use crate::query::Writer;
 /// clap's: [`report_usage`] writes it and knows its exit status.
 pub fn parse() -> Result<Args, clap::Error> {
     let mut tree = args::tree();
-    let matches = tree.try_get_matches_from_mut(std::env::args_os())?;
+    let matches = tree.try_get_matches_from_mut(std::env::args_os()).map_err(nearest_first)?;
     let parsed = Args::from_arg_matches(&matches).map_err(|error| error.format(&mut tree))?;
     let (words, leaf) = words(&matches);
     let writes = Effect::of(&words).is_some_and(|effect| effect.writes(leaf));
     Ok(Args { words, writes, ..parsed })
+}
+
+/// The most similar commands that a usage error names.
+const MAX_SIMILAR: usize = 3;
+
+/// Of the commands that clap finds similar the one that was meant, or the most similar ones first: clap has them last.
+fn nearest_first(mut usage: clap::Error) -> clap::Error {
+    let written = usage.get(ContextKind::InvalidSubcommand).map(ToString::to_string);
+    let similar = usage.get(ContextKind::SuggestedSubcommand);
+    if let (Some(written), Some(ContextValue::Strings(similar))) = (written, similar) {
+        let words = similar.iter().rev().map(String::as_str);
+        let nearest = match layout::nearest(&written, words.clone()) {
+            Some(meant) => vec![meant.to_owned()],
+            None => words.take(MAX_SIMILAR).map(str::to_owned).collect(),
+        };
+        usage.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(nearest));
+    }
+    usage
 }
 
 /// The names of the command and its subcommands, separated by blanks, and what was given to the last of them.
@@ -49,7 +69,7 @@ pub fn report_usage(usage: &clap::Error) -> Status {
         return Status::Done;
     }
     let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
-    let printer = Printer::new(format_asked_for(words), true);
+    let printer = Printer::new(format_asked_for(words), true, Wording::default());
     // Nor one of the document.
     let _ = printer.close(Status::Usage, Some(&in_words(usage)));
     Status::Usage
@@ -87,10 +107,8 @@ pub fn run(args: Args) -> Status {
     if is_lasting {
         trace::end_with_any_panic();
     }
-    let printer = Printer::new(args.global.output, args.global.quiet);
-    let mut context = Context { global: args.global, printer, words: args.words, writer: Writer::default() };
-    let option = context.layout_option();
-    context.printer = context.printer.for_layout(option);
+    let printer = Printer::new(args.global.output, args.global.quiet, Wording::new(&args.global.layout_option()));
+    let context = Context { global: args.global, printer, words: args.words, writer: Writer::default() };
     let ended = match args.writes && effect::is_read_only() {
         false => args.command.run(&context),
         true => Err(refused(&context.words)),
@@ -121,6 +139,19 @@ fn refused(words: &str) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_typo_is_told_the_command_that_was_meant_and_no_others() {
+        let said = |word: &str| {
+            let usage = args::tree().try_get_matches_from(["zeek-cluster", word]).map_err(nearest_first);
+            usage.expect_err("no such command").to_string()
+        };
+        for (word, meant) in [("stauts", "status"), ("restrat", "restart"), ("nodess", "nodes"), ("evnts", "events")] {
+            let said = said(word);
+            assert!(said.contains(&format!("a similar subcommand exists: '{meant}'")), "{said}");
+        }
+        assert!(said("conf").contains("'config', 'cron', 'count'"), "the most similar one first: {}", said("conf"));
+    }
 
     #[test]
     fn the_format_is_found_among_words_that_are_wrong() {

@@ -179,7 +179,7 @@ fn show(cx: &Context, layout: &Layout, report: &Report) -> Result<Status, Failur
         show_what_runs(cx, layout)?;
     }
     if status == Status::Done && cx.printer.is_lively() {
-        cx.printer.status(&next_steps(cx));
+        cx.printer.status(&next_steps());
     }
     Ok(status)
 }
@@ -204,7 +204,7 @@ fn interrupted(cx: &Context, report: &Report) -> Status {
         true => "interrupted after the switch: what is skipped runs as before until the next deploy",
         false => "interrupted: no host was switched, every node runs as before",
     });
-    cx.printer.hint(&format!("zeek-cluster{} deploy goes on from here", cx.layout_option()));
+    cx.printer.hint("zeek-cluster deploy goes on from here");
     Status::Interrupted
 }
 
@@ -236,16 +236,15 @@ fn show_what_runs(cx: &Context, layout: &Layout) -> Result<(), Failure> {
     cx.printer.records(&report.rows)?;
     if !report.unbooted.is_empty() {
         let hosts = nodeset::fold(report.unbooted.iter().map(String::as_str));
-        let command = format!("zeek-cluster{} agent install", cx.layout_option());
+        let command = "zeek-cluster agent install";
         cx.printer.hint(&format!("after a reboot of {hosts} nothing starts there by itself; `{command}` changes that"));
     }
     Ok(())
 }
 
-/// What to type next, with the layout that was typed.
-fn next_steps(cx: &Context) -> String {
-    let layout = cx.layout_option();
-    let line = |command: &str, what: &str| format!("  zeek-cluster{layout} {command:<14}  {what}");
+/// What to type next.
+fn next_steps() -> String {
+    let line = |command: &str, what: &str| format!("  zeek-cluster {command:<14}  {what}");
     [
         "\nNext:".to_owned(),
         line("status --watch", "every change of state, as it happens"),

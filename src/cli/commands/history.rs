@@ -95,7 +95,7 @@ fn read(cx: &Context, source: SourceArgs) -> Result<HistoryReport, Failure> {
 
 /// The commands that would finish a run.
 fn finish(cx: &Context, report: &HistoryReport, row: &RunRow) -> Result<Status, Failure> {
-    let commands = match replay::replay(&report.rest(row), &cx.layout_words()) {
+    let commands = match replay::replay(&report.rest(row), &cx.global.layout_words()) {
         Replay::Commands(commands) => commands,
         Replay::Nothing(why) => {
             cx.printer.status(&format!("nothing is left to do: {why}"));

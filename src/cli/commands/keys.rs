@@ -243,11 +243,9 @@ fn rotate(cx: &Context, layout: &Layout, store: &KeyStore, lock: &LockArgs) -> R
     match &rolled {
         Ok(_) => {}
         Err(Failure::Interrupted | Failure::LockLost(_)) => {
-            let layout_option = cx.layout_option();
-            cx.printer.hint(&format!(
-                "`zeek-cluster{layout_option} keys rotate` goes on; `zeek-cluster{layout_option} deploy` brings the keys of \
-                 the manager's host to all"
-            ));
+            cx.printer.hint(
+                "`zeek-cluster keys rotate` goes on; `zeek-cluster deploy` brings the keys of the manager's host to all",
+            );
         }
         Err(_) => cx.printer.status("no host was given new keys, so the old ones stay in force"),
     }

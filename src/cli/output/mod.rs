@@ -14,7 +14,9 @@ mod progress;
 mod record;
 mod table;
 mod tsv;
+mod wording;
 
 pub use pipe::reader_left;
 pub use printer::{Printer, ask_secret, colour_allowed};
 pub use record::{Column, Record, shown};
+pub use wording::Wording;

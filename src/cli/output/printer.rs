@@ -9,6 +9,8 @@ use serde::Serialize;
 
 use super::progress::Bar;
 use super::record::Record;
+use super::table::Screen;
+use super::wording::Wording;
 use super::{folded, json, name, outcomes, problems, table, tsv};
 use crate::api::outcome::{ErrorInfo, Outcome};
 use crate::cli::args::{self, Format};
@@ -66,6 +68,7 @@ pub struct Printer {
     /// Whether standard error is a terminal that understands cursor movement.
     lively: bool,
     colour: bool,
+    wording: Wording,
     /// Whether anything was written to standard output.
     answered: AtomicBool,
     /// Such as ` -l lab.yaml`; empty where the next command finds the layout by itself.
@@ -74,7 +77,7 @@ pub struct Printer {
 
 impl Printer {
     /// The printer of one command; without a format it is a table on a terminal, else tsv.
-    pub fn new(format: Option<Format>, quiet: bool) -> Printer {
+    pub fn new(format: Option<Format>, quiet: bool, wording: Wording) -> Printer {
         let chosen = match io::stdout().is_terminal() {
             true => Format::Table,
             false => Format::Tsv,
@@ -85,6 +88,7 @@ impl Printer {
             quiet,
             lively: terminal && !is_dumb() && !quiet,
             colour: terminal && colour_allowed(),
+            wording,
             answered: AtomicBool::new(false),
             layout: String::new(),
         }
@@ -120,7 +124,7 @@ impl Printer {
     pub fn records<R: Record>(&self, rows: &[R]) -> io::Result<()> {
         let mut out = self.out();
         match self.format {
-            Format::Table => drop(table::write(&mut out, rows, terminal_width())?),
+            Format::Table => drop(table::write(&mut out, rows, &self.screen())?),
             Format::Json => json::array(&mut out, rows)?,
             _ => {
                 for row in rows {
@@ -134,14 +138,14 @@ impl Printer {
     /// Writes one row at once, as a stream does: see [`table::write_alone`].
     pub fn row<R: Record>(&self, row: &R) -> io::Result<()> {
         let mut out = self.out();
-        write_line(&mut out, self.format, row)?;
+        self.write_line(&mut out, row)?;
         out.flush()
     }
 
     /// Writes rows one after the other, each as [`Printer::row`] does.
     pub fn lines<R: Record>(&self, rows: &[R]) -> io::Result<()> {
         let mut out = self.out();
-        rows.iter().try_for_each(|row| write_line(&mut out, self.format, row))?;
+        rows.iter().try_for_each(|row| self.write_line(&mut out, row))?;
         out.flush()
     }
 
@@ -383,7 +387,21 @@ impl Printer {
         Some(answer.trim().to_owned())
     }
 
+    fn screen(&self) -> Screen<'_> {
+        Screen { width: terminal_width(), wording: &self.wording }
+    }
+
+    /// A row of a stream: no column knows how wide the others will be.
+    fn write_line<R: Record>(&self, out: &mut dyn Write, row: &R) -> io::Result<()> {
+        match self.format {
+            Format::Table => table::write_alone(out, row, &self.screen()),
+            Format::Json => json::line(out, row),
+            format => write_row(out, format, row),
+        }
+    }
+
     fn say(&self, label: &str, colour: &str, text: &str) {
+        let text = self.wording.complete(text);
         let mut err = io::stderr().lock();
         // Nobody is left to be told that standard error is closed.
         let _ = match self.colour && !label.is_empty() {
@@ -395,15 +413,6 @@ impl Printer {
 
 fn headings_are_bold() -> bool {
     io::stdout().is_terminal() && colour_allowed()
-}
-
-/// A row of a stream: no column knows how wide the others will be.
-fn write_line<R: Record>(out: &mut dyn Write, format: Format, row: &R) -> io::Result<()> {
-    match format {
-        Format::Table => table::write_alone(out, row, terminal_width()),
-        Format::Json => json::line(out, row),
-        format => write_row(out, format, row),
-    }
 }
 
 /// Asks for what only the operator knows, such as the passphrase of a key; what is typed is shown only when it may be.
@@ -477,8 +486,8 @@ impl Parts<'_> {
         match (self.printer.format, &mut self.widths) {
             (_, _) if rows.is_empty() => {}
             (Format::Json, _) => {}
-            (Format::Table, None) => self.widths = Some(table::write(&mut out, rows, terminal_width())?),
-            (Format::Table, Some(widths)) => table::write_more(&mut out, rows, widths, terminal_width())?,
+            (Format::Table, None) => self.widths = Some(table::write(&mut out, rows, &self.printer.screen())?),
+            (Format::Table, Some(widths)) => table::write_more(&mut out, rows, widths, &self.printer.screen())?,
             (format, _) => rows.iter().try_for_each(|row| write_row(&mut out, format, row))?,
         }
         out.flush()

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use unicode_width::UnicodeWidthStr;
 
 use super::record::{Column, Place, Record};
+use super::wording::Wording;
 
 /// A table is laid out for so many columns at least; a narrower terminal wraps it.
 const MIN_WIDTH: usize = 60;
@@ -22,34 +23,38 @@ const MIN_CELL: usize = 8;
 /// Stands before what is below its row.
 const INDENT: &str = "    ";
 
-/// Writes rows below their headings; `width` is that of the terminal, none where there is none. Returns the widths of the
-/// columns, for [`write_more`].
-pub fn write<R: Record>(out: &mut dyn Write, rows: &[R], width: Option<u16>) -> io::Result<Vec<usize>> {
+/// Where a table is shown.
+pub struct Screen<'a> {
+    /// Columns of the terminal; none where there is none.
+    pub width: Option<u16>,
+    /// Completes the commands in what explains a row.
+    pub wording: &'a Wording,
+}
+
+/// Writes rows below their headings. Returns the widths of the columns, for [`write_more`].
+pub fn write<R: Record>(out: &mut dyn Write, rows: &[R], screen: &Screen) -> io::Result<Vec<usize>> {
     let mut widths: Vec<usize> = R::COLUMNS.iter().map(|column| column.heading.width()).collect();
-    let cells = cells(rows, &mut widths);
-    write_lines(out, &Table::fit(R::COLUMNS, &widths, room(width)).with_headings(&cells))?;
+    let cells = screen.cells(rows);
+    widen(&mut widths, &cells);
+    write_lines(out, &Table::fit(R::COLUMNS, &widths, screen.room()).with_headings(&cells))?;
     Ok(widths)
 }
 
 /// Writes further rows without headings, below those of a table with columns of those widths; they grow where a cell needs
 /// more.
-pub fn write_more<R: Record>(
-    out: &mut dyn Write,
-    rows: &[R],
-    widths: &mut [usize],
-    width: Option<u16>,
-) -> io::Result<()> {
-    let cells = cells(rows, widths);
-    let table = Table::fit(R::COLUMNS, widths, room(width));
+pub fn write_more<R: Record>(out: &mut dyn Write, rows: &[R], widths: &mut [usize], screen: &Screen) -> io::Result<()> {
+    let cells = screen.cells(rows);
+    widen(widths, &cells);
+    let table = Table::fit(R::COLUMNS, widths, screen.room());
     cells.iter().try_for_each(|row| write_lines(out, &table.row(row).lines))
 }
 
 /// Writes a row of a stream, whose columns are of no known width: cells separated by two blanks; what explains it stands below
 /// where all of it does not fit into one line.
-pub fn write_alone<R: Record>(out: &mut dyn Write, row: &R, width: Option<u16>) -> io::Result<()> {
+pub fn write_alone<R: Record>(out: &mut dyn Write, row: &R, screen: &Screen) -> io::Result<()> {
     let cells = row.cells();
     let line = cells.join("  ");
-    let Some(room) = room(width).filter(|room| line.width() > *room) else { return write_lines(out, &[line]) };
+    let Some(room) = screen.room().filter(|room| line.width() > *room) else { return write_lines(out, &[line]) };
     let columns = || R::COLUMNS.iter().zip(&cells);
     let head: Vec<&str> = columns().filter(|(column, _)| !column.explains()).map(|(_, cell)| cell.as_str()).collect();
     let head = head.join("  ");
@@ -63,17 +68,23 @@ pub fn write_alone<R: Record>(out: &mut dyn Write, row: &R, width: Option<u16>) 
     write_lines(out, &lines)
 }
 
-fn room(width: Option<u16>) -> Option<usize> {
-    width.map(|width| usize::from(width).max(MIN_WIDTH))
+impl Screen<'_> {
+    fn room(&self) -> Option<usize> {
+        self.width.map(|width| usize::from(width).max(MIN_WIDTH))
+    }
+
+    fn cells<R: Record>(&self, rows: &[R]) -> Vec<Vec<String>> {
+        let mut cells: Vec<Vec<String>> = rows.iter().map(Record::cells).collect();
+        for (column, cell) in cells.iter_mut().flat_map(|row| R::COLUMNS.iter().zip(row)) {
+            if column.explains() {
+                *cell = self.wording.complete(cell);
+            }
+        }
+        cells
+    }
 }
 
-/// The cells of the rows; `widths` become those of the widest ones.
-fn cells<R: Record>(rows: &[R], widths: &mut [usize]) -> Vec<Vec<String>> {
-    let cells: Vec<Vec<String>> = rows.iter().map(Record::cells).collect();
-    widen(widths, &cells);
-    cells
-}
-
+/// `widths` become those of the widest cells.
 fn widen(widths: &mut [usize], rows: &[Vec<String>]) {
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
