@@ -13,7 +13,7 @@ use super::table::Screen;
 use super::wording::Wording;
 use super::{folded, json, name, outcomes, problems, table, tsv};
 use crate::api::outcome::{ErrorInfo, Outcome};
-use crate::cli::args::{self, Format};
+use crate::cli::args::Format;
 use crate::cli::exit::Status;
 use crate::cli::failure::Failure;
 use crate::deploy::{ExecRow, Question, Typed};
@@ -24,27 +24,6 @@ use crate::query::Silent;
 pub fn colour_allowed() -> bool {
     let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     !set("NO_COLOR") && !is_dumb()
-}
-
-/// Puts the option that names the layout into each command of this program that a text shows.
-fn with_layout(text: &str, option: &str) -> String {
-    const PROGRAM: &str = "zeek-cluster ";
-    if option.is_empty() {
-        return text.to_owned();
-    }
-    let tree = args::tree();
-    let is_command = |word: &str| tree.get_subcommands().any(|command| command.get_name() == word);
-    let mut parts = text.split(PROGRAM);
-    let mut shown = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let word = part.split(|c: char| !c.is_ascii_lowercase() && c != '-').next().unwrap_or_default();
-        let option = if is_command(word) { option.trim_start() } else { "" };
-        shown.push_str(PROGRAM);
-        shown.push_str(option);
-        shown.push_str(if option.is_empty() { "" } else { " " });
-        shown.push_str(part);
-    }
-    shown
 }
 
 /// Whether the terminal says that it understands no cursor movement.
@@ -71,8 +50,6 @@ pub struct Printer {
     wording: Wording,
     /// Whether anything was written to standard output.
     answered: AtomicBool,
-    /// Such as ` -l lab.yaml`; empty where the next command finds the layout by itself.
-    layout: String,
 }
 
 impl Printer {
@@ -90,13 +67,7 @@ impl Printer {
             colour: terminal && colour_allowed(),
             wording,
             answered: AtomicBool::new(false),
-            layout: String::new(),
         }
-    }
-
-    /// The same for commands with a layout of their own: its option as it has to be typed, with a blank before it.
-    pub fn for_layout(self, option: String) -> Printer {
-        Printer { layout: option, ..self }
     }
 
     /// The format in force.
@@ -318,10 +289,10 @@ impl Printer {
         }
     }
 
-    /// What to do about it. Commands in it are shown with the layout of this one, so that they can be typed as they stand.
+    /// What to do about it.
     pub fn hint(&self, text: &str) {
         if !self.quiet {
-            self.say("hint: ", "36", &with_layout(text, &self.layout));
+            self.say("hint: ", "36", text);
         }
     }
 
@@ -531,22 +502,4 @@ impl Live<'_> {
 /// Writes a line to standard error; a reader that left has no use for an error.
 fn say_aside(text: &str) {
     drop(writeln!(io::stderr().lock(), "{text}"));
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn commands_in_hints_name_the_layout_that_was_named() {
-        let check = |text: &str, expected: &str| assert_eq!(with_layout(text, " -l lab.yaml"), expected);
-        check("zeek-cluster deploy", "zeek-cluster -l lab.yaml deploy");
-        check(
-            "zeek-cluster stop x, then zeek-cluster agent install",
-            "zeek-cluster -l lab.yaml stop x, then zeek-cluster -l lab.yaml agent install",
-        );
-        check("zeek-cluster -l lab.yaml deploy", "zeek-cluster -l lab.yaml deploy");
-        check("zeek-cluster is not there", "zeek-cluster is not there");
-        assert_eq!(with_layout("zeek-cluster deploy", ""), "zeek-cluster deploy");
-    }
 }
