@@ -246,3 +246,55 @@ fn signal(pid: i64, signal: rustix::process::Signal) {
 fn kill(pid: i64) {
     signal(pid, rustix::process::Signal::KILL);
 }
+
+/// The second name is an alias of ssh_config: no address in the layout is there twice.
+#[test]
+fn one_machine_under_two_names_is_refused_with_both_names_and_nothing_is_stopped() {
+    if !has_machines() {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    std::fs::create_dir(sandbox.base()).expect("the base folder");
+    let machines = Machines::start(sandbox.path(), &sandbox.base(), 1);
+    std::fs::create_dir(sandbox.home().join(".ssh")).expect("a folder");
+    let second = format!("{}.250", machines.address(0).rsplit_once('.').expect("an address").0);
+    let alias = format!("Host {second}\n  HostName {}\n", machines.address(0));
+    std::fs::write(sandbox.home().join(".ssh/config"), alias).expect("ssh_config");
+    let layout = |more: &str, worker: &str| {
+        format!(
+            "name: campus\nbase_dir: BASE\n{}{more}nodes:\n  manager: {{ type: manager, host: head }}\n  \
+             logger: {{ type: logger, host: head }}\n  worker: {{ type: worker, host: {worker} }}\n",
+            machines.layout("")
+        )
+    };
+    let twice = layout(&format!("  twin: {{ address: {second} }}\n"), "twin");
+    let refused = |output: &crate::support::Output| {
+        let said = output.stderr.contains("head and twin are one machine");
+        assert!(said && output.stderr.contains("put their nodes on one host"), "{output:#?}");
+    };
+
+    // Before anything is there, and over a cluster that runs.
+    sandbox.write_layout(&twice);
+    refused(&sandbox.expect(3, &["deploy"]));
+    sandbox.write_layout(&layout("", "head"));
+    sandbox.expect(0, &["deploy"]);
+    let pids = |sandbox: &Sandbox| -> Vec<i64> {
+        let rows = sandbox.json(0, &["status"]);
+        rows.as_array().into_iter().flatten().filter_map(|row| row["pid"].as_i64()).collect()
+    };
+    let before = pids(&sandbox);
+    sandbox.write_layout(&twice);
+    for (status, args) in [(3, &["deploy"][..]), (3, &["plan"]), (1, &["check"]), (1, &["remove", "--all", "--yes"])] {
+        refused(&sandbox.expect(status, args));
+    }
+    refused(&sandbox.run(&["status"]));
+
+    // Under its first name it is as it was; the second name may take its place.
+    sandbox.write_layout(&layout("", "head"));
+    assert_eq!((pids(&sandbox), before.len()), (before.clone(), 3));
+    let renamed = twice.replace(&format!("  head: {{ address: {} }}\n", machines.address(0)), "");
+    let renamed = renamed.replace("host: head", "host: twin");
+    sandbox.write_layout(&renamed.replace("host: twin", &format!("host: twin, ip: {}", machines.address(0))));
+    sandbox.expect(0, &["deploy"]);
+    assert_eq!(pids(&sandbox).len(), 3);
+}

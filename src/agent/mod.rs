@@ -11,6 +11,7 @@ mod diag;
 mod durable;
 mod events;
 mod folder;
+mod folder_id;
 mod foreground;
 mod guard;
 mod history;

@@ -24,6 +24,7 @@ use super::client::{Backtrace, STORE_DEADLINE, WRITER_HEADER};
 use super::diag::{Examiner, Wanted};
 use super::events::{self, EventLog, EventQuery};
 use super::folder::{FolderLock, LockError};
+use super::folder_id;
 use super::history::{self, Asked, History};
 use super::inspect::Inspector;
 use super::install;
@@ -107,6 +108,7 @@ pub struct Service {
     lock: Lock,
     binary: String,
     started_at: f64,
+    folder_id: Option<String>,
     end: watch::Sender<bool>,
     removed: AtomicBool,
     /// Of the socket, once there is one.
@@ -128,7 +130,7 @@ impl Service {
         let releases = Mutex::new(releases);
         let inspector = std::sync::Mutex::new(Inspector::default());
         let (lock, removed) = (Lock::new(), AtomicBool::new(false));
-        let socket = OnceLock::new();
+        let (folder_id, socket) = (folder_id::of(dir.path()), OnceLock::new());
         Service {
             dir,
             releases,
@@ -140,6 +142,7 @@ impl Service {
             lock,
             binary,
             started_at,
+            folder_id,
             end,
             removed,
             socket,
@@ -229,6 +232,7 @@ impl Service {
             binary: self.binary.clone(),
             pid: std::process::id(),
             started_at: self.started_at,
+            folder_id: self.folder_id.clone(),
             boot: Some(systemd::boot(&self.dir)),
             cluster: None,
             host: None,

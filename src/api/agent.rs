@@ -62,6 +62,10 @@ pub struct AgentStatus {
     pub pid: u32,
     /// Seconds since the epoch.
     pub started_at: f64,
+    /// Identity of the cluster's folder on the machine that runs this agent: two hosts of a layout with the same one are one
+    /// machine. None from an agent that does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder_id: Option<String>,
     /// What starts this agent when its host starts; none from an agent that does not say.
     #[serde(default)]
     pub boot: Option<Boot>,
@@ -89,6 +93,16 @@ pub struct AgentStatus {
     /// Targets of `notify:` that cannot be reached, or that have lost messages.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notify: Vec<NotifyView>,
+}
+
+impl AgentStatus {
+    /// Identity of the machine and folder that this agent works for; its process where it does not say.
+    pub fn place_id(&self) -> String {
+        match &self.folder_id {
+            Some(id) => id.clone(),
+            None => format!("process {} started at {}", self.pid, self.started_at),
+        }
+    }
 }
 
 /// A node that another one does not see.

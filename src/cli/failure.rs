@@ -99,6 +99,7 @@ impl Failure {
                 )),
                 what: chain(&error),
             },
+            DeployError::OneMachine(ErrorInfo { what, hint }) => Failure::File { what, hint },
             DeployError::KeysWithheld { error: ErrorInfo { ref hint, .. }, .. } => {
                 Failure::Here { hint: hint.clone(), what: chain(&error) }
             }

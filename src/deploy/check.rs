@@ -29,7 +29,7 @@ pub async fn check(
     let delivery = Delivery::prepare(layout, settings, keys.local()?.as_ref())?;
     let names = layout.host_names();
     let mut ledger = Ledger::new(names.iter().map(|name| (*name, *name)));
-    let (sites, troubles) = site::open(layout, &names, settings, &Presence::Running, progress).await;
+    let (sites, troubles) = site::open_apart(layout, settings, &Presence::Running, progress).await;
     for (host, trouble) in &troubles {
         match matches!(trouble.place, Place::NotDeployed | Place::NoAgent) {
             true => ledger.enter(ledger::ok(host, host, "login")),

@@ -44,6 +44,12 @@ pub enum DeployError {
         /// Why.
         error: ErrorInfo,
     },
+    /// Hosts of the layout are one machine: what one of them is told would undo what the other was told.
+    #[error("{}", .0.what)]
+    OneMachine(
+        /// Which hosts, and the advice.
+        ErrorInfo,
+    ),
     /// A saved plan is no longer what has to be done.
     #[error("the plan no longer holds: {}", .0.join("; "))]
     Moved(

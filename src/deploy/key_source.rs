@@ -95,8 +95,8 @@ impl KeySource<'_> {
 ///
 /// # Errors
 /// [`DeployError::Keys`] when the store cannot be read or written, [`DeployError::KeysUnknown`] when new keys would be made
-/// without the manager's host having answered, [`DeployError::KeysWithheld`] when a host does not hand them out; and what
-/// `look` answers.
+/// without the manager's host having answered, [`DeployError::KeysWithheld`] when a host does not hand them out,
+/// [`DeployError::OneMachine`] when two hosts are one; and what `look` answers.
 pub(super) async fn settle(
     layout: &Layout,
     settings: &Settings,
@@ -113,6 +113,9 @@ pub(super) async fn settle(
     for _ in 0..ATTEMPTS {
         let delivery = Delivery::prepare(layout, settings, candidate.keys.as_ref())?;
         let survey = look(&delivery).await?;
+        if let Some(double) = survey.doubles.first() {
+            return Err(DeployError::OneMachine(double.error()));
+        }
         let Some(site) = candidate.overruled_by(layout, &delivery, &survey) else {
             candidate.keep(layout, source, &survey, progress)?;
             return Ok((delivery, survey));

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::steps::join;
 use crate::api::outcome::{ErrorInfo, Kind, Outcome};
+use crate::fleet::Double;
 
 /// What kept a host, or a request to it, from being done: becomes the outcome of each target that depended on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +14,13 @@ pub(super) struct Trouble {
     pub(super) step: String,
     pub(super) error: ErrorInfo,
     pub(super) place: Place,
+}
+
+impl Trouble {
+    /// Hosts of the layout that are one machine.
+    pub(super) fn one_machine(double: &Double) -> Trouble {
+        Trouble { error: double.error(), ..Trouble::failed("agent", String::new()) }
+    }
 }
 
 /// How far the way to a host went before the trouble.

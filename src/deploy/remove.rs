@@ -23,7 +23,7 @@ const DELETE_WITHIN: Duration = Duration::from_secs(60);
 pub async fn remove(layout: &Layout, settings: &Settings, keep: Keep, progress: &dyn Progress) -> Vec<Outcome> {
     let names = layout.host_names();
     let mut ledger = Ledger::new(names.iter().map(|name| (*name, *name)));
-    let (sites, troubles) = site::open(layout, &names, settings, &Presence::Started, progress).await;
+    let (sites, troubles) = site::open_apart(layout, settings, &Presence::Started, progress).await;
     for (host, trouble) in troubles {
         if trouble.place != Place::NotDeployed {
             ledger.close_host(&host, &trouble);

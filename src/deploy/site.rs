@@ -1,10 +1,11 @@
 //! A host under work: the open way to its agent, and how errors of that way become trouble.
 
-use futures_util::StreamExt;
+use futures_util::{StreamExt, stream};
 
 use super::ledger::{Place, Trouble};
 use super::progress::{Event, Progress};
 use crate::agent::client::ClientError;
+use crate::api::agent::AgentStatus;
 use crate::api::outcome::{ErrorInfo, Kind};
 use crate::faults;
 use crate::fleet::{self, Deadlines, Presence, ReachError, ReachKind, Session, Settings};
@@ -40,6 +41,25 @@ pub(super) async fn open(
             Ok(session) => sites.push(Site { host: host.name().to_owned(), session }),
             Err(error) => troubles.push((host.name().to_owned(), Trouble::from(&error))),
         }
+    }
+    (sites, troubles)
+}
+
+/// The same for commands that must not meet one machine twice: hosts that are one machine are in trouble, all of them.
+pub(super) async fn open_apart(
+    layout: &Layout,
+    settings: &Settings,
+    presence: &Presence,
+    progress: &dyn Progress,
+) -> (Vec<Site>, Vec<(String, Trouble)>) {
+    let (mut sites, mut troubles) = open(layout, &layout.host_names(), settings, presence, progress).await;
+    // A host that does not answer this fails at what it is asked next.
+    let asked = sites.iter().map(async |site| Some((site.host.clone(), site.session.first_status().await.ok()?)));
+    let seen: Vec<(String, AgentStatus)> =
+        stream::iter(asked).buffered(settings.parallel.max(1)).filter_map(async |seen| seen).collect().await;
+    for double in fleet::doubles(seen.iter().map(|(host, status)| (host.as_str(), status))) {
+        sites.retain(|site| !double.hosts.contains(&site.host));
+        troubles.extend(double.hosts.iter().map(|host| (host.clone(), Trouble::one_machine(&double))));
     }
     (sites, troubles)
 }

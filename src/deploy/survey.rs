@@ -19,7 +19,7 @@ use super::site::{self, Site};
 use crate::agent::client::ClientError;
 use crate::api::agent::{AgentStatus, Manifest};
 use crate::api::hosts::{HOSTS_FILE, HostRecord};
-use crate::fleet::{Presence, Settings};
+use crate::fleet::{self, Double, Presence, Settings};
 use crate::layout::{Layout, Reach};
 use crate::render::HostRelease;
 
@@ -39,6 +39,8 @@ pub(super) struct Survey {
     pub(super) records: Vec<HostRecord>,
     /// By host: ports that nodes which do not run as they should need, and that other programs hold.
     pub(super) taken_ports: BTreeMap<String, Vec<TakenPort>>,
+    /// Machines that the layout names more than once.
+    pub(super) doubles: Vec<Double>,
 }
 
 impl Survey {
@@ -94,6 +96,7 @@ pub(super) async fn survey(
         found: BTreeMap::new(),
         records: Estate::of(&layout.name).read(),
         taken_ports: BTreeMap::new(),
+        doubles: Vec::new(),
     };
     match only {
         None => survey.ask(layout, settings, presence, progress, part).await,
@@ -105,6 +108,7 @@ pub(super) async fn survey(
             survey.ask(&others, settings, &aside, progress, part).await;
         }
     }
+    survey.refuse_doubles(layout);
     survey.learn_hosts();
     let left = survey.left(layout);
     if !left.is_empty() {
@@ -203,13 +207,27 @@ impl Survey {
         self.records.iter().filter(|record| !is_there(record)).cloned().collect()
     }
 
-    /// A machine that is reached by two names is one that stays.
+    /// Refuses hosts of the layout that are one machine: which of them would win is chance, and the other one's nodes would
+    /// be stopped.
+    fn refuse_doubles(&mut self, layout: &Layout) {
+        let seen = layout.hosts.iter().filter_map(|host| Some((host.name.as_str(), self.status(&host.name)?)));
+        self.doubles = fleet::doubles(seen);
+        for double in &self.doubles {
+            for host in &double.hosts {
+                self.found.insert(host.clone(), Found::Silent(Trouble::one_machine(double)));
+                self.sites.retain(|site| site.host != *host);
+            }
+        }
+    }
+
+    /// A machine that left the layout under one name and is reached by another one is one that stays.
     fn forget_doubles(&mut self, layout: &Layout) {
         let agent = |found: &Found| match found {
-            Found::Seen(status, _) => Some((status.pid, status.started_at.to_bits())),
+            Found::Seen(status, _) => Some(status.place_id()),
             _ => None,
         };
-        let stays: Vec<_> = layout.hosts.iter().filter_map(|host| self.found.get(&host.name).and_then(agent)).collect();
+        let seen = layout.hosts.iter().filter_map(|host| self.found.get(&host.name).and_then(agent));
+        let stays: Vec<String> = seen.chain(self.doubles.iter().map(|double| double.place.clone())).collect();
         let is_double = |name: &str, found: &Found| {
             layout.host(name).is_none() && agent(found).is_some_and(|agent| stays.contains(&agent))
         };

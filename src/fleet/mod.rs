@@ -13,6 +13,7 @@ mod admission;
 mod bastion;
 mod channel;
 mod command;
+mod doubles;
 mod early;
 mod error;
 mod exam;
@@ -47,6 +48,7 @@ mod tunnel;
 mod upload;
 
 pub use command::{Ended, Piece, Shell, Source};
+pub use doubles::{Double, doubles};
 pub use error::{ReachError, ReachKind, Step};
 pub use exam::{Answer, Exam, Origin, Passed, Setting, Sockets};
 pub use host::{Binary, ExecOutput, Host, Presence, Session, hosts, log_in_early};

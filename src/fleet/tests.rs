@@ -933,6 +933,7 @@ fn helper_run() {
         binary: hash.to_owned(),
         pid: std::process::id(),
         started_at: 0.0,
+        folder_id: None,
         cluster: None,
         host: None,
         release: None,

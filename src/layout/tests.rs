@@ -434,7 +434,7 @@ fn one_machine_is_one_host() {
     check(
         "hosts:\n  a: 127.0.0.1\n  b: localhost\nnodes:\n  manager: { host: a }\n  worker: { host: b }\n",
         &[
-            "3:3 [b] host `b` is this machine, as `a` is; their nodes would share one folder; expected each machine once; put the nodes on one host and give them an `ip`, or give this host an `ssh:` key",
+            "3:3 [b] host `b` is this machine, as `a` is; their nodes would share one folder; expected each machine once; put the nodes on one host and give them an `ip`",
         ],
     );
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 
 use super::expand::{Expanded, Origin, Placed, by_lower_name};
-use super::model::{Backend, Engine, Reach};
+use super::model::{Backend, Engine, Reach, Ssh};
 use super::problem::{Problems, Report, Span, Spanned};
 use super::spec::{Given, Interfaces, LayoutSpec, NodeSpec, NotifyHttpSpec, NotifySpec, StoreSpec};
 use crate::api::limits::bytes_in_words;
@@ -297,6 +297,7 @@ fn check_reachable(expanded: &Expanded, problems: &mut Problems) {
 /// Hosts that are one machine, and hosts without nodes.
 fn check_hosts(expanded: &Expanded, problems: &mut Problems) {
     let mut this_machine = None;
+    let mut reached = HashMap::new();
     for (host, span) in expanded.layout.hosts.iter().zip(&expanded.host_spans) {
         if !expanded.nodes.iter().any(|placed| placed.node.host == host.name) {
             problems.warn(Report::new(*span, format!("host `{}` has no node", host.name)));
@@ -310,13 +311,26 @@ fn check_hosts(expanded: &Expanded, problems: &mut Problems) {
                     host.name
                 );
                 let report = Report::new(*span, message).expected("each machine once");
-                problems.push(
-                    report.hint("put the nodes on one host and give them an `ip`, or give this host an `ssh:` key"),
-                );
+                problems.push(report.hint("put the nodes on one host and give them an `ip`"));
             }
-            _ => {}
+            (Reach::Ssh(ssh), _) => {
+                let key = (host.address.to_ascii_lowercase(), ssh.port, &ssh.jump, folder_owner(expanded, ssh));
+                let Some(first) = reached.insert(key, &host.name) else { continue };
+                let message = format!(
+                    "host `{}` is the machine that `{first}` is (address {}); their nodes would share one folder",
+                    host.name, host.address
+                );
+                let report = Report::new(*span, message).expected("each machine once");
+                problems.push(report.hint("put the nodes on one host, or correct the address"));
+            }
         }
     }
+}
+
+/// The user in whose folder the cluster lies, where that depends on the user.
+fn folder_owner<'a>(expanded: &Expanded, ssh: &'a Ssh) -> Option<&'a String> {
+    let is_absolute = expanded.layout.base_dir.as_ref().is_some_and(|base| base.is_absolute());
+    ssh.user.as_ref().filter(|_| !is_absolute)
 }
 
 /// `BASE/CLUSTER/run/NODE/node.sock` has to fit; without a written `base_dir` the host's own agent says so.

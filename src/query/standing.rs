@@ -44,6 +44,7 @@ mod tests {
             binary: String::new(),
             pid: 1,
             started_at: 0.0,
+            folder_id: None,
             cluster: None,
             host: None,
             release: None,

@@ -18,7 +18,7 @@ use crate::agent::client::ClientError;
 use crate::api::agent::{AgentStatus, NodeState};
 use crate::api::notify::NotifyView;
 use crate::data::NodeType;
-use crate::fleet::Session;
+use crate::fleet::{self, Double, Session};
 use crate::layout::{Layout, Node};
 
 /// One row for each node that was asked for, in the order of the layout.
@@ -34,6 +34,8 @@ pub struct StatusReport {
     pub skew: Option<String>,
     /// Targets of `notify:` that a host cannot reach, or that have lost messages, in words.
     pub notify: Vec<String>,
+    /// Hosts of the layout that are one machine.
+    pub doubles: Vec<Double>,
 }
 
 /// The state of one node. This is the JSON of `status`.
@@ -91,7 +93,7 @@ pub async fn status(
     let (mut silent, mut unbooted) = (Vec::new(), Vec::new());
     let mut last = LastAnswers::of(layout);
     let mut versions = Versions::default();
-    let mut statuses = Vec::new();
+    let (mut of_hosts, mut statuses) = (Vec::new(), Vec::new());
     let mut notify = Vec::new();
     while let Some((host, answer)) = answers.next().await {
         let of_host = rows_of(&host, nodes, &answer, &last);
@@ -104,14 +106,18 @@ pub async fn status(
         arrived(&of_host);
         rows.extend(of_host.into_iter().map(|row| (row.name.clone(), row)));
         match answer {
-            Ok(status) => statuses.push(status),
+            Ok(status) => {
+                of_hosts.push(host);
+                statuses.push(status);
+            }
             Err(reason) => silent.push(reason),
         }
     }
+    let doubles = fleet::doubles(of_hosts.iter().map(String::as_str).zip(&statuses));
     let rows = nodes.iter().filter_map(|node| rows.remove(&node.name));
     let rows = rows.map(|row| seen_by_the_cluster(row, &statuses)).collect();
     last.keep();
-    StatusReport { rows, silent, unbooted, skew: versions.skew(), notify }
+    StatusReport { rows, silent, unbooted, skew: versions.skew(), notify, doubles }
 }
 
 /// A target that is not told what it should be.

@@ -108,5 +108,5 @@ fn report(
     for (host, status) in answers.iter().filter_map(|(host, answer)| Some((host, answer.as_ref().ok()?))) {
         versions.note(host, status);
     }
-    StatusReport { rows, silent, unbooted: Vec::new(), skew: versions.skew(), notify: Vec::new() }
+    StatusReport { rows, silent, unbooted: Vec::new(), skew: versions.skew(), notify: Vec::new(), doubles: Vec::new() }
 }

@@ -60,6 +60,10 @@ impl StatusCommand {
             cx.printer.warning(skew);
             cx.printer.hint("zeek-cluster deploy");
         }
+        for error in report.doubles.iter().map(|double| double.error()) {
+            cx.printer.warning(&error.what);
+            error.hint.iter().for_each(|hint| cx.printer.hint(hint));
+        }
         Ok(match report.rows.iter().all(|row| row.state == NodeState::Running) {
             true => Status::Done,
             false if heard == Status::Unreachable => heard,

@@ -62,6 +62,7 @@ fn seen(part: &HostRelease) -> Found {
         binary: part.manifest.binary.clone(),
         pid: 1,
         started_at: 0.0,
+        folder_id: None,
         cluster: None,
         host: None,
         release: Some(part.manifest.id.clone()),
