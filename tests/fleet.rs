@@ -307,7 +307,7 @@ fn the_doctor_finds_what_is_wrong_and_says_what_to_do() {
     assert_eq!(unknown["connect"]["verdict"], "ok");
     assert_eq!((&unknown["host-key"]["verdict"], &unknown["auth"]["verdict"]), (&"failed".into(), &"skipped".into()));
     assert!(
-        unknown["host-key"]["hint"].as_str().is_some_and(|hint| hint.contains("ssh -o UserKnownHostsFile=")),
+        unknown["host-key"]["hint"].as_str().is_some_and(|hint| hint.contains("-o UserKnownHostsFile=")),
         "{unknown:#?}"
     );
     fleet.machines_mut().stop_sshd(5);

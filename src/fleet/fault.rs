@@ -1,6 +1,6 @@
 //! A failed step before the host is known, and the clock that each step runs against.
 
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::error::{ReachError, ReachKind, Step};
@@ -75,13 +75,20 @@ impl Reached {
 /// that a call without a deadline of its own (the resolver, the SSH agent) cannot make anybody wait longer.
 pub(super) struct Progress {
     state: Mutex<(Step, Option<Instant>)>,
+    /// Somebody other than the host, while that is waited for.
+    third: Mutex<Option<String>>,
     diary: Diary,
     jump: Option<String>,
 }
 
 impl Progress {
     pub fn new(step: Step, until: Instant) -> Progress {
-        Progress { state: Mutex::new((step, Some(until))), diary: Diary::default(), jump: None }
+        Progress {
+            state: Mutex::new((step, Some(until))),
+            third: Mutex::default(),
+            diary: Diary::default(),
+            jump: None,
+        }
     }
 
     /// Notes the steps that succeed, of the jump host of that name where it is one.
@@ -125,6 +132,20 @@ impl Progress {
         let done = work();
         self.locked().1 = until.map(|until| until + from.elapsed());
         done
+    }
+
+    /// Does something that waits for somebody other than the host, such as the SSH agent.
+    pub fn waiting_for<T>(&self, third: String, work: impl FnOnce() -> T) -> T {
+        let third_of = || self.third.lock().unwrap_or_else(PoisonError::into_inner);
+        *third_of() = Some(third);
+        let done = work();
+        *third_of() = None;
+        done
+    }
+
+    /// Who is waited for, where that is not the host.
+    pub fn third(&self) -> Option<String> {
+        self.third.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn locked(&self) -> MutexGuard<'_, (Step, Option<Instant>)> {

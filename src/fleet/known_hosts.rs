@@ -19,6 +19,9 @@ use sha2::{Digest, Sha256};
 /// The port whose entries are written without a port.
 const SSH_PORT: u16 = 22;
 
+/// A pattern of this length or more covers nothing, nor does its line.
+const PATTERN_LIMIT: usize = 1023;
+
 /// The lines of some known_hosts files, in their order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KnownHosts(Vec<Entry>);
@@ -84,6 +87,11 @@ impl KnownHosts {
         KnownHosts(lines.collect())
     }
 
+    /// Adds the lines of other files that revoke keys; what else stands there does not count.
+    pub fn add_revoked_of(&mut self, others: KnownHosts) {
+        self.0.extend(others.0.into_iter().filter(|entry| entry.marker == Marker::Revoked));
+    }
+
     /// Judges the key (its raw bytes) that the server at `host` and `port` showed.
     pub fn judge(&self, host: &str, port: u16, key: &[u8]) -> Verdict {
         let verdict = self.judge_name(&name_of(host, port), key);
@@ -99,14 +107,12 @@ impl KnownHosts {
     }
 
     /// The types of key that are known for a host, in the order of the files, each once: the types to ask the server
-    /// for first, so that it shows a key that can be compared.
+    /// for first, so that it shows a key that can be compared. As with OpenSSH, lines without the port have no say in it.
     pub fn key_types(&self, host: &str, port: u16) -> Vec<&str> {
-        let mut types = Vec::new();
-        for name in [name_of(host, port), host.to_ascii_lowercase()] {
-            for entry in self.0.iter().filter(|e| e.marker == Marker::None && e.names.cover(&name)) {
-                if !types.contains(&entry.key_type.as_str()) {
-                    types.push(entry.key_type.as_str());
-                }
+        let (name, mut types) = (name_of(host, port), Vec::new());
+        for entry in self.0.iter().filter(|e| e.marker == Marker::None && e.names.cover(&name)) {
+            if !types.contains(&entry.key_type.as_str()) {
+                types.push(entry.key_type.as_str());
             }
         }
         types
@@ -176,6 +182,10 @@ impl Names {
             }
             Names::Patterns(list) => {
                 let matching = |pattern: &str| matches_pattern(pattern.as_bytes(), name.as_bytes());
+                // OpenSSH's `match_pattern_list` gives such a line up.
+                if list.split(',').any(|pattern| pattern.trim_start_matches('!').len() >= PATTERN_LIMIT) {
+                    return false;
+                }
                 let negated = list.split(',').filter_map(|p| p.strip_prefix('!')).any(matching);
                 !negated && list.split(',').filter(|p| !p.starts_with('!')).any(matching)
             }
@@ -218,7 +228,7 @@ fn is_whole(key: &[u8], claimed_type: &str) -> bool {
     rest.is_empty() && strings >= 2
 }
 
-fn take_string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(super) fn take_string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = bytes.split_first_chunk::<4>()?;
     rest.split_at_checked(u32::from_be_bytes(*length) as usize)
 }
@@ -306,6 +316,8 @@ mod tests {
         check(&hashed("[sensor-1]:2222"), "sensor-1", 2222, "match");
         check(&hashed("sensor-1"), "sensor-2", 22, "unknown");
         check("|2|c2FsdA==|c2FsdA==", "sensor-1", 22, "unknown");
+        check(&format!("sensor-1,{}", "x".repeat(1022)), "sensor-1", 22, "match");
+        check(&format!("sensor-1,{}", "x".repeat(1023)), "sensor-1", 22, "unknown");
     }
 
     #[test]
@@ -358,7 +370,7 @@ mod tests {
         ];
         let known = KnownHosts::parse([(Path::new("f"), text.join("\n").as_str())]);
         assert_eq!(known.key_types("h", 22), ["ssh-rsa", "ssh-ed25519"]);
-        assert!(known.key_types("other", 22).is_empty());
+        assert!(known.key_types("other", 22).is_empty() && known.key_types("h", 2222).is_empty());
     }
 
     #[test]

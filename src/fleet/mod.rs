@@ -27,21 +27,26 @@ mod login;
 mod mailbox;
 mod packing;
 mod parallel;
+mod policy;
 mod ports;
 mod presence;
 mod private;
 mod probe;
 mod reasons;
 mod received;
+mod revoked_keys;
 mod route;
 mod settings;
 mod ssh;
+mod ssh_agent;
 mod ssh_config;
 mod system;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_config;
 #[cfg(test)]
 mod tests_system;
 mod tunnel;
@@ -52,6 +57,7 @@ pub use doubles::{Double, doubles};
 pub use error::{ReachError, ReachKind, Step};
 pub use exam::{Answer, Exam, Origin, Passed, Setting, Sockets};
 pub use host::{Binary, ExecOutput, Host, Presence, Session, hosts, log_in_early};
+pub use keys::Answers;
 pub use parallel::each;
 pub use ports::{Listener, NeededPort, Owner, needed_ports, parse_listener, parse_listeners, ports_script};
 pub use probe::quote;

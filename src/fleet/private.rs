@@ -13,7 +13,7 @@ const SHORT: usize = 60;
 pub(super) fn folder() -> io::Result<TempDir> {
     let usual = std::env::temp_dir();
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/_-.".contains(c);
-    let fits = usual.to_str().is_some_and(|path| path.len() <= SHORT && path.chars().all(is_plain));
+    let fits = usual.is_dir() && usual.to_str().is_some_and(|path| path.len() <= SHORT && path.chars().all(is_plain));
     // Mode 0700 is what `tempdir_in` makes.
     tempfile::Builder::new().prefix("zc-").tempdir_in(if fits { &usual } else { Path::new("/tmp") })
 }

@@ -1,11 +1,15 @@
 //! Why a login fails, in the same words and with the same advice whoever speaks SSH.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::error::Step;
 use super::fault::Fault;
 use super::probe::quote;
+use super::ssh_config::word;
+
+/// Characters of a peer's words that are shown.
+const SHOWN: usize = 200;
 
 /// TCP to `address`, which is named only where it is not the one that every message begins with.
 pub(super) fn no_tcp(kind: io::ErrorKind, said: &dyn std::fmt::Display, address: Option<&str>) -> Fault {
@@ -56,23 +60,71 @@ pub(super) fn too_late(step: Step) -> Fault {
     }
 }
 
-/// The server closed in the banner or the key exchange.
-pub(super) fn closed_early(step: Step) -> Fault {
-    let what = match step {
-        Step::Kex => "closed the connection during the key exchange",
-        _ => "closed the connection at once",
-    };
-    Fault::unreachable(step, what)
-        .hint("sshd refuses at random above MaxStartups, and punishes addresses that failed to log in; try later")
+/// Nothing came of a step whose call has no deadline of its own; `third` is who was waited for, where not the host.
+pub(super) fn no_answer(step: Step, third: Option<String>) -> Fault {
+    match third {
+        Some(third) => Fault::timed_out(step, format!("{third} gave no answer within the deadline")).hint(
+            "does it wait for a confirmation, a PIN or a touch? a key of a file goes without it: identity_file in the layout",
+        ),
+        None => Fault::timed_out(step, "no answer within the deadline").hint("zeek-cluster doctor tells more"),
+    }
 }
 
-/// A key that nobody knows; `file` is where known ones are kept, where `ssh` would not keep them by itself.
-pub(super) fn unknown_key(name: &str, shown: &str, file: Option<&Path>, login: &str) -> Fault {
+/// The server closed in the banner or the key exchange; `said` is what it said before, where that is no SSH.
+pub(super) fn closed_early(step: Step, said: Option<&str>) -> Fault {
+    match (step, said) {
+        (Step::Kex, _) => Fault::unreachable(step, "closed the connection during the key exchange")
+            .hint("sshd punishes addresses that failed to log in; try later"),
+        (_, Some(said)) if is_of_sshd(said) => Fault::unreachable(step, format!("closed the connection: \"{said}\""))
+            .hint(match said.contains("MaxStartups") {
+                true => "its sshd takes no more logins at once (MaxStartups): try later, or fewer at once: --parallel",
+                false => "its sshd punishes this address for logins that failed (PerSourcePenalties); try later",
+            }),
+        (_, Some(said)) => no_ssh(said),
+        (_, None) => Fault::unreachable(step, "closed the connection at once")
+            .hint("sshd refuses at random above MaxStartups, and punishes addresses that failed to log in; try later"),
+    }
+}
+
+/// Who answers is no SSH server.
+pub(super) fn no_ssh(said: &str) -> Fault {
+    Fault::unreachable(Step::Banner, format!("answers, and is no SSH server: \"{said}\""))
+        .hint("is this the port of its sshd? `port` under `ssh` in the layout")
+}
+
+/// Whether sshd says this before it closes (its `drop_connection` and `srclimit`).
+pub(super) fn is_of_sshd(said: &str) -> bool {
+    said.contains("MaxStartups") || said.contains("Not allowed at this time")
+}
+
+/// A key that nobody knows.
+pub(super) fn unknown_key(name: &str, shown: &str, user: &str, address: &str, port: u16, way: &Acceptance) -> Fault {
     let what = format!("host key of {name} is not known: the server sent {shown}");
-    let kept = file.map(|file| format!("-o UserKnownHostsFile={} ", quote(&word(file)))).unwrap_or_default();
+    let (options, login) = (way.options(), login(user, address, port));
     let hint =
-        format!("compare the fingerprint and accept it: ssh {kept}{login} true (or host_key_checking: accept-new)");
+        format!("compare the fingerprint and accept it: ssh {options}{login} true (or host_key_checking: accept-new)");
     Fault::failed(Step::HostKey, what).hint(hint)
+}
+
+/// How `ssh` gets to a key, and where it has to write it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Acceptance {
+    /// The file that the layout names.
+    pub file: Option<PathBuf>,
+    /// Jump hosts, such as `root@gate:22,probe@inner:22`.
+    pub jump: String,
+}
+
+impl Acceptance {
+    fn options(&self) -> String {
+        let jump = if self.jump.is_empty() { String::new() } else { format!("-J {} ", quote(&self.jump)) };
+        let is_plain = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c));
+        let file = self.file.as_ref().map(|file| match file.to_str().filter(|text| is_plain(text)) {
+            Some(plain) => format!("UserKnownHostsFile={plain}"),
+            None => quote(&format!("UserKnownHostsFile={}", word(file))),
+        });
+        file.map(|file| format!("{jump}-o {file} ")).unwrap_or(jump)
+    }
 }
 
 /// Another key than the known one; `known` says where that stands.
@@ -88,6 +140,29 @@ pub(super) fn revoked_key(shown: &str, by: &str) -> Fault {
         .hint("do not log in there before its keys were replaced")
 }
 
+/// A key that ssh_config has no trust in.
+pub(super) fn short_key(shown: &str, bits: usize) -> Fault {
+    Fault::failed(Step::HostKey, format!("its key {shown} has {bits} bits, RequiredRSASize of ssh_config wants more"))
+        .hint("give it a longer key, or one of another type")
+}
+
+/// A list of ssh_config has nothing that the builtin client can do.
+pub(super) fn no_algorithm(keyword: &str) -> Fault {
+    Fault::failed(Step::Kex, format!("{keyword} of ssh_config names nothing that the builtin client has"))
+        .hint("the installed ssh may have it: --ssh system")
+}
+
+/// Whether a key is revoked cannot be told: then it is taken for revoked.
+pub(super) fn revocation_unknown(what: &str) -> Fault {
+    Fault::failed(Step::HostKey, format!("RevokedHostKeys of ssh_config cannot be read: {what}"))
+        .hint("correct that file, or the setting")
+}
+
+/// Words of a peer or a program, fit for a terminal.
+pub(super) fn shown(said: &str) -> String {
+    said.chars().filter(|c| !c.is_control()).take(SHOWN).collect::<String>().trim().to_owned()
+}
+
 /// Everything was tried, and the server wants none of it.
 pub(super) fn login_refused(user: &str, tried: &[String], methods: &str, address: &str, port: u16) -> Fault {
     let tried = if tried.is_empty() { "no key found".to_owned() } else { tried.join(", ") };
@@ -97,6 +172,16 @@ pub(super) fn login_refused(user: &str, tried: &[String], methods: &str, address
         login(user, address, port)
     );
     Fault::failed(Step::Auth, what).hint(hint)
+}
+
+/// Only the keys that the operator named were to be tried, and none of these files is there.
+pub(super) fn correct_identity_file() -> String {
+    "correct identity_file in the layout, or leave it out: then the SSH agent and the usual files are tried".to_owned()
+}
+
+/// What helps where nobody can be asked for the passphrase of a key.
+pub(super) fn unlock(key: &Path) -> String {
+    format!("let the SSH agent ask for it once: ssh-add {}; or run it on a terminal", quote(&key.to_string_lossy()))
 }
 
 /// The server lets in whoever answers its questions, and there is no terminal to ask the operator on.
@@ -115,12 +200,6 @@ pub(super) fn takes_answers(methods: &str) -> bool {
 pub(super) fn login_broke(user: &str, attempts: usize, said: &dyn std::fmt::Display) -> Fault {
     Fault::failed(Step::Auth, format!("the login as {user} broke after {attempts}: {said}"))
         .hint("sshd closes after MaxAuthTries keys: name the right one with identity_file")
-}
-
-/// A path as one word of a value of ssh_config(5).
-pub(super) fn word(path: &Path) -> String {
-    let text = path.to_string_lossy().replace('\\', r"\\").replace('"', "\\\"").replace('%', "%%");
-    format!("\"{text}\"")
 }
 
 /// The words after `ssh` and its like.

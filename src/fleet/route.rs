@@ -13,6 +13,7 @@ use super::exam::Diary;
 use super::fault::{Fault, Progress};
 use super::login::{self, Hop, LoggedIn, Stream};
 use super::mailbox::{self, Mailbox};
+use super::reasons;
 use super::settings::Settings;
 use super::tunnel;
 
@@ -126,7 +127,7 @@ async fn open_session(hop: &Hop, via: Option<&Bastion>, route: &Route, progress:
                 }
             }
             () = tokio::time::sleep_until(until.into()) => if progress.is_over() {
-                return Err(lost(Fault::timed_out(step, "no answer within the deadline").hint("zeek-cluster doctor tells more")));
+                return Err(lost(reasons::no_answer(step, progress.third())));
             },
         }
     }

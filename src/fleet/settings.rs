@@ -1,6 +1,5 @@
 //! What an operator says about reaching hosts, beside the layout.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::pin::pin;
@@ -9,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use super::bastion::Bastions;
 use super::early::Early;
+use super::keys::Answers;
+use super::ssh_agent::Agents;
 use super::system::Gates;
 use crate::agent::client::AgentClient;
 use crate::layout::SshClient;
@@ -35,10 +36,12 @@ pub struct Settings {
     /// A program that calls [`answer_question`](super::answer_question) when it starts: the installed `ssh` hands its
     /// questions over through it. None where it may ask nothing.
     pub asker: Option<PathBuf>,
-    /// Passphrases given in this command, by key file: each is asked for once.
-    pub(super) passphrases: Arc<Mutex<HashMap<PathBuf, Option<Secret>>>>,
+    /// Passphrases that the operator gave.
+    pub answers: Answers,
     /// Logins that were begun before they are needed.
     pub(super) early: Early,
+    /// SSH agents that were asked whether they answer.
+    pub(super) agents: Agents,
     /// Jump hosts that are in use.
     pub(super) bastions: Bastions,
     /// The same for the installed `ssh`.
@@ -61,10 +64,11 @@ impl Settings {
             ssh_agent: path("SSH_AUTH_SOCK"),
             ssh_config: true,
             prompt: None,
-            passphrases: Arc::default(),
+            answers: Answers::default(),
             client: None,
             asker: None,
             early: Early::default(),
+            agents: Agents::default(),
             bastions: Bastions::default(),
             gates: Gates::default(),
         }

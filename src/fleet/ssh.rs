@@ -1,5 +1,6 @@
 //! A host behind SSH: one session for all that is done there, held by a thread of its own.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -17,9 +18,10 @@ use super::link::{Input, Link, Target};
 use super::login::Hop;
 use super::presence::{self, Settled, Site};
 use super::probe::{self, Place, Probe};
+use super::reasons::Acceptance;
 use super::route::Route;
 use super::settings::{Deadlines, Settings};
-use super::ssh_config::{self, SshConfig, expand_home};
+use super::ssh_config::{self, Asked, SshConfig, expand_home};
 use super::system::{Destination, Stop, System, Way};
 use super::upload::{self, Upload};
 use crate::api::paths::ClusterDir;
@@ -27,6 +29,9 @@ use crate::layout::{self, SshClient};
 
 /// For TCP and the key exchange, where neither the layout nor `ssh_config` says anything.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Jump hosts on one way, which a circle of settings would make endless.
+const JUMPS: usize = 16;
 
 /// For telling a command that its time is over.
 const END_WITHIN: Duration = Duration::from_secs(2);
@@ -62,60 +67,63 @@ impl SshHost {
 
     /// The machines to log in on, jump hosts first, and the time for TCP and the key exchange of each.
     async fn route(&self) -> Result<(Vec<Hop>, Duration), Fault> {
-        let config = ssh_config::ask(&self.address, &self.settings).await;
-        let jumps = if self.ssh.jump.is_empty() { &config.jump } else { &self.ssh.jump };
+        let config = ssh_config::ask(self.asked(), &self.settings).await?;
+        let mut jumps = if self.ssh.jump.is_empty() { config.jump.clone() } else { self.ssh.jump.clone() };
+        let is_builtin = self.client() == SshClient::Builtin;
+        if is_builtin {
+            refuse_what_is_beyond(&self.address, &config, jumps.is_empty())?;
+        }
         let mut hops = Vec::new();
-        for jump in jumps {
-            hops.push(self.jump_hop(jump).await?);
+        // The first jump host may have jump hosts of its own, as with `ssh -J`; those after it go through it.
+        while let Some(jump) = jumps.pop() {
+            let (user, name, port) = split_jump(&jump).ok_or_else(|| no_jump(&jump))?;
+            let asked = Asked { name, user: user.as_deref(), port };
+            let config = ssh_config::ask(asked, &self.settings).await?;
+            if is_builtin {
+                refuse_what_is_beyond(name, &config, jumps.is_empty())?;
+            }
+            if jumps.is_empty() {
+                jumps.clone_from(&config.jump);
+            }
+            hops.push(self.hop(name, user.as_ref(), port, config));
+            if hops.len() > JUMPS {
+                return Err(too_many_jumps(name));
+            }
         }
-        let refused = jumps.is_empty() && self.client() == SshClient::Builtin;
-        if let Some(command) = config.proxy_command.as_ref().filter(|_| refused) {
-            let what = format!(
-                "ssh_config reaches it through ProxyCommand ({command}), which the builtin client does not run"
-            );
-            let hint = "the installed ssh does: --ssh system; or name the machine in between as `jump` in the layout";
-            return Err(Fault::failed(Step::Resolve, what).hint(hint));
-        }
+        hops.reverse();
         let connect = self.ssh.connect_timeout.or(config.connect_timeout).unwrap_or(CONNECT_TIMEOUT);
         hops.push(self.hop(&self.address, self.ssh.user.as_ref(), self.ssh.port, config));
+        let places = hops.iter().map(|hop| jump_word(&hop.user, &hop.address, hop.port)).collect::<Vec<_>>();
+        for (index, hop) in hops.iter_mut().enumerate() {
+            hop.acceptance.jump = places[..index].join(",");
+        }
         Ok((hops, connect))
     }
 
-    async fn jump_hop(&self, jump: &str) -> Result<Hop, Fault> {
-        let (user, name, port) = split_jump(jump).ok_or_else(|| no_jump(jump))?;
-        let config = ssh_config::ask(name, &self.settings).await;
-        Ok(self.hop(name, user.as_ref(), port, config))
+    /// The host, as `ssh_config` is asked about it.
+    fn asked(&self) -> Asked<'_> {
+        Asked { name: &self.address, user: self.ssh.user.as_deref(), port: self.ssh.port }
     }
 
     /// One machine: what the layout says, else what `ssh_config` says, else what OpenSSH would do.
     fn hop(&self, name: &str, user: Option<&String>, port: Option<u16>, config: SshConfig) -> Hop {
         let home = &self.settings.home;
         let identities_named = !self.ssh.identity_files.is_empty();
-        let identity_files = match (identities_named, config.identity_files.is_empty()) {
+        let identity_files = match (identities_named, &config.identity_files) {
             (true, _) => self.ssh.identity_files.iter().map(|path| expand_home(path, home)).collect(),
-            (false, false) => config.identity_files,
-            (false, true) => keys::USUAL_NAMES.iter().map(|name| home.join(".ssh").join(name)).collect(),
+            (false, Some(files)) => files.clone(),
+            (false, None) => keys::USUAL_NAMES.iter().map(|name| home.join(".ssh").join(name)).collect(),
         };
-        let mut known_hosts: Vec<PathBuf> = match self.ssh.known_hosts_files.is_empty() {
-            true => config.known_hosts,
-            false => self.ssh.known_hosts_files.iter().map(|path| expand_home(path, home)).collect(),
-        };
-        if known_hosts.is_empty() {
-            known_hosts.extend(["known_hosts", "known_hosts2"].map(|name| home.join(".ssh").join(name)));
-            known_hosts.extend(SYSTEM_KNOWN_HOSTS.map(PathBuf::from));
-        }
+        let (known_hosts, revoking) = self.known_hosts(&config);
         let address = config.host_name.unwrap_or_else(|| name.to_owned());
         let port = port.or(config.port).unwrap_or(22);
-        // HostKeyAlias stands without a port (ssh_config(5)).
-        let (name_in_known_hosts, name_port) = match config.host_key_alias {
-            Some(alias) => (alias, 22),
-            None => (address.clone(), port),
+        // HostKeyAlias stands without a port (ssh_config(5)). An IPv6 address is known as it is usually written.
+        let (name_in_known_hosts, name_port) = match (config.host_key_alias, address.parse::<IpAddr>()) {
+            (Some(alias), _) => (alias, 22),
+            (None, Ok(ip)) => (ip.to_string(), port),
+            (None, Err(_)) => (address.clone(), port),
         };
-        let ssh_agent = match config.identity_agent.as_deref() {
-            None | Some("SSH_AUTH_SOCK") => self.settings.ssh_agent.clone(),
-            Some("none") => None,
-            Some(path) => Some(expand_home(Path::new(path), home)),
-        };
+        let ssh_agent = if config.no_agent { None } else { config.identity_agent.or(self.settings.ssh_agent.clone()) };
         Hop {
             name: name_in_known_hosts,
             name_port,
@@ -125,10 +133,32 @@ impl SshHost {
             identity_files,
             identities_named,
             identities_only: config.identities_only,
+            certificates: config.certificates,
             ssh_agent,
             known_hosts,
+            revoking,
+            revoked_keys: config.revoked_keys,
+            policy: config.policy,
             checking: self.ssh.host_key_checking,
+            acceptance: Acceptance { file: self.named_known_hosts().next(), jump: String::new() },
         }
+    }
+
+    /// Files of known keys, and those of which only what is `@revoked` counts: files that the layout names stand in for the
+    /// operator's, but what was revoked once is revoked.
+    fn known_hosts(&self, config: &SshConfig) -> (Vec<PathBuf>, Vec<PathBuf>) {
+        let home = &self.settings.home;
+        let mut usual = [config.known_hosts.clone(), config.global_known_hosts.clone()].concat();
+        if usual.is_empty() {
+            usual.extend(["known_hosts", "known_hosts2"].map(|name| home.join(".ssh").join(name)));
+            usual.extend(SYSTEM_KNOWN_HOSTS.map(PathBuf::from));
+        }
+        let named: Vec<_> = self.named_known_hosts().collect();
+        if named.is_empty() { (usual, Vec::new()) } else { (named, usual) }
+    }
+
+    fn named_known_hosts(&self) -> impl Iterator<Item = PathBuf> {
+        self.ssh.known_hosts_files.iter().map(|path| expand_home(path, &self.settings.home))
     }
 
     pub(super) async fn connect(&self, deadlines: Deadlines, since: Instant) -> Result<Ssh, ReachError> {
@@ -203,37 +233,71 @@ impl SshHost {
         let mut stops = Vec::new();
         for jump in &self.ssh.jump {
             let (user, name, port) = split_jump(jump).ok_or_else(|| no_jump(jump))?;
-            stops.push(self.stop(name, user.as_ref(), port).await);
+            stops.push(self.stop(Asked { name, user: user.as_deref(), port }).await?);
         }
-        stops.push(self.stop(&self.address, self.ssh.user.as_ref(), self.ssh.port).await);
+        stops.push(self.stop(self.asked()).await?);
+        let places = stops.iter().map(|stop| jump_word(&stop.user, &stop.address, stop.port)).collect::<Vec<_>>();
+        for (index, stop) in stops.iter_mut().enumerate() {
+            stop.acceptance.jump = places[..index].join(",");
+        }
         Ok(stops)
     }
 
-    async fn stop(&self, name: &str, user: Option<&String>, port: Option<u16>) -> Stop {
-        let config = ssh_config::ask(name, &self.settings).await;
+    async fn stop(&self, asked: Asked<'_>) -> Result<Stop, Fault> {
+        let config = ssh_config::ask(asked, &self.settings).await?;
+        let Asked { name, user, port } = asked;
+        let user = user.map(str::to_owned);
         let home = &self.settings.home;
         let paths = |paths: &[PathBuf]| paths.iter().map(|path| expand_home(path, home)).collect();
         let to = Destination {
             name: name.to_owned(),
-            user: user.cloned(),
+            user: user.clone(),
             port,
             identity_files: paths(&self.ssh.identity_files),
             known_hosts: paths(&self.ssh.known_hosts_files),
+            revoking: self.known_hosts(&config).1,
             checking: self.ssh.host_key_checking,
+            configuration: Duration::from_secs(config.took.as_secs() * 2),
             connect: self.ssh.connect_timeout.or(config.connect_timeout).unwrap_or(CONNECT_TIMEOUT),
         };
-        Stop {
+        Ok(Stop {
             to,
-            user: user.cloned().or(config.user).unwrap_or_else(|| self.settings.operator.clone()),
+            user: user.or(config.user).unwrap_or_else(|| self.settings.operator.clone()),
             address: config.host_name.unwrap_or_else(|| name.to_owned()),
             port: port.or(config.port).unwrap_or(22),
-        }
+            acceptance: Acceptance { file: self.named_known_hosts().next(), jump: String::new() },
+        })
     }
+}
+
+/// Refuses settings of ssh_config that only the installed `ssh` can heed. `is_dialled` where no jump host leads there.
+fn refuse_what_is_beyond(name: &str, config: &SshConfig, is_dialled: bool) -> Result<(), Fault> {
+    if let Some(command) = config.proxy_command.as_ref().filter(|_| is_dialled) {
+        let what = format!(
+            "ssh_config reaches {name} through ProxyCommand ({command}), which the builtin client does not run"
+        );
+        let hint = "the installed ssh does: --ssh system; or name the machine in between as `jump` in the layout";
+        return Err(Fault::failed(Step::Resolve, what).hint(hint));
+    }
+    let Some(setting) = &config.beyond else { return Ok(()) };
+    let what = format!("ssh_config has {setting} for {name}, which the builtin client does not heed");
+    Err(Fault::failed(Step::Resolve, what)
+        .hint("the installed ssh does: --ssh system, or `client: system` in the layout"))
+}
+
+fn too_many_jumps(name: &str) -> Fault {
+    let what = format!("more than {JUMPS} jump hosts of ssh_config lead to it, the farthest is {name}");
+    Fault::failed(Step::Resolve, what).hint("does a ProxyJump lead to itself?")
 }
 
 fn no_jump(jump: &str) -> Fault {
     Fault::failed(Step::Resolve, format!("{jump:?} is not of the form [user@]host[:port]"))
         .hint("correct `jump` in the layout")
+}
+
+/// `user@host:port`, as `ssh -J` takes it.
+fn jump_word(user: &str, address: &str, port: u16) -> String {
+    if address.contains(':') { format!("{user}@[{address}]:{port}") } else { format!("{user}@{address}:{port}") }
 }
 
 /// Parts of `[user@]host[:port]`; an IPv6 address with a port is in brackets.
@@ -262,7 +326,7 @@ impl SshHost {
     async fn settings(&self) -> Vec<Setting> {
         let Ok((hops, connect)) = self.route().await else { return Vec::new() };
         let Some((hop, jumps)) = hops.split_last() else { return Vec::new() };
-        let origins = ssh_config::origins(&self.address, &self.settings).await;
+        let origins = ssh_config::origins(self.asked(), &self.settings).await;
         let origin = |in_layout: bool, keyword: &str| match (in_layout, origins.get(keyword)) {
             (true, _) => Origin::Layout,
             (false, Some(place)) => Origin::SshConfig(Some(place.clone())),
@@ -578,7 +642,17 @@ impl Ground for Ssh {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing;
     use super::*;
+
+    #[tokio::test]
+    async fn an_ipv6_address_is_known_as_it_is_usually_written() {
+        let ssh = testing::Sshd::start("").ssh();
+        let mut host = testing::ssh_host(ssh, Path::new("/b"), testing::settings());
+        host.address = "FD00:202:0::0001".to_owned();
+        let (hops, _) = host.route().await.unwrap();
+        assert_eq!((hops[0].name.as_str(), hops[0].address.as_str()), ("fd00:202::1", "FD00:202:0::0001"));
+    }
 
     #[test]
     fn jump_hosts_are_taken_apart() {

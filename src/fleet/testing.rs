@@ -79,7 +79,12 @@ impl Sshd {
     /// One that takes the password `secret` of root, and no keys, by the methods that `extra` leaves. Its `/etc/shadow` is
     /// its own; none where it cannot have one.
     pub fn with_password(extra: &str) -> Option<Sshd> {
-        let mut sshd = Sshd::start(&format!("PubkeyAuthentication no\n{extra}"));
+        Sshd::with_shadow(&format!("PubkeyAuthentication no\n{extra}"))
+    }
+
+    /// The same with keys, unless `extra` says otherwise.
+    pub fn with_shadow(extra: &str) -> Option<Sshd> {
+        let mut sshd = Sshd::start(extra);
         let hashed = Command::new("perl").args(["-e", "print crypt('secret', '$6$salted$')"]).output().unwrap();
         let shadow = sshd.path("shadow");
         fs::write(&shadow, format!("root:{}:19000:0:99999:7:::\n", String::from_utf8(hashed.stdout).unwrap())).unwrap();
@@ -217,6 +222,16 @@ pub(super) fn settings() -> Settings {
 
 pub(super) fn deadlines() -> Deadlines {
     Deadlines { step: Duration::from_secs(30), ..Deadlines::default() }
+}
+
+/// A home folder with this `ssh_config`, and settings that heed it. `HOME` in the text is that folder.
+pub(super) fn home_with(config: &str) -> (TempDir, Settings) {
+    let home = tempfile::tempdir().unwrap();
+    fs::create_dir(home.path().join(".ssh")).unwrap();
+    let config = config.replace("HOME", home.path().to_str().unwrap());
+    fs::write(home.path().join(".ssh/config"), config).unwrap();
+    let settings = Settings { ssh_config: true, home: home.path().to_owned(), ..settings() };
+    (home, settings)
 }
 
 /// A layout with one host at 127.0.0.1.

@@ -200,6 +200,10 @@ async fn known_hosts_are_judged_as_openssh_judges_them() {
         row("a negation alone", format!("!other {ed}\n"), false, unknown),
         row("a pattern with another key", format!("[127.0.0.*]:{} {other}\n", sshd.port), false, changed),
         row("a hash of another name", format!("|1|c2FsdA==|c2FsdA== {ed}\n"), false, unknown),
+        row("its other key without the port", format!("127.0.0.1 {ecdsa}\n"), false, unknown),
+        row("a name beside one of 1022 characters", format!("{name},{} {ed}\n", "x".repeat(1022)), true, Ok(())),
+        row("a name beside one of 1023 characters", format!("{name},{} {ed}\n", "x".repeat(1023)), false, unknown),
+        row("a revocation with a tab", format!("{good}@revoked\t* {ed}\n"), true, Err("is revoked by")),
         row("a type that its key has not", format!("{name} ssh-rsa {}\n", &ed["ssh-ed25519 ".len()..]), false, unknown),
     ];
     for row in rows {

@@ -99,7 +99,8 @@ pub struct Ssh {
     pub port: Option<u16>,
     /// Private keys to try, `~` expanded by whoever opens them; empty: `~/.ssh/config`, the agent, the usual names.
     pub identity_files: Vec<PathBuf>,
-    /// known_hosts files instead of `~/.ssh/known_hosts` and `/etc/ssh/ssh_known_hosts`; empty for those.
+    /// known_hosts files instead of `~/.ssh/known_hosts` and `/etc/ssh/ssh_known_hosts`; empty for those. Keys that those
+    /// revoke are revoked all the same.
     pub known_hosts_files: Vec<PathBuf>,
     /// Jump hosts in order, `[user@]host[:port]`.
     pub jump: Vec<String>,

@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::super::probe::quote;
-use super::super::reasons::word;
 use super::super::settings::Settings;
-use super::super::ssh_config;
+use super::super::ssh_config::{self, word};
 use crate::layout::HostKeyChecking;
 
 /// Silence after which `ssh` asks whether the server is there, and how often before it gives up: as with the library, 45 s.
@@ -31,6 +30,9 @@ const PLAIN: [&str; 11] = [
     "LogLevel=DEBUG1",
 ];
 
+/// A file beside the control socket: what is revoked, whatever files the layout names.
+pub(super) const REVOKED: &str = "revoked";
+
 /// A machine as the layout describes it. What is not said here is left to `ssh` and its configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(in super::super) struct Destination {
@@ -40,8 +42,12 @@ pub(in super::super) struct Destination {
     pub port: Option<u16>,
     pub identity_files: Vec<PathBuf>,
     pub known_hosts: Vec<PathBuf>,
+    /// Further files of known keys, of which only what is `@revoked` counts.
+    pub revoking: Vec<PathBuf>,
     pub checking: HostKeyChecking,
     pub connect: Duration,
+    /// For reading ssh_config, which may run commands; whole seconds, so that hosts behind one jump host share its login.
+    pub configuration: Duration,
 }
 
 /// The words of a master for this machine; `through` leads it through another master.
@@ -67,7 +73,8 @@ pub(super) fn of_master(
     if !to.known_hosts.is_empty() {
         let files: Vec<String> = to.known_hosts.iter().map(|file| word(file)).collect();
         options.push(format!("UserKnownHostsFile={}", files.join(" ")));
-        options.push("GlobalKnownHostsFile=none".to_owned());
+        // In place of the machine's own files: what they revoke alone.
+        options.push(format!("GlobalKnownHostsFile={}", word(&control.with_file_name(REVOKED))));
     }
     if let Some((control, name)) = through {
         let jump: Vec<String> = of_client(control, &["-W"]).iter().map(|word| quote(&word.to_string_lossy())).collect();
@@ -110,8 +117,10 @@ mod tests {
             port: None,
             identity_files: vec!["/k/my key%".into()],
             known_hosts: vec!["/k/one".into(), "/k/two".into()],
+            revoking: Vec::new(),
             checking: HostKeyChecking::AcceptNew,
             connect: Duration::from_millis(1500),
+            configuration: Duration::ZERO,
         }
     }
 
@@ -126,6 +135,7 @@ mod tests {
             "-o BatchMode=yes ",
             "-o IdentityFile=\"/k/my key%%\" ",
             "-o UserKnownHostsFile=\"/k/one\" \"/k/two\" ",
+            "-o GlobalKnownHostsFile=\"/tmp/zc-1/revoked\" ",
         ] {
             assert!(text.contains(part), "{part}: {text}");
         }

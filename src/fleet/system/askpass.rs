@@ -83,7 +83,7 @@ async fn answer(
 
 fn ask(settings: &Settings, text: &str) -> Option<Secret> {
     match key_of(text) {
-        Some(key) => settings.passphrase(&key),
+        Some(key) => settings.passphrase(&key, None),
         None => settings.prompt.as_ref()?.ask(text, false),
     }
 }

@@ -11,6 +11,7 @@ use futures_util::future::BoxFuture;
 use super::super::error::Step;
 use super::super::exam::Diary;
 use super::super::fault::{Fault, Progress};
+use super::super::reasons::Acceptance;
 use super::super::settings::Settings;
 use super::arguments::Destination;
 use super::master::{Master, Opening};
@@ -31,6 +32,8 @@ pub(in super::super) struct Stop {
     pub user: String,
     pub address: String,
     pub port: u16,
+    /// For the advice on an unknown key.
+    pub acceptance: Acceptance,
 }
 
 /// The way to a host: the machines to log in on, jump hosts first.
@@ -75,16 +78,16 @@ impl Way {
             let (stop, before) = self.stops[..count].split_last().expect("a way ends at a machine");
             let gate = if before.is_empty() { None } else { Some(self.gate(before).await?) };
             let jump = is_jump.then(|| stop.to.name.clone());
-            let progress = Progress::new(Step::Resolve, Instant::now() + stop.to.connect);
+            let progress = Progress::new(Step::Resolve, Instant::now() + stop.to.connect + stop.to.configuration);
             let opening = Opening {
                 to: &stop.to,
                 whom: Whom {
                     user: stop.user.clone(),
                     address: stop.address.clone(),
                     port: stop.port,
-                    known_hosts: stop.to.known_hosts.first().cloned(),
                     is_behind: gate.is_some(),
                     can_be_asked: self.settings.can_ask_for_ssh(),
+                    acceptance: stop.acceptance.clone(),
                 },
                 settings: &self.settings,
                 progress: Arc::new(progress.noted_in(self.diary.clone(), jump)),

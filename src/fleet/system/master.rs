@@ -1,5 +1,6 @@
 //! The `ssh` that logs in and stays, and the processes that go through it.
 
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::{Pin, pin};
@@ -48,6 +49,31 @@ pub(super) struct Opening<'a> {
     /// For the login after the key exchange.
     pub step: Duration,
     pub gate: Option<Arc<Master>>,
+}
+
+impl Opening<'_> {
+    /// The operator's SSH agent, unless it hangs: `ssh` would wait for it as long as it may, and key files go without it.
+    async fn agent(&self) -> Option<PathBuf> {
+        let socket = self.settings.ssh_agent.clone()?;
+        let (progress, agents, asked) = (self.progress.clone(), self.settings.agents.clone(), socket.clone());
+        let check = tokio::task::spawn_blocking(move || progress.paused(|| agents.check(&asked)));
+        check.await.is_ok_and(|answer| answer.is_ok()).then_some(socket)
+    }
+}
+
+/// Lines of known_hosts files that revoke keys.
+fn revoked_lines(files: &[PathBuf]) -> Vec<u8> {
+    let mut lines = Vec::new();
+    // One that cannot be read says nothing to `ssh` either.
+    for text in files.iter().filter_map(|file| fs::read(file).ok()) {
+        for line in text.split(|&c| c == b'\n') {
+            if line.trim_ascii_start().starts_with(b"@revoked") {
+                lines.extend_from_slice(line);
+                lines.push(b'\n');
+            }
+        }
+    }
+    lines
 }
 
 /// An `ssh` that is logged in and waits. Ends with its value, and with this process.
@@ -107,18 +133,22 @@ impl Master {
         let folder = private::folder().map_err(here)?;
         let control = folder.path().join("c");
         let through = opening.gate.as_ref().map(|gate| (gate.control.as_path(), gate.name.as_str()));
+        if !opening.to.known_hosts.is_empty() {
+            let revoked = revoked_lines(&opening.to.revoking);
+            fs::write(folder.path().join(arguments::REVOKED), revoked).map_err(here)?;
+        }
         let mut command = Command::new("ssh");
         command.args(arguments::of_master(opening.to, opening.settings, &control, through));
         // Ctrl-C is for this process, which finishes its step through the others.
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).process_group(0);
-        match &opening.settings.ssh_agent {
+        match opening.agent().await {
             Some(agent) => command.env("SSH_AUTH_SOCK", agent),
             None => command.env_remove("SSH_AUTH_SOCK"),
         };
         let answering =
             askpass::bring_here(&mut command, folder.path(), opening.settings, &opening.progress).map_err(here)?;
         die_with_parent(&mut command);
-        let mut child = command.spawn().map_err(here)?;
+        let mut child = command.spawn().map_err(|error| (cannot_start(&error), Retry::No))?;
         let pid = child.id().and_then(|id| rustix::process::Pid::from_raw(id.cast_signed()));
         let pid = pid.ok_or_else(|| here(io::Error::other("ssh ended at once")))?;
         // Until it is waited for its number is nobody else's.
@@ -210,22 +240,23 @@ async fn log_in(
                 }
                 let (mut fault, retry) = story.fault();
                 if fault.step == Step::Auth && !opening.settings.can_ask_for_ssh() {
-                    fault.what.push_str(&locked(&opening.to.identity_files));
+                    name_locked(&mut fault, &opening.to.identity_files);
                 }
                 return Err((fault, retry));
             }
             () = tokio::time::sleep_until(until.into()) => if progress.is_over() {
-                return Err((reasons::too_late(story.step()), Retry::No));
+                return Err((story.late(), Retry::No));
             },
         }
     }
 }
 
-/// What else is to be said of keys when nobody could be asked for their passphrases.
-fn locked(files: &[PathBuf]) -> String {
-    let is_locked = |file: &&PathBuf| KeyFile::read(file).is_ok_and(|key| key.encrypted);
-    let about = |file: &PathBuf| format!("; {} needs a passphrase and there is nobody to ask", file.display());
-    files.iter().filter(is_locked).map(about).collect()
+/// Says which of the keys nobody could be asked the passphrase of.
+fn name_locked(fault: &mut Fault, files: &[PathBuf]) {
+    for file in files.iter().filter(|file| KeyFile::read(file).is_ok_and(|key| key.encrypted)) {
+        fault.what.push_str(&format!("; {} needs a passphrase and there is nobody to ask", file.display()));
+        fault.hint = Some(reasons::unlock(file));
+    }
 }
 
 /// Whether this line says that it is ready.
@@ -279,13 +310,18 @@ async fn watch_over(mut child: Child, mut lines: Lines<ChildStderr>, mut story: 
 }
 
 /// This machine cannot start it.
-pub(in super::super) fn here(error: &io::Error) -> Fault {
-    let fault = Fault::failed(Step::Connect, format!("ssh cannot be started: {error}"));
+pub(in super::super) fn cannot_start(error: &io::Error) -> Fault {
     match error.kind() {
         io::ErrorKind::NotFound => Fault::failed(Step::Connect, "there is no program `ssh` on this machine")
             .hint("install OpenSSH's client (openssh-client), or leave out --ssh system and `client: system`"),
-        _ => fault.hint("too many files or processes? see: ulimit -a; fewer at once: --parallel"),
+        _ => here(error),
     }
+}
+
+/// This machine lacks something else that it takes.
+fn here(error: &io::Error) -> Fault {
+    Fault::failed(Step::Connect, format!("ssh cannot be started: {error}"))
+        .hint("too many files or processes? see: ulimit -a; fewer at once: --parallel")
 }
 
 /// The kernel ends the child when the thread that started it does, so that none is left of a control that was killed. The

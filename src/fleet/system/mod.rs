@@ -21,5 +21,5 @@ pub(super) use arguments::Destination;
 pub use askpass::answer_question;
 pub(super) use gates::{Gates, Stop, Way};
 #[cfg(test)]
-pub(super) use master::here as cannot_start;
+pub(super) use master::cannot_start;
 pub(super) use session::System;

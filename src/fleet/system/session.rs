@@ -82,7 +82,7 @@ impl System {
             return Err(fault);
         }
         let spawned = self.master.client(command).spawn();
-        let mut child = spawned.map_err(|error| Fault { step: Step::Channel, ..master::here(&error) })?;
+        let mut child = spawned.map_err(|error| Fault { step: Step::Channel, ..master::cannot_start(&error) })?;
         let late = |_| Fault::timed_out(Step::Channel, "the command did not end within its deadline");
         let output = timeout_at(until.into(), talk(&mut child, input, said)).await.map_err(late)?;
         let output = output.map_err(|error| Fault::failed(Step::Channel, format!("ssh: {error}")))?;

@@ -3,11 +3,10 @@
 //! is what `ssh` said last.
 
 use std::io::ErrorKind;
-use std::path::PathBuf;
 
 use super::super::error::{ReachKind, Step};
 use super::super::fault::Fault;
-use super::super::reasons;
+use super::super::reasons::{self, Acceptance};
 
 /// Own sentences that are kept for the end, the last ones.
 const KEPT: usize = 40;
@@ -38,12 +37,12 @@ pub(super) struct Whom {
     pub user: String,
     pub address: String,
     pub port: u16,
-    /// The file of known keys that the layout names.
-    pub known_hosts: Option<PathBuf>,
     /// Whether the way there goes through another master.
     pub is_behind: bool,
     /// Whether questions reach the operator.
     pub can_be_asked: bool,
+    /// For the advice on an unknown key.
+    pub acceptance: Acceptance,
 }
 
 /// What one `ssh` said so far.
@@ -58,6 +57,8 @@ pub(super) struct Story {
     /// Type and fingerprint of the key that the server showed.
     shown: String,
     is_known: bool,
+    /// What the server said before, or instead of, its banner.
+    greeting: Option<String>,
     methods: String,
     tried: Vec<String>,
     /// Sentences that are no debugging.
@@ -74,6 +75,7 @@ impl Story {
             kex: String::new(),
             shown: String::new(),
             is_known: false,
+            greeting: None,
             methods: "nothing".to_owned(),
             tried: Vec::new(),
             own: Vec::new(),
@@ -106,7 +108,9 @@ impl Story {
             self.step = Step::Kex;
             return Heard::Passed(Step::Banner, format!("SSH-{version}-{software}"));
         }
-        if let Some(algorithm) = after("kex: algorithm: ") {
+        if let Some((_, said)) = note.split_once("banner line ").and_then(|(_, rest)| rest.split_once(": ")) {
+            self.greeting = Some(reasons::shown(said));
+        } else if let Some(algorithm) = after("kex: algorithm: ") {
             self.kex = algorithm.to_owned();
         } else if let Some(rest) = after("kex: client->server cipher: ") {
             let cipher = rest.split(' ').next().unwrap_or_default();
@@ -154,6 +158,14 @@ impl Story {
         Heard::Nothing
     }
 
+    /// Why it is given up before it was ready.
+    pub fn late(&self) -> Fault {
+        match (&self.greeting, self.step) {
+            (Some(said), Step::Banner) => reasons::no_ssh(said),
+            _ => reasons::too_late(self.step),
+        }
+    }
+
     /// Why it ended before it was ready.
     pub fn fault(&self) -> (Fault, Retry) {
         let own = || self.own.iter().map(String::as_str);
@@ -172,7 +184,7 @@ impl Story {
             return told(reasons::no_tcp(kind_of(said), &said, other.as_deref()));
         }
         if with("timed out during banner exchange").is_some() {
-            return told(reasons::too_late(Step::Banner));
+            return told(self.greeting.as_deref().map_or_else(|| reasons::too_late(Step::Banner), reasons::no_ssh));
         }
         if let Some(line) = with("Unable to negotiate with ") {
             let said = line.split_once(": ").map_or(line, |(_, said)| said);
@@ -197,7 +209,7 @@ impl Story {
         }
         if let Some(line) = own().find(|line| line.contains("onfiguration option") || line.contains(": line ")) {
             let what = format!("ssh does not take its configuration: {line}");
-            return told(Fault::failed(Step::Resolve, what).hint("correct it, or leave out --ssh system"));
+            return told(Fault::failed(Step::Resolve, what).hint("correct it; ssh -G says the same"));
         }
         self.broken_off()
     }
@@ -205,8 +217,13 @@ impl Story {
     /// It ended in the middle of a step.
     fn broken_off(&self) -> (Fault, Retry) {
         let by_ssh = |line: &&String| {
-            let beginnings =
-                ["kex_exchange_identification: ", "Connection closed by ", "Connection reset by ", "ssh: "];
+            let beginnings = [
+                "kex_exchange_identification: ",
+                "banner exchange: ",
+                "Connection closed by ",
+                "Connection reset by ",
+                "ssh: ",
+            ];
             !beginnings.iter().any(|beginning| line.starts_with(beginning))
         };
         if self.has_proxy && matches!(self.step, Step::Connect | Step::Banner) {
@@ -226,8 +243,12 @@ impl Story {
             words.iter().any(|word| line.contains(word))
         };
         match self.step {
-            Step::Banner if self.own.iter().any(closed) => (reasons::closed_early(Step::Banner), Retry::Yes),
-            Step::Kex if self.own.iter().any(closed) => (reasons::closed_early(Step::Kex), Retry::No),
+            Step::Banner if self.own.iter().any(closed) => {
+                let said = self.greeting.as_deref();
+                let retry = if said.is_none_or(reasons::is_of_sshd) { Retry::Yes } else { Retry::No };
+                (reasons::closed_early(Step::Banner, said), retry)
+            }
+            Step::Kex if self.own.iter().any(closed) => (reasons::closed_early(Step::Kex, None), Retry::No),
             step => {
                 let said = self.own.last().cloned().unwrap_or_else(|| "it said nothing".to_owned());
                 let late = said.contains("timed out");
@@ -259,8 +280,7 @@ impl Story {
             rest.split_once(" and ").map(|(name, _)| name)
         });
         if let Some(name) = name {
-            let login = reasons::login(&whom.user, &whom.address, whom.port);
-            return reasons::unknown_key(name, shown, whom.known_hosts.as_deref(), &login);
+            return reasons::unknown_key(name, shown, &whom.user, &whom.address, whom.port, &whom.acceptance);
         }
         let said = self.own.iter().rev().find(|line| !line.starts_with("Host key verification failed"));
         let said = said.map_or("ssh does not say why", String::as_str);
@@ -297,9 +317,9 @@ mod tests {
             user: "root".into(),
             address: "127.0.0.1".into(),
             port: 3922,
-            known_hosts: None,
             is_behind: false,
             can_be_asked: false,
+            acceptance: Acceptance::default(),
         };
         let mut story = Story::new(whom);
         let passed = text.lines().filter_map(|line| match story.hear(line) {
