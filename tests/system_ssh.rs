@@ -141,6 +141,10 @@ fn a_cluster_behind_a_proxy_command_is_deployed_asked_and_stopped_and_no_ssh_is_
 fn the_layout_chooses_the_installed_ssh_for_one_host_and_its_questions_come_through_this_program() {
     let Some((sandbox, machines)) = start("") else { return };
     let layout = fs::read_to_string(sandbox.layout()).expect("the layout");
+    let mut without_folder = sandbox.command(&["exec", "sensor-1", "--ssh", "system", "--", "echo", "got in"]);
+    without_folder.env("TMPDIR", "/nonexistent").env_remove("XDG_RUNTIME_DIR");
+    let (status, lines) = Background::start(without_folder).end();
+    assert_eq!(status, 0, "{lines:#?}");
     let locked = sandbox.path().join("locked");
     fs::copy(machines.identity(), &locked).expect("a copy of the key");
     let lock = Command::new("ssh-keygen").args(["-q", "-p", "-N", "sesame", "-f"]).arg(&locked).status();
@@ -151,6 +155,12 @@ fn the_layout_chooses_the_installed_ssh_for_one_host_and_its_questions_come_thro
     assert!(with_key.contains(&sensor), "{with_key}");
     let mixed = with_key.replace(&sensor, &sensor.replace(" }", ", ssh: { client: system } }"));
     sandbox.write_layout(&mixed);
+
+    // A question stays to be read until it is answered.
+    let said = sandbox.on_a_terminal(&["check"], &[("locked: ", "sesame")]);
+    let behind: Vec<&str> = said.split("locked: ").skip(1).collect();
+    assert!(behind.len() == 1 && behind[0].starts_with("\r\n"), "{said:?}");
+    assert!(said.contains("reaching hosts"), "{said:?}");
 
     // One question for the key, whoever speaks SSH.
     let said = sandbox.on_a_terminal(&["doctor"], &[("locked: ", "sesame")]);

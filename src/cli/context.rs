@@ -10,7 +10,7 @@ use super::failure::Failure;
 use super::output::{self, Printer, human};
 use super::source::{self, Source};
 use crate::api::outcome::Outcome;
-use crate::deploy::{Prompt, Settings};
+use crate::deploy::{Answers, Prompt, Settings};
 use crate::layout::nodeset::{self, LastRun, NodeSetError};
 use crate::layout::{self, Host, Layout, Node, SshClient};
 use crate::query::{self, Memory, Remembered};
@@ -25,6 +25,8 @@ pub struct Context {
     pub words: String,
     /// Who is seen to change the cluster while it is asked.
     pub writer: query::Writer,
+    /// What the operator typed, for all steps of the command.
+    pub answers: Answers,
 }
 
 impl Context {
@@ -112,6 +114,7 @@ impl Context {
         });
         // Its own file, also when that was replaced since.
         settings.asker = Some(format!("/proc/{}/exe", std::process::id()).into());
+        settings.answers = self.answers.clone();
         settings.prompt = self.printer.is_interactive().then(|| Prompt::new(output::ask_secret));
         settings
     }

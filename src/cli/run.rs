@@ -11,6 +11,7 @@ use super::exit::Status;
 use super::failure::Failure;
 use super::output::{Printer, Wording};
 use super::trace;
+use crate::deploy::Answers;
 use crate::layout;
 use crate::query::Writer;
 
@@ -108,7 +109,8 @@ pub fn run(args: Args) -> Status {
         trace::end_with_any_panic();
     }
     let printer = Printer::new(args.global.output, args.global.quiet, Wording::new(&args.global.layout_option()));
-    let context = Context { global: args.global, printer, words: args.words, writer: Writer::default() };
+    let (writer, answers) = (Writer::default(), Answers::default());
+    let context = Context { global: args.global, printer, words: args.words, writer, answers };
     let ended = match args.writes && effect::is_read_only() {
         false => args.command.run(&context),
         true => Err(refused(&context.words)),

@@ -62,5 +62,5 @@ pub use rollout::Rolled;
 pub use store::change_store;
 
 pub use crate::agent::client::Keep;
-pub use crate::fleet::{Prompt, Question, Settings, Typed, answer_question, quote};
+pub use crate::fleet::{Answers, Prompt, Question, Settings, Typed, answer_question, quote};
 pub use crate::journal::{COMMAND_CHARS, Ending};

@@ -129,7 +129,7 @@ impl Sandbox {
     /// Without columns it is a terminal that does not tell how wide it is.
     fn at_a_terminal(&self, columns: u16, args: &[&str], answers: &[(&str, &str)]) -> String {
         const SCRIPT: &str = r#"
-import fcntl, json, os, pty, struct, sys, termios
+import fcntl, json, os, pty, select, struct, sys, termios, time
 argv, answers, columns = json.loads(sys.argv[1]), json.loads(sys.argv[2]), int(sys.argv[3])
 pid, terminal = pty.fork()
 if pid == 0:
@@ -147,10 +147,15 @@ while True:
         break
     said += piece
     for word, answer in answers:
-        # A line of progress may be drawn right behind a prompt.
         prompt = said.find(word.encode(), answered)
         if prompt >= 0:
             answered = prompt + len(word.encode())
+            # An operator takes a moment, and what is drawn over the prompt meanwhile is part of what was said.
+            end = time.monotonic() + 0.4
+            while select.select([terminal], [], [], max(0, end - time.monotonic()))[0]:
+                said += os.read(terminal, 4096)
+                if time.monotonic() >= end:
+                    break
             os.write(terminal, answer.encode() + b"\n")
 sys.stdout.buffer.write(said)
 "#;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use serde::Serialize;
 
-use super::progress::Bar;
+use super::progress::{self, Bar};
 use super::record::Record;
 use super::table::Screen;
 use super::wording::Wording;
@@ -388,6 +388,10 @@ fn headings_are_bold() -> bool {
 
 /// Asks for what only the operator knows, such as the passphrase of a key; what is typed is shown only when it may be.
 pub fn ask_secret(question: Question<'_>) -> Option<String> {
+    progress::undrawn(|| answer_to(question))
+}
+
+fn answer_to(question: Question<'_>) -> Option<String> {
     match question.answer {
         Typed::Hidden => {
             let _unseen = Unseen::begin().ok()?;

@@ -2,16 +2,32 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressState, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle, WeakProgressBar};
 
 use crate::deploy::{Event, Progress};
 use crate::layout::nodeset;
 
 /// How often the spinner turns.
 const TICK: Duration = Duration::from_millis(120);
+
+/// The line that is drawn: a question stands in its place, whichever room of the program it comes from.
+static DRAWN: Mutex<Option<WeakProgressBar>> = Mutex::new(None);
+
+/// Asks the operator something with no line drawn over it. Nobody else is held up meanwhile, as [`Bar::aside`] would.
+pub fn undrawn<T>(ask: impl FnOnce() -> T) -> T {
+    let bar = DRAWN.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(WeakProgressBar::upgrade);
+    let Some(bar) = bar else { return ask() };
+    bar.set_draw_target(ProgressDrawTarget::hidden());
+    // What is drawn already. Nobody is left to be told that standard error is closed.
+    let _ = write!(io::stderr().lock(), "\r\x1b[2K");
+    let answer = ask();
+    bar.set_draw_target(ProgressDrawTarget::stderr());
+    answer
+}
 
 type Say = dyn Fn(&str) + Sync;
 
@@ -69,6 +85,7 @@ impl Bar {
             let _ = out.write_str(&lock(&drawn).line(Instant::now()));
         }));
         bar.enable_steady_tick(TICK);
+        *DRAWN.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar.downgrade());
         Bar { bar, say: None, note: Some(Box::new(note)), phase }
     }
 
@@ -85,6 +102,7 @@ impl Bar {
 
     /// Wipes the line.
     pub fn finish(&self) {
+        *DRAWN.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.bar.finish_and_clear();
     }
 
