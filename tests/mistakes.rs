@@ -83,3 +83,32 @@ fn what_would_be_destroyed_is_named_before_it_is() {
         assert!(refused.contains(word), "{word}: {refused}");
     }
 }
+
+/// Another layout with the same name: in a pipe it stops nothing, on a terminal it asks.
+#[test]
+fn a_wrong_layout_with_the_right_name_stops_nothing_without_a_yes() {
+    let right = "name: campus\nbase_dir: BASE\nport: PORT\nnodes:\n  manager: { type: manager }\n  logger: { type: logger }\n  \
+                 proxy: { type: proxy }\n  worker: { type: worker, count: 2 }\n";
+    let wrong = "name: campus\nbase_dir: BASE\nport: PORT\nnodes:\n  manager: { type: manager }\n  logger: { type: logger }\n  \
+                 sensor: { type: worker }\n";
+    let sandbox = Sandbox::with_layout(right);
+    sandbox.expect(0, &["deploy"]);
+    std::fs::copy(sandbox.layout(), sandbox.path().join("right.yaml")).expect("copied");
+    let pids = |sandbox: &Sandbox| {
+        let rows = sandbox.json(0, &["-l", "right.yaml", "status"]);
+        rows.as_array().expect("rows").iter().map(|row| row["pid"].clone()).collect::<Vec<_>>()
+    };
+    let before = pids(&sandbox);
+    sandbox.write_layout(wrong);
+    let refused = sandbox.expect(2, &["deploy"]);
+    let said = "these nodes are not in the layout and would be stopped: proxy,worker-[1-2] on localhost";
+    assert!(refused.stderr.contains(said) && refused.stderr.contains("--yes"), "{refused:#?}");
+    assert_eq!(pids(&sandbox), before, "in a pipe");
+
+    let question = "Stop 3 nodes that the layout does not have: proxy,worker-[1-2] on localhost? [y/N]";
+    let declined = sandbox.on_a_terminal(&["deploy"], &[(question, "n")]);
+    assert!(declined.contains(question), "{declined}");
+    assert_eq!(pids(&sandbox), before, "declined");
+    let agreed = sandbox.on_a_terminal(&["deploy"], &[(question, "y")]);
+    assert!(agreed.contains("stopped proxy,worker-[1-2] (no longer in the layout)"), "{agreed}");
+}

@@ -321,7 +321,7 @@ fn nodes_come_and_go_and_the_others_run_on() {
     says(&plan, "proxy-2: stop, on localhost, the layout no longer has it");
     says(&plan, "worker-3: start, it is new");
     says(&plan, "update without restart, the table of nodes changed");
-    sandbox.expect(0, &["deploy"]);
+    sandbox.expect(0, &["deploy", "--yes"]);
     let after = pids(&sandbox);
     assert_eq!(restarted(&before, &after), ["worker-3"]);
     assert_eq!(after.len(), 6);
@@ -381,7 +381,10 @@ fn nodes_move_between_machines_and_a_machine_leaves() {
     let plan = sandbox.expect(10, &["plan", "-o", "table"]);
     says(&plan, "sensor-2: not in the layout any more");
     says(&plan, "w[2-3]: stop, on sensor-2, the layout no longer has host sensor-2");
-    sandbox.expect(0, &["deploy"]);
+    let refused = sandbox.expect(2, &["deploy"]);
+    says(&refused, "these nodes are not in the layout and would be stopped: w[2-3] on sensor-2");
+    assert!(is_alive(before["w2"]) && is_alive(before["w3"]), "nothing was done without a yes");
+    sandbox.expect(0, &["deploy", "--yes"]);
     assert!(!is_alive(before["w2"]) && !is_alive(before["w3"]), "nothing runs on sensor-2");
     assert_eq!(restarted(&before, &pids(&sandbox)), Vec::<String>::new());
     sandbox.expect(0, &["plan"]);

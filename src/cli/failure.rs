@@ -103,6 +103,10 @@ impl Failure {
             DeployError::KeysWithheld { error: ErrorInfo { ref hint, .. }, .. } => {
                 Failure::Here { hint: hint.clone(), what: chain(&error) }
             }
+            DeployError::Leaves(_) => Failure::Usage {
+                what: chain(&error),
+                hint: Some("no node was touched; --yes stops them, or name the right layout with -l".to_owned()),
+            },
             DeployError::Moved(_) => Failure::Here {
                 what: chain(&error),
                 hint: Some("nothing was changed; `zeek-cluster plan` shows what has to be done now".to_owned()),

@@ -44,10 +44,30 @@ pub struct Options<'a> {
     pub only: Option<&'a [String]>,
     /// A plan that was made before: nothing is done unless it still is what has to be done.
     pub saved: Option<&'a Plan>,
+    /// Which nodes that run may be stopped because the layout does not have them; a saved plan and a release name their own.
+    pub leavers: Leavers<'a>,
     /// Hears what happens.
     pub progress: &'a dyn Progress,
     /// Ends the deploy after the step that is under way.
     pub interrupt: Interrupt,
+}
+
+/// Nodes that run, which a layout does not have any more: with a wrong layout, all that it was not made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leavers<'a> {
+    /// All of them are stopped.
+    Any,
+    /// Only these, as [`DeployError::Leaves`] named them; others end the deploy before anything is changed.
+    Only(&'a [Leaver]),
+}
+
+/// A node that runs and that the layout does not have.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Leaver {
+    /// Its host.
+    pub host: String,
+    /// Its name.
+    pub node: String,
 }
 
 /// What a deploy did.
@@ -139,8 +159,9 @@ async fn perform(
 ) -> Result<Report, DeployError> {
     let (allow_partial, only) = (options.allows_partial(), options.chosen());
     let plan = plan_of(layout, &delivery, &survey, allow_partial, only)?;
-    if let Some(saved) = options.saved {
-        still_holds(saved, &plan)?;
+    match options.saved {
+        Some(saved) => still_holds(saved, &plan)?,
+        None => approved(&plan, layout, options.leavers)?,
     }
     let mut ledger = Ledger::new(layout.nodes.iter().map(|node| (node.name.as_str(), node.host.as_str())));
     begin(&plan, layout, &mut ledger);
@@ -161,6 +182,19 @@ async fn perform(
         left_out: plan.left_out().map(|(host, has)| (host.to_owned(), has.map(str::to_owned))).collect(),
         hosts_file: hosts_file.err().map(|error| error.to_string()),
     })
+}
+
+/// Whether all that leave the layout may be stopped.
+fn approved(plan: &Plan, layout: &Layout, leavers: Leavers<'_>) -> Result<(), DeployError> {
+    let Leavers::Only(known) = leavers else { return Ok(()) };
+    let stopped =
+        plan.changes().filter(|(_, change)| change.action == Action::Stop && layout.node(&change.name).is_none());
+    let leaves: Vec<Leaver> =
+        stopped.map(|(host, change)| Leaver { host: host.to_owned(), node: change.name.clone() }).collect();
+    match leaves.iter().all(|leaver| known.contains(leaver)) {
+        true => Ok(()),
+        false => Err(DeployError::Leaves(leaves)),
+    }
 }
 
 /// Asks the hosts, which then have the program. What may be refused is looked at before it is brought to any of them.

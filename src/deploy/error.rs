@@ -1,10 +1,13 @@
 //! Why a verb could not even begin.
 
+use std::collections::BTreeMap;
 use std::io;
 
+use super::deploy::Leaver;
 use super::keys::KeyStoreError;
 use super::rollback::NoRollback;
 use crate::api::outcome::ErrorInfo;
+use crate::layout::nodeset;
 use crate::render::RenderError;
 
 /// Nothing was touched: what is needed before the first host is missing.
@@ -50,10 +53,26 @@ pub enum DeployError {
         /// Which hosts, and the advice.
         ErrorInfo,
     ),
+    /// Nodes run that the layout does not have, and nobody said that they may be stopped.
+    #[error("{} not in the layout and would be stopped: {}", if .0.len() == 1 { "this node is" } else { "these nodes are" }, listed(.0))]
+    Leaves(
+        /// All of them; at least one.
+        Vec<Leaver>,
+    ),
     /// A saved plan is no longer what has to be done.
     #[error("the plan no longer holds: {}", .0.join("; "))]
     Moved(
         /// What is otherwise, in sentences; at least one.
         Vec<String>,
     ),
+}
+
+/// Such as `proxy on head, worker-[1-4] on sensor-1`.
+pub fn listed(leavers: &[Leaver]) -> String {
+    let mut hosts: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for leaver in leavers {
+        hosts.entry(&leaver.host).or_default().push(&leaver.node);
+    }
+    let said = hosts.into_iter().map(|(host, nodes)| format!("{} on {host}", nodeset::fold(nodes)));
+    said.collect::<Vec<_>>().join(", ")
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::deploy::{Options, Report, perform_some};
+use super::deploy::{Leavers, Options, Report, perform_some};
 use super::error::DeployError;
 use super::interrupt::Interrupt;
 use super::key_source::KeySource;
@@ -33,6 +33,7 @@ pub async fn install(
         allow_partial: false,
         only: None,
         saved: None,
+        leavers: Leavers::Any,
         progress,
         interrupt: Interrupt::never(),
     };

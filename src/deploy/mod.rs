@@ -39,8 +39,8 @@ mod survey;
 
 pub use boot::{BootChange, change_boot};
 pub use check::check;
-pub use deploy::{Options, Report, deploy};
-pub use error::DeployError;
+pub use deploy::{Leaver, Leavers, Options, Report, deploy};
+pub use error::{DeployError, listed};
 pub use exec::{ExecOptions, ExecRow, Heard, KEPT as EXEC_KEPT, Listen, WITHIN as EXEC_WITHIN, exec};
 pub use history::{Answer, End, Run, StepName};
 pub use install::install;
@@ -59,6 +59,7 @@ pub use remove::remove;
 pub use rollback::{NoRollback, rollback, rollback_plan};
 pub use rolling::{OnFailure, Rolling, Width};
 pub use rollout::Rolled;
+pub use steps::retire::STEP as RETIRE;
 pub use store::change_store;
 
 pub use crate::agent::client::Keep;

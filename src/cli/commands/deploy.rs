@@ -10,7 +10,9 @@ use crate::cli::context::Context;
 use crate::cli::exit::Status;
 use crate::cli::failure::Failure;
 use crate::cli::values;
-use crate::deploy::{self, KeySource, Needs, OnFailure, Plan, Report, Rolling, SCHEMA, Width};
+use crate::deploy::{
+    self, DeployError, KeySource, Leaver, Leavers, Needs, OnFailure, Plan, Report, Rolling, SCHEMA, Width,
+};
 use crate::layout::{Layout, Node, nodeset};
 use crate::query;
 
@@ -33,8 +35,8 @@ const MAX_PLAN_BYTES: u64 = 64 << 20;
 ///
 /// When staging fails on a host that was reached, or another program holds a port that a node needs there, no host is
 /// switched, unless `--allow-partial` is given. A host that cannot
-/// be reached costs its own nodes only; deploy again when it is back. Nodes of a host that the layout no longer has are
-/// stopped there; their files stay. A node that moves is stopped there before it starts here.
+/// be reached costs its own nodes only; deploy again when it is back. Nodes that run and that the layout does not have are
+/// stopped after a question; where nobody can be asked, nothing is done without `--yes`. The files of a host that left stay. A node that moves is stopped there before it starts here.
 ///
 /// With HOSTS (`deploy sensor-3`, `deploy @failed`) it does so on those hosts alone, and the nodes of the others are reported
 /// as skipped: they stay on what they have, and so the hosts are on different releases until the others are deployed, too.
@@ -127,26 +129,56 @@ impl Deploy {
             false => Needs::Deployed,
         };
         let join_within = cx.global.timeout.unwrap_or(Duration::from_secs(60));
-        let report = cx.change_in_steps(
-            &layout,
-            &self.lock,
-            needs,
-            &layout.host_names(),
-            async |settings, progress, interrupt| {
-                let options = deploy::Options {
-                    keys: KeySource::of(store.as_ref()),
-                    join_within,
-                    rolling: self.rolling.rolling(),
-                    allow_partial: self.allow_partial,
-                    only: only.as_deref(),
-                    saved: saved.as_ref(),
-                    progress,
-                    interrupt,
-                };
-                deploy::deploy(&layout, settings, options).await.map_err(Failure::deploy)
-            },
-        )?;
+        let attempt = |leavers: Leavers<'_>, leaves: &mut Vec<Leaver>| {
+            cx.change_in_steps(
+                &layout,
+                &self.lock,
+                needs,
+                &layout.host_names(),
+                async |settings, progress, interrupt| {
+                    let options = deploy::Options {
+                        keys: KeySource::of(store.as_ref()),
+                        join_within,
+                        rolling: self.rolling.rolling(),
+                        allow_partial: self.allow_partial,
+                        only: only.as_deref(),
+                        saved: saved.as_ref(),
+                        leavers,
+                        progress,
+                        interrupt,
+                    };
+                    let deployed = deploy::deploy(&layout, settings, options).await;
+                    deployed.inspect_err(|error| note_leavers(error, leaves)).map_err(Failure::deploy)
+                },
+            )
+        };
+        let report = if cx.global.yes { attempt(Leavers::Any, &mut Vec::new())? } else { ask_of_leavers(cx, attempt)? };
         show(cx, &layout, &report)
+    }
+}
+
+fn note_leavers(error: &DeployError, leaves: &mut Vec<Leaver>) {
+    if let DeployError::Leaves(found) = error {
+        leaves.clone_from(found);
+    }
+}
+
+/// Deploys; where nodes run that the layout does not have, asks and deploys again, with the lock free meanwhile.
+fn ask_of_leavers(
+    cx: &Context,
+    mut attempt: impl FnMut(Leavers<'_>, &mut Vec<Leaver>) -> Result<Report, Failure>,
+) -> Result<Report, Failure> {
+    let mut approved: Vec<Leaver> = Vec::new();
+    loop {
+        let mut leaves = Vec::new();
+        let ended = attempt(Leavers::Only(&approved), &mut leaves);
+        if leaves.is_empty() || !cx.printer.is_interactive() {
+            return ended;
+        }
+        let (count, listed) = (leaves.len(), deploy::listed(&leaves));
+        let nodes = if count == 1 { "1 node".to_owned() } else { format!("{count} nodes") };
+        cx.confirm(&format!("Stop {nodes} that the layout does not have: {listed}?"))?;
+        approved = leaves;
     }
 }
 

@@ -13,7 +13,7 @@ use crate::cli::failure::Failure;
 use crate::cli::output::{self, Column, Record};
 use crate::deploy::key_export::{self, KeyExportError};
 use crate::deploy::keys::{KeyStore, KeyStoreError, Made};
-use crate::deploy::{self, KeyAnswer, KeySource, Needs, Question, Rolling, Typed};
+use crate::deploy::{self, KeyAnswer, KeySource, Leavers, Needs, Question, Rolling, Typed};
 use crate::layout::{Layout, nodeset};
 
 /// Copy, make, replace or show the keys that encrypt the traffic between nodes
@@ -228,6 +228,7 @@ fn rotate(cx: &Context, layout: &Layout, store: &KeyStore, lock: &LockArgs) -> R
                 allow_partial: false,
                 only: None,
                 saved: None,
+                leavers: if cx.global.yes { Leavers::Any } else { Leavers::Only(&[]) },
                 progress,
                 interrupt,
             };

@@ -10,7 +10,7 @@ use crate::cli::complete;
 use crate::cli::context::Context;
 use crate::cli::exit::Status;
 use crate::cli::failure::Failure;
-use crate::deploy::{self, KeySource, Needs, Rolling};
+use crate::deploy::{self, KeySource, Leavers, Needs, Rolling};
 
 /// Go back to a release that was deployed before
 ///
@@ -56,6 +56,7 @@ impl Rollback {
                     allow_partial: false,
                     only: None,
                     saved: None,
+                    leavers: Leavers::Any,
                     progress,
                     interrupt,
                 };

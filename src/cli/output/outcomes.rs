@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::api::outcome::{Kind, Outcome};
 use crate::cli::exit::Status;
+use crate::deploy::RETIRE;
 use crate::layout::{Node, nodeset};
 use crate::query::Silent;
 
@@ -67,6 +68,7 @@ pub fn summary(outcomes: &[Outcome]) -> String {
 fn group(kind: Kind, reason: &str, targets: Vec<&str>) -> String {
     let word = match kind {
         Kind::TimedOut => "timed out",
+        Kind::Ok if reason == LEFT => "stopped",
         other => other.as_str(),
     };
     let targets = nodeset::fold(targets);
@@ -75,6 +77,9 @@ fn group(kind: Kind, reason: &str, targets: Vec<&str>) -> String {
         reason => format!("{word} {targets} ({reason})"),
     }
 }
+
+/// Why a deploy stopped a node.
+const LEFT: &str = "no longer in the layout";
 
 /// Longer reasons were told in full before; the folded line names the step and the host instead.
 const REASON: usize = 60;
@@ -88,6 +93,7 @@ fn reason(outcome: &Outcome) -> String {
             format!("{} on {}", outcome.step, outcome.host)
         }
         (Some(error), kind) if !kind.is_success() => error.what.clone(),
+        (_, Kind::Ok) if outcome.step == RETIRE => LEFT.to_owned(),
         _ => String::new(),
     }
 }

@@ -8,8 +8,8 @@ use crate::deploy::site::Site;
 use crate::faults;
 use crate::render::HostRelease;
 
-/// The step's word.
-pub(in crate::deploy) const STEP: &str = "retire";
+/// The step's word: of an outcome that is `ok`, that the node was stopped because the layout does not have it.
+pub const STEP: &str = "retire";
 
 /// Stops nodes, and has the agent forget them where the host stays (`part`); one that does not stop is trouble for the
 /// host, since its ports may be wanted by others.
