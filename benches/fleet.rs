@@ -19,6 +19,8 @@
 
 #[path = "../tests/support/hosts.rs"]
 mod hosts;
+#[path = "../tests/support/lacking.rs"]
+mod lacking;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -26,7 +28,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use hosts::{Machines, can_make_machines};
+use hosts::{Machines, has_machines};
 
 const HOSTS: usize = 32;
 const RUNS: usize = 5;
@@ -47,7 +49,7 @@ struct Bench {
 }
 
 fn main() {
-    if !can_make_machines() {
+    if !has_machines() {
         println!("left out: needs root, iproute2 and sshd to make machines");
         return;
     }

@@ -74,7 +74,7 @@ fn of_node(layout: &Layout, node: &Node) -> Vec<NeededPort> {
     let hub = [layout.hub.xpub, layout.hub.xsub].into_iter().filter(|_| node.node_type == NodeType::Manager);
     let cluster = hub.chain(layout.log_port(node)).map(|port| (port, node.ip));
     let websocket = node.websocket.as_ref().map(|server| (server.listen_port, Some(server.listen_addr)));
-    let says_where = layout.options.contains_key(METRICS_ADDRESS) || node.options.contains_key(METRICS_ADDRESS);
+    let says_where = layout.options.contains_key(METRICS_ADDRESS);
     let address = node.ip.filter(|_| !says_where);
     let metrics = node.metrics_port.filter(|port| *port != 0).map(|port| (port, address));
     let all = cluster.chain(websocket).chain(metrics);
