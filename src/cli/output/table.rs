@@ -3,6 +3,7 @@
 
 use std::io::{self, Write};
 
+use comfy_table::{ContentArrangement, presets};
 use unicode_width::UnicodeWidthStr;
 
 use super::record::{Column, Place, Record};
@@ -46,7 +47,7 @@ pub fn write_more<R: Record>(out: &mut dyn Write, rows: &[R], widths: &mut [usiz
     let cells = screen.cells(rows);
     widen(widths, &cells);
     let table = Table::fit(R::COLUMNS, widths, screen.room());
-    cells.iter().try_for_each(|row| write_lines(out, &table.row(row).lines))
+    table.rows(&cells).iter().try_for_each(|row| write_lines(out, &row.lines))
 }
 
 /// Writes a row of a stream, whose columns are of no known width: cells separated by two blanks; what explains it stands below
@@ -165,29 +166,48 @@ impl<'a> Table<'a> {
     }
 
     fn with_headings(&self, rows: &[Vec<String>]) -> Vec<String> {
-        let rows: Vec<Row> = rows.iter().map(|row| self.row(row)).collect();
+        let rows = self.rows(rows);
         let mut headings: Vec<String> = self.columns.iter().map(|column| column.heading.to_owned()).collect();
         // On a terminal a heading belongs to what stands below it.
         if self.room.is_some() && !rows.is_empty() && !rows.iter().any(|row| row.beside) {
             self.columns.iter().zip(&mut headings).filter(|(column, _)| column.explains()).for_each(|(_, h)| h.clear());
         }
-        let headings = self.row(&headings).lines.into_iter().take(1);
+        let headings = self.rows(&[headings]).into_iter().flat_map(|row| row.lines.into_iter().take(1));
         headings.chain(rows.into_iter().flat_map(|row| row.lines)).collect()
     }
 
-    fn row(&self, cells: &[String]) -> Row {
-        let cell = |(index, width): &(usize, usize)| {
-            let text = cells.get(*index).map(|text| cut(&text.replace('\n', " "), *width)).unwrap_or_default();
-            format!("{text}{}", " ".repeat(width.saturating_sub(text.width())))
-        };
-        let head: Vec<String> = self.shown.iter().map(cell).collect();
-        let mut row = Row { lines: vec![head.join("  ")], beside: false };
-        for (column, text) in self.columns.iter().zip(cells) {
-            if column.explains() && !text.is_empty() {
-                self.explain(column, text, &mut row);
+    fn rows(&self, rows: &[Vec<String>]) -> Vec<Row> {
+        let lines = self.aligned(rows).into_iter().zip(rows);
+        let explained = lines.map(|(line, cells)| {
+            let mut row = Row { lines: vec![line], beside: false };
+            for (column, text) in self.columns.iter().zip(cells) {
+                if column.explains() && !text.is_empty() {
+                    self.explain(column, text, &mut row);
+                }
             }
+            row
+        });
+        explained.collect()
+    }
+
+    /// The aligned columns, a line for each row.
+    fn aligned(&self, rows: &[Vec<String>]) -> Vec<String> {
+        if self.shown.is_empty() {
+            return vec![String::new(); rows.len()];
         }
-        row
+        let mut table = comfy_table::Table::new();
+        table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+        for cells in rows {
+            table.add_row(self.shown.iter().map(|(index, width)| {
+                let text = cells.get(*index).map(|text| cut(&text.replace('\n', " "), *width)).unwrap_or_default();
+                format!("{text}{}", " ".repeat(width.saturating_sub(text.width())))
+            }));
+        }
+        let last = self.shown.len() - 1;
+        for (at, column) in table.column_iter_mut().enumerate() {
+            column.set_padding((0, if at < last { GAP as u16 } else { 0 }));
+        }
+        table.lines().collect()
     }
 
     fn explain(&self, column: &Column, text: &str, row: &mut Row) {
