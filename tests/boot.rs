@@ -307,6 +307,8 @@ fn systemd_brings_the_cluster_back_whatever_dies_and_lets_go_of_it_again() {
 
     let deployed = expect(&host, &["deploy", "-o", "table"]);
     assert!(deployed.stderr.contains("after a reboot of localhost nothing starts there by itself"), "{deployed:#?}");
+    let checked = expect(&host, &["check"]);
+    assert!(checked.stderr.contains("after a reboot of localhost nothing starts there by itself"), "{checked:#?}");
     let row = boot_row(&host);
     assert!(row["verdict"] == "warning" && row["hint"] == "zeek-cluster agent install", "{row}");
 

@@ -12,11 +12,12 @@ use super::site::{self, Site};
 use super::steps;
 use crate::api::outcome::Outcome;
 use crate::fleet::{Presence, Settings};
-use crate::layout::Layout;
+use crate::layout::{Layout, nodeset};
 use crate::render::HostRelease;
 
-/// Renders every node's files, reaches every host, and looks who listens on the ports of its nodes; one outcome per host. Where an agent of this very program runs, the
-/// release is staged and a real Zeek reads its scripts: one more outcome for each of those nodes.
+/// Renders every node's files, reaches every host, and looks who listens on the ports of its nodes; one outcome per host.
+/// Where an agent of this very program runs, the release is staged and a real Zeek reads its scripts: one more outcome for
+/// each of those nodes. Hosts on which nothing would start at boot are a note.
 ///
 /// # Errors
 /// [`DeployError::OwnBinary`] and [`DeployError::Render`], before any host is asked.
@@ -40,9 +41,27 @@ pub async fn check(
         ledger.enter(ledger::ok(&site.host, &site.host, "agent"));
     }
     check_ports(layout, settings, &sites, &mut ledger, progress).await;
+    note_unbooted(&sites, progress).await;
     let mut outcomes = ledger.finish();
     outcomes.extend(check_scripts(&sites, &delivery, settings.parallel, progress).await);
     Ok(outcomes)
+}
+
+async fn note_unbooted(sites: &[Site], progress: &dyn Progress) {
+    let mut unbooted = Vec::new();
+    for site in sites {
+        let status = site.session.first_status().await;
+        if status.is_ok_and(|status| status.boot.is_some_and(|boot| boot.is_missing())) {
+            unbooted.push(site.host.as_str());
+        }
+    }
+    if !unbooted.is_empty() {
+        let text = format!(
+            "after a reboot of {} nothing starts there by itself; `zeek-cluster agent install` changes that",
+            nodeset::fold(unbooted)
+        );
+        progress.tell(Event::Note { text: &text });
+    }
 }
 
 /// Ports that other programs hold; those of nodes that run are this cluster's own.
