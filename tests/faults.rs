@@ -73,7 +73,7 @@ impl Trial {
     /// No waiting for a lock, all hosts on one release, all nodes up, and nothing unfinished left.
     fn the_next_deploy_succeeds(&self, after: &str) {
         self.releases();
-        let output = self.sandbox.run(&["deploy"]);
+        let output = self.sandbox.run(&["deploy", "--yes"]);
         assert_eq!(output.status, 0, "after {after}: {output:#?}");
         let releases: Vec<String> = self.releases().into_values().collect();
         assert!(releases.len() == HOSTS && releases[0] == releases[1], "after {after}: {releases:?}");
@@ -119,7 +119,7 @@ fn a_control_that_is_killed_in_the_middle_of_a_step_leaves_whole_releases_and_a_
             trial.edit();
         }
         let before = trial.releases();
-        killed(&trial, point, &["deploy"]);
+        killed(&trial, point, &["deploy", "--yes"]);
         let switched = trial.releases().values().filter(|id| !before.values().any(|old| old == *id)).count();
         match point {
             "lock" | "connect" | "stage" => assert_eq!(switched, 0, "at {point}"),
@@ -163,7 +163,7 @@ fn a_second_ctrl_c_leaves_at_once_and_every_host_is_on_a_whole_release() {
     signal(deaf, rustix::process::Signal::STOP);
     trial.edit();
     patient(&trial);
-    let deploy = Background::start(trial.sandbox.command(&["deploy"]));
+    let deploy = Background::start(trial.sandbox.command(&["deploy", "--yes"]));
     trial.sandbox.until(Duration::from_secs(40), "worker-2 is being stopped", |s| {
         let row = s.node("worker-2");
         if row["state"] == "stopping" { Ok(()) } else { Err(row.to_string()) }
@@ -197,7 +197,7 @@ fn a_rollout_that_fails_on_one_host_goes_back_on_all() {
         text.replace("  worker: {", "  worker-1: {").replace(first, broken)
     );
     fs::write(trial.sandbox.layout(), broken).expect("the layout");
-    let output = trial.sandbox.expect(1, &["deploy", "--max-unavailable", "1", "--on-failure", "rollback"]);
+    let output = trial.sandbox.expect(1, &["deploy", "--yes", "--max-unavailable", "1", "--on-failure", "rollback"]);
     assert!(output.stderr.contains("failed at worker-2: cannot start"), "{output:#?}");
     assert!(output.stderr.contains("went back to release "), "{output:#?}");
     assert_eq!(trial.releases(), before, "both hosts");
@@ -256,7 +256,7 @@ fn an_agent_that_is_killed_in_the_middle_of_a_write_leaves_a_whole_release_and_i
         let (before, node) = (trial.releases(), ["worker-1", "worker-2"][index]);
         let pid = trial.sandbox.node(node)["pid"].clone();
         let agent = faulty_agent(&trial, index, point);
-        let output = trial.sandbox.expect(1, &["deploy"]);
+        let output = trial.sandbox.expect(1, &["deploy", "--yes"]);
         let host = Machines::name(index);
         assert!(output.stderr.contains(&host), "{point}: {output:#?}");
         drop(agent);

@@ -13,7 +13,7 @@ name: campus
 base_dir: BASE
 port: PORT
 encryption: off
-hosts: { head: 127.0.0.1, gone: { address: 127.0.0.1, ssh: { port: 1 } } }
+hosts: { head: 127.0.0.1, gone: { address: 127.0.0.2, ssh: { port: 1 } } }
 nodes:
   manager: { host: head }
   logger: { host: head }

@@ -284,7 +284,7 @@ fn thirty_workers_come_and_go_without_an_unexpected_restart() {
         all_back(&sandbox, round);
         stay("a kill");
         sandbox.write_layout(&layout(2));
-        sandbox.expect(0, &["deploy"]);
+        sandbox.expect(0, &["deploy", "--yes"]);
         stay("a deploy without most of them");
         sandbox.write_layout(&layout(CROWD));
         sandbox.expect(0, &["deploy"]);

@@ -197,7 +197,7 @@ fn logs_of_a_logger_that_has_to_be_killed_are_archived_when_it_leaves_and_when_i
     assert!(!open(&sandbox, "logger-2").exists());
 
     sandbox.write_layout(&loggers("2"));
-    sandbox.expect(0, &["deploy"]);
+    sandbox.expect(0, &["deploy", "--yes"]);
     assert_eq!(archived(&sandbox, "logger-3").len(), 1, "the layout has two loggers now");
     assert!(!open(&sandbox, "logger-3").exists());
 }

@@ -157,7 +157,7 @@ fn nodes_that_differ_from_the_layout_or_fail_are_mended_by_the_command_that_is_p
     sandbox.expect(0, &["deploy"]);
     let more = LAYOUT.replace("nodes:", "nodes:\n  proxy: { type: proxy }");
     is_mended_by(&sandbox, &|| sandbox.write_layout(&more), "nodes", "warning", &[&["deploy"]]);
-    is_mended_by(&sandbox, &|| sandbox.write_layout(LAYOUT), "nodes", "warning", &[&["deploy"]]);
+    is_mended_by(&sandbox, &|| sandbox.write_layout(LAYOUT), "nodes", "warning", &[&["deploy", "--yes"]]);
 
     let tool = sandbox.path().join("tool");
     let command = format!("nodes:\n  tool: {{ type: worker, command: [{}] }}", tool.display());

@@ -105,7 +105,9 @@ impl Failure {
             }
             DeployError::Leaves(_) => Failure::Usage {
                 what: chain(&error),
-                hint: Some("no node was touched; --yes stops them, or name the right layout with -l".to_owned()),
+                hint: Some(
+                    "no node was touched; add --yes if that is meant, or name the right layout with -l".to_owned(),
+                ),
             },
             DeployError::Moved(_) => Failure::Here {
                 what: chain(&error),

@@ -124,7 +124,7 @@ fn nodes(status: &AgentStatus, unheard: &[Unheard], layout: &Layout, host: &str)
     let strangers = status.nodes.iter().filter(|node| node.pid.is_some() && !wanted.contains(&node.name.as_str()));
     rows.extend(strangers.map(|stranger| {
         node(host, Verdict::Warning, format!("{} runs and is not in the layout", stranger.name))
-            .hint("zeek-cluster deploy stops it")
+            .hint("zeek-cluster deploy --yes stops it")
     }));
     match rows.is_empty() {
         true => vec![node(host, Verdict::Ok, format!("{} run and answer", wanted.len()))],
