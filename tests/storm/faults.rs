@@ -6,7 +6,7 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 
 use super::{NODES, Town};
 use crate::support::simulation::Random;
@@ -231,18 +231,13 @@ impl Weather {
 
     fn use_up_descriptors(&mut self, town: &Town) {
         let Some(victim) = self.victim(town) else { return };
-        let Some(pid) = Pid::from_raw(victim.pid) else { return };
+        let (Some(pid), Some(hard)) = (Pid::from_raw(victim.pid), most_files(victim.pid)) else { return };
         let from = Instant::now();
-        let Ok(before) = rustix::process::prlimit(
-            Some(pid),
-            rustix::process::Resource::Nofile,
-            rustix::process::Rlimit { current: Some(8), maximum: None },
-        ) else {
-            return;
-        };
+        let limit = |current| Rlimit { current: Some(current), maximum: Some(hard) };
+        let Ok(before) = prlimit(Some(pid), Resource::Nofile, limit(8)) else { return };
         self.wait(HELD_MS);
         // The process may be gone.
-        let _ = rustix::process::prlimit(Some(pid), rustix::process::Resource::Nofile, before);
+        let _ = prlimit(Some(pid), Resource::Nofile, limit(before.current.unwrap_or(hard)));
         self.did(&format!("no descriptors for {}", kind(&victim.name)), &victim.name, from);
     }
 
@@ -262,6 +257,15 @@ impl Weather {
         // Replaced at once: a reader sees the one or the other.
         let new = path.with_extension("new");
         fs::write(&new, step).and_then(|()| fs::rename(&new, &path)).expect("the clock's file");
+    }
+}
+
+/// The hard limit of a process's open files.
+fn most_files(pid: i32) -> Option<u64> {
+    let limits = procfs::process::Process::new(pid).and_then(|process| process.limits()).ok()?;
+    match limits.max_open_files.hard_limit {
+        procfs::process::LimitValue::Value(files) => Some(files),
+        procfs::process::LimitValue::Unlimited => None,
     }
 }
 

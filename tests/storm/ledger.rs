@@ -156,8 +156,10 @@ fn end_of(logger: &str, sent: Instant, deeds: &[Deed]) -> Option<Instant> {
         "full disk" | "partition" => deed.whom == machine,
         what => deed.whom == logger && (what.starts_with("pause") || what.starts_with("no descriptors")),
     };
-    let held = deeds.iter().filter(holds).filter(|deed| deed.from <= end.from && deed.to + IN_FLIGHT >= end.from);
-    let since = held.map(|deed| deed.from).chain([end.from]).min()?;
+    // One hold may follow another before everything was taken.
+    let before = deeds.iter().rev().filter(holds).filter(|deed| deed.from <= end.from);
+    let since =
+        before.fold(end.from, |since, deed| if deed.to + IN_FLIGHT >= since { since.min(deed.from) } else { since });
     (sent + IN_FLIGHT >= since).then_some(end.from)
 }
 
