@@ -259,10 +259,12 @@ fn hand_over(unit: &Unit) -> Result<(), InstallError> {
     if let Some(pid) = before {
         end(&unit.dir, pid)?;
     }
-    let Err(why) = unit.systemctl("restart") else { return Ok(()) };
-    // Nobody is served by a unit that keeps failing beside the agent that takes its place.
-    let _ = unit.systemctl("stop");
-    let _ = remove_unit(unit);
+    let Err(mut why) = unit.systemctl("restart") else { return Ok(()) };
+    // A unit that keeps failing must not stay beside the agent that takes its place.
+    let stopped = unit.systemctl("stop").map_err(InstallError::Refused);
+    if let Err(stays) = stopped.and_then(|()| remove_unit(unit)) {
+        why.push_str(&format!("; and the unit stays: {stays}"));
+    }
     if before.is_some()
         && let Ok(program) = fs::canonicalize(unit.dir.boot_program())
     {
