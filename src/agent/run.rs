@@ -333,7 +333,7 @@ async fn bound_log(path: PathBuf) {
 /// The last line of the agent's own log, for whoever started it in vain.
 pub(super) fn last_log_line(dir: &ClusterDir, from: u64) -> String {
     let text = read_end(&dir.agent_log(), from, 64 << 10).unwrap_or_default();
-    super::supervise::fatal_line(&String::from_utf8_lossy(&text)).unwrap_or_else(|| "it wrote nothing".into())
+    super::supervise::fatal_line(&String::from_utf8_lossy(&text)).unwrap_or_else(|| "it does not say why".into())
 }
 
 /// The pipe on which [`start_detached`](super::start_detached) waits, if this agent was started by it.

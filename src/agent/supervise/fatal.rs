@@ -3,8 +3,9 @@
 /// Longer lines are cut.
 const MAX_CHARS: usize = 400;
 
-/// The last line that calls itself an error or worse; else the last that is not empty. Without colours, cut at
-/// [`MAX_CHARS`]. Of a panic it is the place and the message, which is on the line after.
+/// The last line that calls itself an error or worse; else the last that is not empty, unless it reports ordinary work, which
+/// tells nothing about an end. Without colours, cut at [`MAX_CHARS`]. Of a panic it is the place and the message, which is on
+/// the line after.
 pub fn fatal_line(text: &str) -> Option<String> {
     let plain = without_colours(text);
     let lines: Vec<&str> = plain.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
@@ -12,7 +13,7 @@ pub fn fatal_line(text: &str) -> Option<String> {
     let chosen = match at {
         Some(at) if lines[at].contains("panicked at") => lines[at..lines.len().min(at + 2)].join(" "),
         Some(at) => lines[at].to_owned(),
-        None => (*lines.last()?).to_owned(),
+        None => lines.last().filter(|line| !is_routine(line)).map(|line| (*line).to_owned())?,
     };
     Some(cut(&chosen))
 }
@@ -22,6 +23,13 @@ fn is_fatal(line: &str) -> bool {
         || line.starts_with("error:")
         || line.starts_with("Error:")
         || line.contains("panicked at")
+}
+
+/// A line of this program's log about what goes well: `2026-03-01T12:00:00.000000Z  INFO node up`.
+fn is_routine(line: &str) -> bool {
+    let mut words = line.split_ascii_whitespace();
+    let begins = words.next().is_some_and(|word| word.starts_with(|c: char| c.is_ascii_digit()) && word.ends_with('Z'));
+    begins && words.next().is_some_and(|level| ["TRACE", "DEBUG", "INFO"].contains(&level))
 }
 
 fn cut(line: &str) -> String {
@@ -69,6 +77,14 @@ mod tests {
     fn without_an_error_it_is_the_last_line() {
         check("listening\nbye\n\n", Some("bye"));
         check("\n \n", None);
+    }
+
+    #[test]
+    fn a_report_of_ordinary_work_is_no_reason() {
+        check("2026-03-01T12:00:00.168734Z  INFO zeek_cluster::node: node up peer=worker-2\n", None);
+        check("listening on lo\n2026-03-01T12:00:00.168734Z  INFO zeek_cluster::node: node up\n", None);
+        check("2026-03-01T12:00:00Z  WARN the disk is full\n", Some("2026-03-01T12:00:00Z  WARN the disk is full"));
+        check("2026-03-01 INFO of another program\n", Some("2026-03-01 INFO of another program"));
     }
 
     #[test]
