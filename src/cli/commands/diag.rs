@@ -6,6 +6,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde_yaml::Value;
+
 use crate::api::diag::{CoreView, CrashView, NodeDiag};
 use crate::cli::args::{Format, NodeArgs};
 use crate::cli::context::Context;
@@ -133,8 +135,32 @@ fn in_full(row: &DiagRow) -> String {
         page.heading("environment");
         diag.env.iter().for_each(|(name, value)| page.line(&format!("{name}={value}")));
     }
-    page.text("configuration", diag.config.as_deref().unwrap_or_default());
+    page.text("configuration", &diag.config.as_deref().map(in_short).unwrap_or_default());
     page.0
+}
+
+/// A node's configuration without what is not set, and without the table of all nodes, which `nodes` shows. The other formats
+/// and the bundle have all of it.
+fn in_short(config: &str) -> String {
+    let Ok(Value::Mapping(mut map)) = serde_yaml::from_str(config) else { return config.to_owned() };
+    if let Some(Value::Sequence(nodes)) = map.get("nodes") {
+        let nodes = format!("{} (zeek-cluster nodes)", nodes.len());
+        map.insert("nodes".into(), nodes.into());
+    }
+    serde_yaml::to_string(&set(Value::Mapping(map))).unwrap_or_else(|_| config.to_owned())
+}
+
+/// What a value says beyond nothing: entries without a value are left out.
+fn set(value: Value) -> Value {
+    let Value::Mapping(map) = value else { return value };
+    let is_set = |value: &Value| match value {
+        Value::Null => false,
+        Value::Mapping(map) => !map.is_empty(),
+        Value::Sequence(items) => !items.is_empty(),
+        _ => true,
+    };
+    let entries = map.into_iter().map(|(key, value)| (key, set(value)));
+    Value::Mapping(entries.filter(|(_, value)| is_set(value)).collect())
 }
 
 fn head(row: &DiagRow) -> String {
@@ -227,5 +253,18 @@ impl Page {
             self.heading(heading);
             text.lines().for_each(|line| self.line(line));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_configuration_in_short_says_what_is_set() {
+        let config = "cluster: campus\noptions: {}\ncurve_dir: null\nlogging:\n  format: tsv\n  suffix: null\nzeromq:\n  \
+                      listen_xpub_endpoint: null\nnodes:\n- name: manager\n- name: logger\n";
+        assert_eq!(in_short(config), "cluster: campus\nlogging:\n  format: tsv\nnodes: 2 (zeek-cluster nodes)\n");
+        assert_eq!(in_short("no: [yaml"), "no: [yaml", "what cannot be read is shown as it is");
     }
 }
